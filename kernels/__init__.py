@@ -1,0 +1,208 @@
+"""The instruction set: every array-level function, NumPy and CUDA side by side.
+
+This page declares each instruction once: name, parameters, shape and dtype rule and, where it is elementwise, the value
+of one element as a CUDA C++ expression. ``kernels/cpu/<family>.py`` and ``kernels/cuda/<family>.py`` implement it under
+the same name with the same parameters; `registry.Kernel` launches whichever fits the arrays.
+
+Conventions
+-----------
+- All floating operands of one launch share one dtype; a Python scalar takes the dtype of the arrays. Promotion happens
+  above, in ``tensorgrad/ops``.
+- Every kernel that returns an array also takes ``out=``; in-place kernels take the written array first.
+- ``axis`` of a reduction is None, an int or a tuple of ints, already within range.
+- Random kernels are pure functions of ``(seed, offset)``: the same numbers on both backends.
+"""
+
+from __future__ import annotations
+
+from . import rules
+from .registry import Kernel, add_hook, ieee_semantics, remove_hook
+
+# ------------------------------------------------------------------------------------------------------- elementwise
+negative = Kernel("negative", "elementwise", "x", rules.same, "-x")
+absolute = Kernel("absolute", "elementwise", "x", rules.same, "abs(x)")
+sign = Kernel("sign", "elementwise", "x", rules.same, "sign(x)")
+square = Kernel("square", "elementwise", "x", rules.same, "x * x")
+reciprocal = Kernel("reciprocal", "elementwise", "x", rules.same, "1 / x")
+sqrt = Kernel("sqrt", "elementwise", "x", rules.same, "sqrt(x)")
+rsqrt = Kernel("rsqrt", "elementwise", "x", rules.same, "rsqrt(x)")
+exp = Kernel("exp", "elementwise", "x", rules.same, "exp(x)")
+exp2 = Kernel("exp2", "elementwise", "x", rules.same, "exp2(x)")
+expm1 = Kernel("expm1", "elementwise", "x", rules.same, "expm1(x)")
+log = Kernel("log", "elementwise", "x", rules.same, "log(x)")
+log2 = Kernel("log2", "elementwise", "x", rules.same, "log2(x)")
+log10 = Kernel("log10", "elementwise", "x", rules.same, "log10(x)")
+log1p = Kernel("log1p", "elementwise", "x", rules.same, "log1p(x)")
+sin = Kernel("sin", "elementwise", "x", rules.same, "sin(x)")
+cos = Kernel("cos", "elementwise", "x", rules.same, "cos(x)")
+tan = Kernel("tan", "elementwise", "x", rules.same, "tan(x)")
+asin = Kernel("asin", "elementwise", "x", rules.same, "asin(x)")
+acos = Kernel("acos", "elementwise", "x", rules.same, "acos(x)")
+atan = Kernel("atan", "elementwise", "x", rules.same, "atan(x)")
+sinh = Kernel("sinh", "elementwise", "x", rules.same, "sinh(x)")
+cosh = Kernel("cosh", "elementwise", "x", rules.same, "cosh(x)")
+tanh = Kernel("tanh", "elementwise", "x", rules.same, "tanh(x)")
+asinh = Kernel("asinh", "elementwise", "x", rules.same, "asinh(x)")
+acosh = Kernel("acosh", "elementwise", "x", rules.same, "acosh(x)")
+atanh = Kernel("atanh", "elementwise", "x", rules.same, "atanh(x)")
+erf = Kernel("erf", "elementwise", "x", rules.same, "erf(x)")
+erfc = Kernel("erfc", "elementwise", "x", rules.same, "erfc(x)")
+floor = Kernel("floor", "elementwise", "x", rules.same, "floor(x)")
+ceil = Kernel("ceil", "elementwise", "x", rules.same, "ceil(x)")
+trunc = Kernel("trunc", "elementwise", "x", rules.same, "trunc(x)")
+round = Kernel("round", "elementwise", "x", rules.same, "rint(x)")
+bitwise_invert = Kernel("bitwise_invert", "elementwise", "x", rules.same, "~x")
+isnan = Kernel("isnan", "elementwise", "x", rules.boolean, "isnan(x)")
+isinf = Kernel("isinf", "elementwise", "x", rules.boolean, "isinf(x)")
+isfinite = Kernel("isfinite", "elementwise", "x", rules.boolean, "isfinite(x)")
+signbit = Kernel("signbit", "elementwise", "x", rules.boolean, "signbit(x)")
+logical_not = Kernel("logical_not", "elementwise", "x", rules.boolean, "!x")
+
+add = Kernel("add", "elementwise", "x1, x2", rules.same, "x1 + x2")
+subtract = Kernel("subtract", "elementwise", "x1, x2", rules.same, "x1 - x2")
+multiply = Kernel("multiply", "elementwise", "x1, x2", rules.same, "x1 * x2")
+divide = Kernel("divide", "elementwise", "x1, x2", rules.same, "x1 / x2")
+floor_divide = Kernel("floor_divide", "elementwise", "x1, x2", rules.same, "floor_divide(x1, x2)")
+remainder = Kernel("remainder", "elementwise", "x1, x2", rules.same, "remainder(x1, x2)")
+power = Kernel("power", "elementwise", "x1, x2", rules.same, "pow(x1, x2)")
+maximum = Kernel("maximum", "elementwise", "x1, x2", rules.same, "maximum(x1, x2)")
+minimum = Kernel("minimum", "elementwise", "x1, x2", rules.same, "minimum(x1, x2)")
+atan2 = Kernel("atan2", "elementwise", "x1, x2", rules.same, "atan2(x1, x2)")
+hypot = Kernel("hypot", "elementwise", "x1, x2", rules.same, "hypot(x1, x2)")
+copysign = Kernel("copysign", "elementwise", "x1, x2", rules.same, "copysign(x1, x2)")
+nextafter = Kernel("nextafter", "elementwise", "x1, x2", rules.same, "nextafter(x1, x2)")
+logaddexp = Kernel("logaddexp", "elementwise", "x1, x2", rules.same, "logaddexp(x1, x2)")
+bitwise_and = Kernel("bitwise_and", "elementwise", "x1, x2", rules.same, "x1 & x2")
+bitwise_or = Kernel("bitwise_or", "elementwise", "x1, x2", rules.same, "x1 | x2")
+bitwise_xor = Kernel("bitwise_xor", "elementwise", "x1, x2", rules.same, "x1 ^ x2")
+bitwise_left_shift = Kernel("bitwise_left_shift", "elementwise", "x1, x2", rules.same, "x1 << x2")
+bitwise_right_shift = Kernel("bitwise_right_shift", "elementwise", "x1, x2", rules.same, "x1 >> x2")
+equal = Kernel("equal", "elementwise", "x1, x2", rules.boolean, "x1 == x2")
+not_equal = Kernel("not_equal", "elementwise", "x1, x2", rules.boolean, "x1 != x2")
+less = Kernel("less", "elementwise", "x1, x2", rules.boolean, "x1 < x2")
+less_equal = Kernel("less_equal", "elementwise", "x1, x2", rules.boolean, "x1 <= x2")
+greater = Kernel("greater", "elementwise", "x1, x2", rules.boolean, "x1 > x2")
+greater_equal = Kernel("greater_equal", "elementwise", "x1, x2", rules.boolean, "x1 >= x2")
+logical_and = Kernel("logical_and", "elementwise", "x1, x2", rules.boolean, "x1 && x2")
+logical_or = Kernel("logical_or", "elementwise", "x1, x2", rules.boolean, "x1 || x2")
+logical_xor = Kernel("logical_xor", "elementwise", "x1, x2", rules.boolean, "!x1 != !x2")
+
+where = Kernel("where", "elementwise", "condition, x1, x2", rules.condition_first, "condition ? x1 : x2")
+clip = Kernel("clip", "elementwise", "x, low, high", rules.same, "minimum(maximum(x, low), high)")
+
+# -------------------------------------------------------------------------------------------------------- activation
+sigmoid = Kernel("sigmoid", "activation", "x", rules.same, "sigmoid(x)")
+sigmoid_backward = Kernel("sigmoid_backward", "activation", "g, y", rules.same, "g * (y * (1 - y))")
+tanh_backward = Kernel("tanh_backward", "activation", "g, y", rules.same, "g * (1 - y * y)")
+relu = Kernel("relu", "activation", "x", rules.same, "maximum(x, 0)")
+relu_backward = Kernel("relu_backward", "activation", "g, y", rules.same, "y > 0 ? g : 0")
+silu = Kernel("silu", "activation", "x", rules.same, "x * sigmoid(x)")
+silu_backward = Kernel("silu_backward", "activation", "g, x", rules.same, "silu_backward(g, x)")
+gelu = Kernel("gelu", "activation", "x, tanh=False", rules.same, "tanh ? gelu_tanh(x) : gelu(x)")
+gelu_backward = Kernel(
+    "gelu_backward",
+    "activation",
+    "g, x, tanh=False",
+    rules.same,
+    "tanh ? gelu_tanh_backward(g, x) : gelu_backward(g, x)",
+)
+# activation is "relu", "gelu", "gelu_tanh", "silu", "tanh" or "sigmoid"; bias is added along the last axis
+bias_activation = Kernel("bias_activation", "activation", "x, bias, activation", rules.first_operand)
+bias_activation_backward = Kernel(
+    "bias_activation_backward", "activation", "g, x, bias, activation", rules.first_operand
+)
+
+# --------------------------------------------------------------------------------------------------------- reduction
+sum = Kernel("sum", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+prod = Kernel("prod", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+mean = Kernel("mean", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+var = Kernel("var", "reduction", "x, axis=None, keepdims=False, correction=0.0", rules.reduced)
+std = Kernel("std", "reduction", "x, axis=None, keepdims=False, correction=0.0", rules.reduced)
+max = Kernel("max", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+min = Kernel("min", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+logsumexp = Kernel("logsumexp", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+any = Kernel("any", "reduction", "x, axis=None, keepdims=False", rules.reduced_boolean)
+all = Kernel("all", "reduction", "x, axis=None, keepdims=False", rules.reduced_boolean)
+argmax = Kernel("argmax", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
+argmin = Kernel("argmin", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
+
+# ------------------------------------------------------------------------------------------------------------ matmul
+matmul = Kernel("matmul", "matmul", "x1, x2", rules.matrix_product)
+linear = Kernel("linear", "matmul", "x, weight, bias=None", rules.linear_product)
+
+# ------------------------------------------------------------------------------------------------------------ memory
+copy = Kernel("copy", "memory", "x", rules.first_operand)
+cast = Kernel("cast", "memory", "x, dtype", rules.cast_to)
+fill = Kernel("fill", "memory", "out, value", rules.in_place)
+assign = Kernel("assign", "memory", "out, x", rules.in_place)
+arange = Kernel("arange", "memory", "out, start, step", rules.in_place)
+concat = Kernel("concat", "memory", "arrays, axis", rules.arrays_joined)
+
+# ---------------------------------------------------------------------------------------------------------- indexing
+getitem = Kernel("getitem", "indexing", "x, index", rules.indexed)
+setitem = Kernel("setitem", "indexing", "out, index, value", rules.in_place)
+scatter_add = Kernel("scatter_add", "indexing", "out, index, value", rules.in_place)
+take = Kernel("take", "indexing", "x, indices, axis", rules.taken)
+take_add = Kernel("take_add", "indexing", "out, indices, value, axis", rules.in_place)
+take_along_axis = Kernel("take_along_axis", "indexing", "x, indices, axis", rules.taken_along_axis)
+put_along_axis = Kernel("put_along_axis", "indexing", "out, indices, value, axis", rules.in_place)
+add_along_axis = Kernel("add_along_axis", "indexing", "out, indices, value, axis", rules.in_place)
+
+# ----------------------------------------------------------------------------------------------------------- softmax
+softmax = Kernel("softmax", "softmax", "x, axis=-1", rules.first_operand)
+softmax_backward = Kernel("softmax_backward", "softmax", "g, y, axis=-1", rules.first_operand)
+log_softmax = Kernel("log_softmax", "softmax", "x, axis=-1", rules.first_operand)
+log_softmax_backward = Kernel("log_softmax_backward", "softmax", "g, y, axis=-1", rules.first_operand)
+
+# -------------------------------------------------------------------------------------------------------------- loss
+# logits (N, C, ...); target (N, ...) of class indices, or (N, C, ...) of probabilities for the soft_ pair
+cross_entropy = Kernel(
+    "cross_entropy",
+    "loss",
+    "logits, target, weight=None, ignore_index=-100, label_smoothing=0.0",
+    rules.class_losses,
+)
+cross_entropy_backward = Kernel(
+    "cross_entropy_backward",
+    "loss",
+    "g, logits, target, lse, weight=None, ignore_index=-100, label_smoothing=0.0",
+    lambda g, logits, *_, **__: (logits.shape, logits.dtype),
+)
+soft_cross_entropy = Kernel(
+    "soft_cross_entropy", "loss", "logits, target, weight=None, label_smoothing=0.0", rules.class_losses
+)
+soft_cross_entropy_backward = Kernel(
+    "soft_cross_entropy_backward",
+    "loss",
+    "g, logits, target, lse, weight=None, label_smoothing=0.0",
+    lambda g, logits, *_, **__: (logits.shape, logits.dtype),
+)
+
+# ------------------------------------------------------------------------------------------------------------ random
+random_bits = Kernel("random_bits", "random", "out, seed, offset", rules.in_place)
+uniform = Kernel("uniform", "random", "out, low, high, seed, offset", rules.in_place)
+normal = Kernel("normal", "random", "out, mean, std, seed, offset", rules.in_place)
+bernoulli = Kernel("bernoulli", "random", "out, p, seed, offset", rules.in_place)
+integers = Kernel("integers", "random", "out, low, high, seed, offset", rules.in_place)
+permutation = Kernel("permutation", "random", "out, seed, offset", rules.in_place)
+dropout = Kernel("dropout", "random", "x, p, seed, offset", rules.first_operand)
+
+# --------------------------------------------------------------------------------------------------------- optimizer
+# lists of arrays, one entry per parameter; every list but grads is updated in place
+sgd_step = Kernel(
+    "sgd_step",
+    "optimizer",
+    "params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize, first_step",
+    rules.in_place,
+)
+adam_step = Kernel(
+    "adam_step",
+    "optimizer",
+    "params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, lr, beta1, beta2, eps, weight_decay, "
+    "decoupled_weight_decay, maximize",
+    rules.in_place,
+)
+
+INSTRUCTIONS: dict[str, Kernel] = {k: v for k, v in globals().copy().items() if isinstance(v, Kernel)}
+
+__all__ = ["INSTRUCTIONS", "Kernel", "add_hook", "ieee_semantics", "remove_hook", *INSTRUCTIONS]

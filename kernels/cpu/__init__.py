@@ -1,0 +1,1 @@
+"""NumPy implementations of the instruction set, one file per family."""

@@ -1,0 +1,103 @@
+"""Elementwise arithmetic, comparison, logic and transcendental functions on NumPy.
+
+NumPy's ufuncs already have the kernels' signature, so most entries are names. Ufuncs broadcast, take ``out=`` and keep a
+Python scalar in the dtype of the arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .erf import erf, erfc
+
+__all__ = ["clip", "erf", "erfc", "rsqrt", "where"]  # and the ufuncs below
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+negative = np.negative
+absolute = np.absolute
+sign = np.sign
+square = np.square
+reciprocal = np.reciprocal
+sqrt = np.sqrt
+exp = np.exp
+exp2 = np.exp2
+expm1 = np.expm1
+log = np.log
+log2 = np.log2
+log10 = np.log10
+log1p = np.log1p
+sin = np.sin
+cos = np.cos
+tan = np.tan
+asin = np.arcsin
+acos = np.arccos
+atan = np.arctan
+sinh = np.sinh
+cosh = np.cosh
+tanh = np.tanh
+asinh = np.arcsinh
+acosh = np.arccosh
+atanh = np.arctanh
+floor = np.floor
+ceil = np.ceil
+trunc = np.trunc
+round = np.rint
+bitwise_invert = np.invert
+isnan = np.isnan
+isinf = np.isinf
+isfinite = np.isfinite
+signbit = np.signbit
+logical_not = np.logical_not
+
+add = np.add
+subtract = np.subtract
+multiply = np.multiply
+divide = np.divide
+floor_divide = np.floor_divide
+remainder = np.remainder
+power = np.power
+maximum = np.maximum
+minimum = np.minimum
+atan2 = np.arctan2
+hypot = np.hypot
+copysign = np.copysign
+nextafter = np.nextafter
+logaddexp = np.logaddexp
+bitwise_and = np.bitwise_and
+bitwise_or = np.bitwise_or
+bitwise_xor = np.bitwise_xor
+bitwise_left_shift = np.left_shift
+bitwise_right_shift = np.right_shift
+equal = np.equal
+not_equal = np.not_equal
+less = np.less
+less_equal = np.less_equal
+greater = np.greater
+greater_equal = np.greater_equal
+logical_and = np.logical_and
+logical_or = np.logical_or
+logical_xor = np.logical_xor
+
+
+def rsqrt(x: Array, out: Array | None = None) -> Array:
+    """``1 / sqrt(x)``."""
+    y = np.sqrt(x, out=out)
+    return np.divide(1, y, out=out)
+
+
+def where(condition: Array, x1: Array, x2: Array, out: Array | None = None) -> Array:
+    """``x1`` where the condition holds, else ``x2``."""
+    if out is None:
+        return np.where(condition, x1, x2)
+    chosen = np.where(condition, x1, x2)  # an operand may be ``out``
+    np.copyto(out, chosen)
+    return out
+
+
+def clip(x: Array, low: Any, high: Any, out: Array | None = None) -> Array:
+    """``min(max(x, low), high)``; NaN stays NaN."""
+    y = np.maximum(x, low, out=out)
+    return np.minimum(y, high, out=y if out is None and np.shape(high) == () and isinstance(y, np.ndarray) else out)

@@ -1,0 +1,207 @@
+"""The launch point: every array operation of the library passes through `Kernel.__call__`.
+
+A kernel is one instruction with two implementations of the same signature, ``kernels/cpu/<family>.py`` on NumPy and
+``kernels/cuda/<family>.py`` on CuPy. Which one runs is decided here, by the type of the arrays, and nowhere else. The
+hooks of this module see every launch: capture, profiling and anomaly detection are built on them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Kernel", "LaunchHook", "add_hook", "ieee_semantics", "remove_hook"]
+
+_ndarray = np.ndarray
+
+# NumPy warns about 1/0 and overflow; tensors follow IEEE 754 silently, as they do on a GPU. ``np.errstate`` costs more
+# than a small kernel, so the state is built once and set through the context variable that NumPy itself reads.
+try:
+    from numpy._core.umath import _extobj_contextvar, _make_extobj
+
+    _error_state: ContextVar[Any] = _extobj_contextvar
+    _SILENT: Any = _make_extobj(all="ignore")
+except ImportError:  # a NumPy that keeps its error state elsewhere
+
+    class _PublicErrorState:
+        """The same three calls through the public, slower interface."""
+
+        @staticmethod
+        def get() -> Any:
+            return _SILENT if set(np.geterr().values()) == {"ignore"} else None
+
+        @staticmethod
+        def set(_: Any) -> Any:
+            return np.seterr(all="ignore")
+
+        @staticmethod
+        def reset(token: Any) -> None:
+            np.seterr(**token)
+
+    _error_state = _PublicErrorState()  # type: ignore[assignment]
+    _SILENT = object()
+
+
+class ieee_semantics:  # noqa: N801 - a context manager, named as a phrase
+    """Run a block with NumPy's floating-point warnings off; cheaper once around a block than at each launch in it."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _error_state.set(_SILENT)
+
+    def __exit__(self, *_: object) -> None:
+        _error_state.reset(self._token)
+
+
+LaunchHook = Callable[["Kernel", tuple[Any, ...], dict[str, Any], Callable[[], Any]], Any]
+"""Called as ``hook(kernel, args, params, run)`` in place of a launch; returns what ``run()`` returned."""
+
+_hooks: tuple[LaunchHook, ...] = ()
+
+
+def add_hook(hook: LaunchHook) -> None:
+    """Let ``hook`` see every launch from now on; the hook added last is the outermost."""
+    global _hooks
+    _hooks = (*_hooks, hook)
+
+
+def remove_hook(hook: LaunchHook) -> None:
+    """Undo `add_hook`."""
+    global _hooks
+    _hooks = tuple(h for h in _hooks if h is not hook)
+
+
+class Kernel:
+    """One instruction of the closed set.
+
+    Parameters
+    ----------
+    name : str
+        Name of the instruction and of the function that implements it in both backends.
+    family : str
+        The file, in ``kernels/cpu`` and ``kernels/cuda``, that holds the implementations.
+    signature : str
+        Parameters of both implementations, as Python source: arrays first, then static values.
+    rule : callable
+        ``rule(*args, **params)`` gives the ``(shape, dtype)`` of the result, or a list of them, or None for an
+        instruction that only writes into its first argument.
+    expression : str, optional
+        For elementwise instructions: the value of one element as a CUDA C++ expression in the parameters' names.
+    """
+
+    __slots__ = ("_cuda", "cpu", "expression", "family", "launch", "name", "rule", "signature")
+
+    def __init__(
+        self, name: str, family: str, signature: str, rule: Callable[..., Any], expression: str | None = None
+    ) -> None:
+        self.name = name
+        self.family = family
+        self.signature = signature
+        self.rule = rule
+        self.expression = expression
+        self.cpu = getattr(importlib.import_module(f"tensorgrad.kernels.cpu.{family}"), name)
+        self._cuda: Callable[..., Any] | None = None
+        self.launch = _launcher(self)
+
+    @property
+    def cuda(self) -> Callable[..., Any]:
+        """The CuPy implementation; imported, with CuPy, at the first launch on a CUDA array."""
+        if self._cuda is None:
+            self._cuda = getattr(importlib.import_module(f"tensorgrad.kernels.cuda.{self.family}"), self.name)
+        return self._cuda
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether element i of the result depends on element i of the operands alone."""
+        return self.expression is not None
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        """Launch on the backend of the arrays among ``args``."""
+        if not params:
+            return self.launch(*args)
+        try:
+            return self._observed(args, params)
+        except (TypeError, ValueError) as error:
+            raise self._explained(error, args) from error
+
+    def _observed(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Launch with hooks, parameters by name, or where the first argument does not tell the backend."""
+        implementation = self.cuda if any(_on_cuda(a) for a in args) else self.cpu
+
+        def run() -> Any:
+            with ieee_semantics():
+                return _arrays(implementation(*args, **params))
+
+        for hook in _hooks:
+            run = _hooked(hook, self, args, params, run)
+        return run()
+
+    def _explained(self, error: Exception, args: tuple[Any, ...]) -> Exception:
+        """The error with the operands named, unless the kernel named them itself."""
+        if str(error).startswith(self.name + ":"):
+            return error
+        operands = [a for a in args if hasattr(a, "dtype")]
+        if len({_on_cuda(a) for a in operands}) > 1:
+            where = ", ".join("cuda" if _on_cuda(a) else "cpu" for a in operands)
+            return type(error)(
+                f"{self.name}: operands are on different devices ({where}); move one of them with .to(device)"
+            )
+        shapes = " and ".join(str(a.shape) for a in operands)
+        dtypes = " and ".join(str(a.dtype) for a in operands)
+        if "broadcast" in str(error):
+            return type(error)(f"{self.name}: shapes {shapes} cannot be broadcast together")
+        return type(error)(f"{self.name}: {error} (shapes {shapes}, dtypes {dtypes})")
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}({self.signature})>"
+
+
+def _launcher(kernel: Kernel) -> Callable[..., Any]:
+    """The short way in, bound once per kernel: NumPy arrays, arguments by position, nobody watching."""
+    cpu = kernel.cpu
+    observed = kernel._observed
+    current, enter, leave = _error_state.get, _error_state.set, _error_state.reset
+
+    def launch(*args: Any) -> Any:
+        try:
+            if type(args[0]) is not _ndarray or _hooks:
+                return observed(args, {})
+            if current() is _SILENT:
+                result = cpu(*args)
+            else:
+                token = enter(_SILENT)
+                try:
+                    result = cpu(*args)
+                finally:
+                    leave(token)
+            # NumPy returns scalars for 0-d results; tensors hold arrays.
+            return result if type(result) is _ndarray else _arrays(result)
+        except (TypeError, ValueError) as error:
+            raise kernel._explained(error, args) from error
+
+    return launch
+
+
+def _on_cuda(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_on_cuda(v) for v in value)
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def _arrays(result: Any) -> Any:
+    if isinstance(result, np.generic):
+        return np.asarray(result)
+    if isinstance(result, tuple):
+        return tuple(_arrays(r) for r in result)
+    return result
+
+
+def _hooked(
+    hook: LaunchHook, kernel: Kernel, args: tuple[Any, ...], params: dict[str, Any], run: Callable[[], Any]
+) -> Callable[[], Any]:
+    return lambda: hook(kernel, args, params, run)

@@ -1,0 +1,189 @@
+"""tensorgrad: a GPU tensor library with reverse-mode autograd, on CuPy, with NumPy on the CPU.
+
+The house, from the ground up; each floor uses only the floors below it:
+
+- ``kernels/``: the instruction set, array-level functions for NumPy and CUDA side by side, behind one launch point.
+- ``backend.py``, ``dtypes.py``, ``random.py``: devices, the rules by which dtypes combine, the random stream.
+- ``tape.py``, ``tensor.py``, ``autograd.py``: the Tensor, what a computation leaves behind, and the walk back.
+- ``ops/``: an op is a forward and its gradient, defined once.
+- ``nn/``, ``optim/``: modules, losses, optimizers; they know nothing of devices.
+- ``data/``, ``train.py``, ``io.py``, ``viz.py``: what surrounds a training run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .autograd import grad
+from .backend import Device as device
+from .backend import get_default_device, set_default_device
+from .dtypes import bool_ as bool
+from .dtypes import (
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    result_type,
+    set_default_dtype,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .ops.activation import relu, sigmoid
+from .ops.elementwise import (
+    abs,
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    ceil,
+    clip,
+    copysign,
+    cos,
+    cosh,
+    divide,
+    equal,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    hypot,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    masked_fill,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    nextafter,
+    not_equal,
+    positive,
+    pow,
+    reciprocal,
+    remainder,
+    round,
+    rsqrt,
+    sign,
+    signbit,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+    where,
+)
+from .ops.indexing import gather, put_along_axis, scatter, scatter_add, take, take_along_axis
+from .ops.matmul import matmul
+from .ops.memory import (
+    arange,
+    astype,
+    clone,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from .ops.reduction import all, any, argmax, argmin, count_nonzero, logsumexp, max, mean, min, prod, std, sum, var
+from .ops.shape import (
+    broadcast_arrays,
+    broadcast_to,
+    concat,
+    expand_dims,
+    flatten,
+    flip,
+    matrix_transpose,
+    moveaxis,
+    permute_dims,
+    reshape,
+    squeeze,
+    stack,
+    swapaxes,
+    unstack,
+)
+from .ops.softmax import log_softmax, softmax
+from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .tensor import Tensor, as_tensor, asarray, tensor
+
+if TYPE_CHECKING:
+    from . import autograd, cuda, data, func, io, nn, optim, random, train, viz
+
+__version__ = "0.1.0"
+
+pi = 3.141592653589793
+e = 2.718281828459045
+inf = float("inf")
+nan = float("nan")
+newaxis = None
+
+# Loaded when first used, so that importing the package stays cheap.
+_SUBMODULES = ("autograd", "cuda", "data", "func", "io", "nn", "optim", "random", "testing", "train", "viz")
+_ELSEWHERE = {
+    "manual_seed": "random",
+    "rand": "random",
+    "randn": "random",
+    "randint": "random",
+    "randperm": "random",
+    "save": "io",
+    "load": "io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __name__), name)
+    if name == "bfloat16":
+        from .dtypes import bfloat16
+
+        return bfloat16()
+    raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE, "bfloat16"})

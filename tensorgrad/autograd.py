@@ -1,0 +1,398 @@
+"""The engine: from a loss back to the leaves, node by node.
+
+Backpropagation is one loop. The node made last is taken first, so all of its consumers have already been visited and
+its gradient is complete. Its op's rules turn that gradient into the gradients of its operands, which are added up where
+several consumers send one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from . import kernels as K
+from .backend import device_of, empty, is_array
+from .dtypes import is_differentiable
+from .tape import Branch, Leaf, Node, grad_mode, on_arrays
+from .tensor import Tensor
+
+__all__ = ["backward", "grad"]
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grads: Tensor | Sequence[Tensor | None] | None = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradient of ``sum(tensor * grad)`` with respect to every leaf into the leaf's ``grad``.
+
+    Parameters
+    ----------
+    tensors : Tensor or sequence of Tensor
+        The roots.
+    grads : Tensor or sequence, optional
+        For each root, the gradient of some scalar with respect to it. One for a scalar root.
+    retain_graph : bool, optional
+        Keep what the ops saved for another backward. By default what ``create_graph`` is.
+    create_graph : bool
+        Record the gradients so that they can be differentiated.
+    inputs : sequence of Tensor, optional
+        Accumulate into these only.
+    """
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    cotangents = [grads] if grads is None or isinstance(grads, Tensor) else list(grads)
+    if grads is None:
+        cotangents = [None] * len(roots)
+    start = _start(roots, cotangents, create_graph, "backward")
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        _propagate(start, keep, create_graph, None)
+        return
+    wanted = _nodes_of(inputs, "backward")
+    for x, g in zip(inputs, _propagate(start, keep, create_graph, wanted), strict=True):
+        if g is not None:
+            gradient = g if create_graph else Tensor(K.copy(g))
+            x.grad = gradient if x.grad is None else x.grad + gradient
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of ``outputs`` with respect to ``inputs``; no ``grad`` attribute is touched.
+
+    Parameters
+    ----------
+    outputs, inputs : Tensor or sequence of Tensor
+    grad_outputs : Tensor or sequence, optional
+        For each output, the gradient of some scalar with respect to it. One for a scalar output.
+    retain_graph : bool, optional
+        Keep what the ops saved for another backward. By default what ``create_graph`` is.
+    create_graph : bool
+        Record the gradients so that they can be differentiated.
+    allow_unused : bool
+        Give None for an input that the outputs do not depend on, instead of raising.
+
+    Returns
+    -------
+    tuple of Tensor
+        One gradient per input, of its shape.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> (first,) = tg.autograd.grad(x**3, x, create_graph=True)
+    >>> (second,) = tg.autograd.grad(first, x)
+    >>> first.item(), second.item()
+    (27.0, 18.0)
+    """
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    variables = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None:
+        cotangents: list[Tensor | None] = [None] * len(roots)
+    else:
+        cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    start = _start(roots, cotangents, create_graph, "grad")
+    wanted = _nodes_of(variables, "grad")
+    found = _propagate(start, create_graph if retain_graph is None else retain_graph, create_graph, wanted)
+    missing = [i for i, g in enumerate(found) if g is None]
+    if missing and not allow_unused:
+        raise RuntimeError(
+            f"grad: the outputs do not depend on input {missing[0]} (shape {variables[missing[0]].shape}); "
+            "pass allow_unused=True to get None for it"
+        )
+    return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
+
+
+def _start(
+    roots: Sequence[Tensor], cotangents: Sequence[Tensor | None], create_graph: bool, name: str
+) -> list[tuple[Node, Any]]:
+    """The roots' nodes with their gradients, checked: arrays, or tensors if the gradients are to be recorded."""
+    if len(roots) != len(cotangents):
+        raise ValueError(f"{name}: {len(roots)} outputs need as many gradients, got {len(cotangents)}")
+    start = []
+    for y, g in zip(roots, cotangents, strict=True):
+        if not isinstance(y, Tensor):
+            raise TypeError(f"{name}: expected a Tensor, got {type(y).__name__}")
+        if y._node is None:
+            raise RuntimeError(
+                f"{name}: this tensor (shape {y.shape}, dtype {y.dtype}) does not require a gradient: none of the tensors "
+                "that it was made from does, or it was made under no_grad"
+            )
+        if g is None:
+            if y.size != 1:
+                raise RuntimeError(
+                    f"{name}: a gradient can be made up for a scalar only, this tensor has shape {y.shape}; reduce it "
+                    "(for example .sum()) or pass a gradient of its shape"
+                )
+            one = empty(y.shape, y.dtype, y.device)
+            K.fill(one, 1)
+            g = Tensor(one)  # noqa: PLW2901
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"{name}: the gradient must be a Tensor, got {type(g).__name__}")
+        elif g.shape != y.shape:
+            raise ValueError(f"{name}: the gradient has shape {g.shape}, the tensor has shape {y.shape}")
+        elif g.dtype != y.dtype:
+            raise TypeError(f"{name}: the gradient has dtype {g.dtype}, the tensor has dtype {y.dtype}")
+        elif g.device != y.device:
+            raise ValueError(
+                f"{name}: the gradient is on {g.device}, the tensor is on {y.device}; use .to({y.device!s})"
+            )
+        start.append((y._node, g if create_graph else g._data))
+    return start
+
+
+def _nodes_of(inputs: Sequence[Tensor], name: str) -> list[Node]:
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor) or x._node is None:
+            raise RuntimeError(f"{name}: input {i} does not require a gradient")
+    return [x._node for x in inputs if x._node is not None]
+
+
+def _propagate(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None) -> list[Any]:
+    """Walk back from ``start``; fill the leaves, or return the gradients of the ``wanted`` nodes."""
+    recording = grad_mode.set(create_graph)
+    arrays = on_arrays.set(not create_graph)
+    try:
+        with K.ieee_semantics():
+            return _walk(start, keep, create_graph, wanted)
+    finally:
+        grad_mode.reset(recording)
+        on_arrays.reset(arrays)
+
+
+def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None) -> list[Any]:
+    pending: dict[Node, Any] = {}  # gradients on their way; of a node with branches, a list of its results' gradients
+    owned: set[Node] = set()  # nodes whose pending gradient is the engine's own buffer, free to be added into
+    heap: list[tuple[int, Node]] = []  # by time, latest first
+    needed = None if wanted is None else _ancestry(start, wanted)
+    found: dict[Node, Any] = {}
+
+    for node, g in start:
+        if node in pending:
+            pending[node] = pending[node] + g if create_graph else K.add(pending[node], g)
+        else:
+            pending[node] = g
+            heappush(heap, (-node.time, node))
+
+    while heap:
+        node = heappop(heap)[1]
+        g = pending.pop(node)
+        mine = node in owned
+        if node.hooks is not None:
+            g, mine = _run_hooks(node, g, create_graph), False
+        if needed is not None:
+            if needed.get(node):
+                found[node] = g
+            if node not in needed or not any(p in needed for p in node.parents if p is not None):
+                continue
+        op = node.op
+        if op is None:
+            if isinstance(node, Leaf):
+                if wanted is None:
+                    _accumulate(node, g, create_graph, mine)
+            else:
+                assert isinstance(node, Branch)
+                _send_to_branching(node, g, pending, heap)
+            continue
+        saved = node.saved
+        if saved is None:
+            raise RuntimeError(
+                f"backward: what {op.name} saved was freed by an earlier backward; "
+                "pass retain_graph=True to the earlier one to go through the graph twice"
+            )
+        if op.saves_out and node.storage is not None and node.storage.written_at > node.time:
+            raise _overwritten(op.name, node.shape, "its result")
+        if op.outputs > 1:
+            g = _all_outputs(node, g, create_graph)
+
+        if op.joint:
+            gradients = _joint(node, op, g, saved, create_graph)
+        else:
+            gradients = None
+        position = 0
+        for parent in node.parents:
+            if parent is None or (needed is not None and parent not in needed):
+                position += 1
+                continue
+            if gradients is not None:
+                part = gradients[position]
+            else:
+                values = saved[position]
+                if create_graph:
+                    part = op.rules[position](g, *_as_tensors(node, op.codes[position], values))
+                elif not values:
+                    part = op.rules[position](g)
+                elif len(values) == 1:
+                    value = values[0]
+                    if isinstance(value, Tensor):
+                        storage = value._storage
+                        if storage is not None and storage.written_at > node.time:
+                            raise _overwritten(op.name, value.shape, "an operand")
+                        value = value._data
+                    part = op.rules[position](g, value)
+                else:
+                    part = op.rules[position](g, *_as_arrays(node, values))
+            position += 1
+            if part is None:
+                continue
+            if op.broadcasts and part.shape != parent.shape:
+                part = _sum_to(part, parent.shape)
+            if parent in pending:
+                if create_graph:
+                    pending[parent] = pending[parent] + part
+                elif parent in owned:
+                    K.add(pending[parent], part, pending[parent])
+                else:
+                    pending[parent] = K.add(pending[parent], part)
+                    owned.add(parent)
+            else:
+                pending[parent] = part
+                heappush(heap, (-parent.time, parent))
+                # A rule's result is a buffer of its own unless it is the incoming gradient or a view of something.
+                if not create_graph and part is not g and part.base is None and not op.shares_gradients:
+                    owned.add(parent)
+        if not keep:
+            node.saved = None
+
+    return [] if wanted is None else [found.get(node) for node in wanted]
+
+
+def _ancestry(start: list[tuple[Node, Any]], wanted: list[Node]) -> dict[Node, bool]:
+    """The nodes between the roots and the wanted ones; True for the wanted ones themselves."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [node for node, _ in start]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            order.append(node)
+            stack.extend(p for p in node.parents if p is not None)
+    order.sort(key=lambda node: node.time)
+    targets = set(wanted)
+    needed: dict[Node, bool] = {}
+    for node in order:  # operands first
+        if node in targets:
+            needed[node] = True
+        elif any(p in needed for p in node.parents if p is not None):
+            needed[node] = False
+    return needed
+
+
+def _as_arrays(node: Node, values: tuple[Any, ...]) -> list[Any]:
+    """Saved values as plain arrays, checked against overwriting."""
+    plain = []
+    for value in values:
+        if isinstance(value, Tensor):
+            storage = value._storage
+            if storage is not None and storage.written_at > node.time:
+                raise _overwritten(node.name, value.shape, "an operand")
+            plain.append(value._data)
+        else:
+            plain.append(value)
+    return plain
+
+
+def _as_tensors(node: Node, codes: tuple[int, ...], values: tuple[Any, ...]) -> list[Any]:
+    """Saved values as tensors, the result with its place in the graph."""
+    _as_arrays(node, values)
+    out = node.op.out_code
+    made = []
+    for code, value in zip(codes, values, strict=True):
+        if isinstance(value, Tensor) or not is_array(value):
+            made.append(value)
+        else:
+            made.append(Tensor(value, node if code == out else None))
+    return made
+
+
+def _joint(node: Node, op: Any, g: Any, saved: tuple[Any, ...], create_graph: bool) -> Any:
+    needs = tuple(p is not None for p in node.parents)
+    values = _as_tensors(node, op.codes[0], saved) if create_graph else _as_arrays(node, saved)
+    return op.rules[0](g, needs, *values)
+
+
+def _send_to_branching(node: Branch, g: Any, pending: dict[Node, Any], heap: list[tuple[int, Node]]) -> None:
+    """Put the gradient of one result where the op's node will find it."""
+    parent = node.parents[0]
+    assert parent is not None
+    if parent not in pending:
+        pending[parent] = {}
+        heappush(heap, (-parent.time, parent))
+    pending[parent][node.index] = g
+
+
+def _all_outputs(node: Node, parts: dict[int, Any], create_graph: bool) -> tuple[Any, ...]:
+    """The gradients of all results of an op that has several; zeros for those that nothing came back from."""
+    one = next(iter(parts.values()))
+    device = one.device if isinstance(one, Tensor) else device_of(one)
+    gradients = []
+    for index, (shape, dtype) in enumerate(node.shape):  # type: ignore[misc]
+        g = parts.get(index)
+        if g is None and is_differentiable(dtype):
+            zeros = empty(shape, dtype, device)
+            K.fill(zeros, 0)
+            g = Tensor(zeros) if create_graph else zeros
+        gradients.append(g)
+    return tuple(gradients)
+
+
+def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
+    """Let the tensor's hooks see, and replace, its complete gradient."""
+    arrays = on_arrays.set(False)
+    try:
+        for hook in node.hooks or ():
+            given = g if create_graph else Tensor(g)
+            answer = hook(given)
+            if answer is None:
+                continue
+            if not isinstance(answer, Tensor) or answer.shape != node.shape:
+                raise ValueError(f"hook: expected a gradient of shape {node.shape}, got {answer!r:.80}")
+            g = answer if create_graph else answer._data
+    finally:
+        on_arrays.reset(arrays)
+    return g
+
+
+def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
+    """Add a complete gradient into its leaf; a buffer that somebody else may hold is copied first."""
+    x = leaf.tensor()
+    if x is None:
+        return
+    if create_graph:
+        x.grad = g if x.grad is None else x.grad + g
+    elif x.grad is None:
+        x.grad = Tensor(g if mine else K.copy(g))
+    elif x.grad._node is None and x.grad._data.dtype == g.dtype:
+        K.add(x.grad._data, g, x.grad._data)
+        x.grad._written()
+    else:
+        x.grad = Tensor(K.add(x.grad._data, g))
+
+
+def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a gradient over the axes along which its input was broadcast."""
+    lead = g.ndim - len(shape)
+    axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and g.shape[i + lead] != 1))
+    if isinstance(g, Tensor):
+        return g.sum(axis=axes, keepdims=True).reshape(shape)
+    if len(axes) == lead:
+        return K.sum(g, axes)
+    return K.sum(g, axes, True).reshape(shape)
+
+
+def _overwritten(op: str, shape: tuple[int, ...], what: str) -> RuntimeError:
+    return RuntimeError(
+        f"backward: {op} needs {what} (shape {shape}) as it was in the forward, but it has since been overwritten in "
+        "place; compute a new tensor there, or .clone() before writing"
+    )

@@ -1,0 +1,247 @@
+"""Which devices there are, and how arrays get onto them.
+
+This file and ``kernels/`` are the only places that know about devices. CuPy is imported when a CUDA device is first
+asked for, never before.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from typing import Any
+
+import numpy as np
+
+from . import kernels as K
+from .dtypes import DType, dtype_of, scalar_dtype
+
+__all__ = [
+    "CPU",
+    "Device",
+    "as_array",
+    "broadcast_view",
+    "device_of",
+    "empty",
+    "get_default_device",
+    "is_array",
+    "resolve_device",
+    "set_default_device",
+    "to_device",
+    "to_numpy",
+]
+
+
+class Device:
+    """A place where tensors live: ``cpu`` or ``cuda:<index>``. Compares equal to its name.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.zeros(2).device == "cpu"
+    True
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: str, index: int = 0) -> None:
+        self.type = type
+        self.index = index
+
+    def __str__(self) -> str:
+        return "cpu" if self.type == "cpu" else f"cuda:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"device({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return str(self) == other or (other == "cuda" and self.type == "cuda" and self.index == 0)
+        return isinstance(other, Device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+CPU = Device("cpu")
+_default: Device | None = None
+
+
+def cuda_is_available() -> bool:
+    """Whether CuPy is installed and sees a GPU."""
+    if not _cupy_is_installed():
+        return False
+    import cupy
+
+    return bool(cupy.cuda.is_available())
+
+
+def _cupy_is_installed() -> bool:
+    import sys
+
+    return "cupy" in sys.modules or importlib.util.find_spec("cupy") is not None
+
+
+def _require_cuda() -> Any:
+    """CuPy, or one error that says what is missing and how to get it."""
+    if not _cupy_is_installed():
+        raise RuntimeError(
+            "device 'cuda' needs CuPy, which is not installed: "
+            'pip install "tensorgrad-cupy[cuda13]" (or [cuda12] for a CUDA 12 driver)'
+        )
+    import cupy
+
+    if not cupy.cuda.is_available():
+        raise RuntimeError(
+            "device 'cuda' needs an NVIDIA GPU and its driver: CuPy is installed but sees no device (check nvidia-smi)"
+        )
+    return cupy
+
+
+def resolve_device(spec: Any = None) -> Device:
+    """The device that ``spec`` names; None is the default device.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    RuntimeError
+        If CUDA is asked for and CuPy or the GPU is missing.
+    """
+    if spec is None:
+        return get_default_device()
+    if isinstance(spec, Device):
+        return spec
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", spec) if isinstance(spec, str) else None
+    if match is None:
+        raise ValueError(f"unknown device {spec!r}; devices are 'cpu', 'cuda' and 'cuda:<index>'")
+    if spec == "cpu":
+        return CPU
+    cupy = _require_cuda()
+    count = cupy.cuda.runtime.getDeviceCount()
+    index = int(match[1]) if match[1] else cupy.cuda.runtime.getDevice()
+    if index >= count:
+        raise ValueError(f"unknown device {spec!r}: this machine has {count} CUDA device(s), numbered from 0")
+    return Device("cuda", index)
+
+
+def get_default_device() -> Device:
+    """Where new tensors are made: what was set, else the variable ``TENSORGRAD_DEVICE``, else the CPU."""
+    if _default is not None:
+        return _default
+    name = os.environ.get("TENSORGRAD_DEVICE")
+    return resolve_device(name) if name else CPU
+
+
+def set_default_device(device: Any) -> None:
+    """Make new tensors on ``device``; None goes back to ``TENSORGRAD_DEVICE`` or the CPU."""
+    global _default
+    _default = None if device is None else resolve_device(device)
+
+
+def is_array(value: Any) -> bool:
+    """Whether ``value`` is an array of one of the backends."""
+    return type(value) is np.ndarray or (hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"))
+
+
+def device_of(array: Any) -> Device:
+    """Where an array lives."""
+    return CPU if isinstance(array, np.ndarray) else Device("cuda", int(array.device.id))
+
+
+def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
+    """An array with arbitrary content."""
+    if device.type == "cpu":
+        return np.empty(shape, dtype)
+    cupy = _require_cuda()
+    with cupy.cuda.Device(device.index):
+        return cupy.empty(shape, dtype)
+
+
+def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
+    """The array repeated to ``shape`` as a view with stride 0 along the repeated axes."""
+    if isinstance(array, np.ndarray):
+        return np.broadcast_to(array, shape)
+    return _require_cuda().broadcast_to(array, shape)
+
+
+def to_device(array: Any, device: Device) -> Any:
+    """The array on ``device``: itself if it is there already, else a copy."""
+    source = device_of(array)
+    if source == device:
+        return array
+    if device.type == "cpu":
+        return to_numpy(array)
+    cupy = _require_cuda()
+    with cupy.cuda.Device(device.index):
+        return cupy.array(array)
+
+
+def to_numpy(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """The array in host memory; waits for the device, and reports indices that a kernel found out of range."""
+    if isinstance(array, np.ndarray):
+        return array
+    host = array.get()
+    from .kernels.cuda import errors
+
+    errors.check(array.device.id)
+    return host  # type: ignore[no-any-return]
+
+
+def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
+    """Numbers, nested lists, NumPy or CuPy arrays, or anything that exports DLPack, as an array on ``device``.
+
+    Python floats become the default floating dtype; arrays keep theirs. Always a fresh copy.
+    """
+    if not is_array(data):
+        data = _from_object(data, dtype)
+    elif dtype is None:
+        dtype = dtype_of(data.dtype)
+    moved = to_device(data, device)
+    if dtype is not None and moved.dtype != dtype:
+        return K.cast(moved, dtype)
+    return K.copy(moved) if moved is data else moved
+
+
+def _from_object(data: Any, dtype: DType | None) -> Any:
+    """A NumPy array from Python numbers, nested sequences, array scalars and array-likes."""
+    if isinstance(data, (bool, int, float, complex)):
+        return np.array(data, dtype or scalar_dtype(data))
+    if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array_interface__"):
+        array = np.asarray(data)
+    elif hasattr(data, "__dlpack__"):
+        array = np.from_dlpack(data)
+    else:
+        if _holds_tensors(data):
+            data = _to_lists(data)
+        try:
+            array = np.array(data)
+        except ValueError as error:
+            raise ValueError(f"tensor: the nested sequences have unequal lengths: {error}") from None
+        if dtype is None and array.dtype.kind in "fc" and not _holds_arrays(data):
+            dtype = scalar_dtype(array.dtype.type(0).item())
+    if array.dtype.kind == "O":
+        raise TypeError(f"tensor: cannot make a tensor of {type(data).__name__} {data!r:.80}")
+    return array.astype(dtype or dtype_of(array.dtype))
+
+
+def _leaves(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        for item in data:
+            yield from _leaves(item)
+    else:
+        yield data
+
+
+def _holds_tensors(data: Any) -> bool:
+    return any(hasattr(leaf, "tolist") and not isinstance(leaf, (np.ndarray, np.generic)) for leaf in _leaves(data))
+
+
+def _holds_arrays(data: Any) -> bool:
+    return any(isinstance(leaf, (np.ndarray, np.generic)) for leaf in _leaves(data))
+
+
+def _to_lists(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_to_lists(item) for item in data]
+    return data.tolist() if hasattr(data, "tolist") else data

@@ -1,0 +1,371 @@
+"""How an op is defined: a forward on arrays and one vector-Jacobian product per differentiable input.
+
+A rule is a function of the gradient ``g`` of the result and of whatever else it names::
+
+    exp = unary("exp", K.exp, lambda g, out: mul(g, out))
+    mul = binary("mul", K.multiply, lambda g, x2: mul(g, x2), lambda g, x1: mul(g, x1))
+
+The names in its signature say what is saved: an input, ``out`` (the result), a static parameter, an auxiliary result of
+the forward, or ``<input>_shape`` and ``<input>_dtype``, which keep no memory alive. Rules are written in ops. The engine
+calls them with plain arrays, on which ops run without a tape, or, when the gradient itself is to be differentiated,
+with tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+from .. import dtypes
+from ..backend import as_array, device_of, is_array
+from ..tape import Branch, Node, grad_mode, on_arrays
+from ..tensor import Tensor
+
+__all__ = ["OPS", "Function", "Op", "binary", "is_tensor", "lift", "primitive", "unary", "variadic"]
+
+Rule = Callable[..., Any]
+Function = Callable[..., Any]
+"""An op as users call it: on tensors, or on arrays while rules run on arrays."""
+
+OPS: dict[str, Op] = {}
+"""Every op by name; the gradient tests and the documentation's table walk it."""
+
+
+class Op:
+    """Name and gradient rules of an op.
+
+    Attributes
+    ----------
+    name : str
+    rules : tuple of callable or None
+        One vector-Jacobian product per input; None for an input without a gradient (an index, a condition).
+    joint : bool
+        One rule gives the gradients of all inputs as a tuple; it takes ``needs``, a tuple of bools, after ``g``.
+    broadcasts : bool
+        Inputs were broadcast, so a gradient is summed down to its input's shape.
+    saves_out : bool
+        Some rule needs the result, which must then not be overwritten.
+    shares_gradients : bool
+        Rules are a user's and may return one array twice or keep it.
+    """
+
+    __slots__ = (
+        "broadcasts", "codes", "joint", "name", "out_code", "outputs", "pickers", "rules", "saves_out", "shares_gradients",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        rules: tuple[Rule | None, ...],
+        names: tuple[str, ...],
+        *,
+        joint: bool = False,
+        broadcasts: bool = False,
+        outputs: int = 1,
+    ) -> None:
+        self.name = name
+        self.rules = rules
+        self.joint = joint
+        self.broadcasts = broadcasts
+        self.outputs = outputs
+        skip = 2 if joint else 1
+        self.codes = tuple(_codes(name, rule, names, skip) if rule is not None else () for rule in rules)
+        self.pickers = tuple(_picker(codes) for codes in self.codes)
+        self.out_code = names.index("out")
+        self.shares_gradients = False
+        self.saves_out = any("out" in (names[c] for c in codes) for codes in self.codes)
+        OPS[name] = self
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+def _codes(name: str, rule: Rule, names: tuple[str, ...], skip: int) -> tuple[int, ...]:
+    """Positions, among ``names``, of what a rule's signature asks for."""
+    code = rule.__code__  # type: ignore[attr-defined]
+    wanted = code.co_varnames[skip : code.co_argcount]
+    unknown = [w for w in wanted if w not in names]
+    if unknown:
+        raise TypeError(f"op {name}: a rule asks for {unknown}, there is {names}")
+    return tuple(names.index(w) for w in wanted)
+
+
+def _picker(codes: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """A fast function from the tuple of all values to the tuple of those at ``codes``."""
+    if len(codes) > 1:
+        return itemgetter(*codes)
+    return itemgetter(slice(codes[0], codes[0] + 1) if codes else slice(0, 0))
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether ``x`` is a tensor, or an array while rules run on arrays."""
+    return isinstance(x, Tensor) or (on_arrays.get() and is_array(x))
+
+
+def lift(x: Any, like: Any = None) -> Any:
+    """``x`` as something that ops take: tensors and, while rules run on arrays, arrays pass; the rest becomes a tensor.
+
+    A Python scalar takes the dtype and device of ``like`` as far as its kind allows.
+    """
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(like, Tensor):
+        if isinstance(x, (bool, int, float, complex)):
+            return Tensor(as_array(x, dtypes.with_scalar(like.dtype, x), like.device))
+        return Tensor(as_array(x, None, like.device))
+    if on_arrays.get():
+        if like is not None and not is_array(x):
+            return as_array(x, dtypes.with_scalar(like.dtype, x), device_of(like))
+        return x
+    from ..backend import get_default_device
+
+    return Tensor(as_array(x, None, device_of(x) if is_array(x) else get_default_device()))
+
+
+def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+
+
+_INTEGERS = frozenset("biu")
+
+
+def unary(name: str, kernel: Any, rule: Rule | None = None, *, doc: str, fractional: bool = True) -> Function:
+    """Define an elementwise op of one input.
+
+    Parameters
+    ----------
+    name : str
+    kernel : Kernel
+    rule : callable, optional
+        ``rule(g, ...)`` may name ``x`` and ``out``. Without one, the result has no gradient.
+    doc : str
+        Docstring of the function.
+    fractional : bool
+        Whether integers become the default floating dtype first, as for ``sqrt``.
+    """
+    op = Op(name, (rule,), ("x", "out", "x_shape", "x_dtype"))
+    launch = kernel.launch
+    saved_code = op.codes[0]
+    differentiable = rule is not None
+
+    def function(x: Any, /) -> Any:
+        if not isinstance(x, Tensor):
+            if on_arrays.get():
+                return launch(x)
+            x = lift(x)
+        data = x._data
+        if fractional and data.dtype.kind in _INTEGERS:
+            return function(x.astype(dtypes.get_default_dtype()))
+        y = launch(data)
+        node = x._node
+        if node is None or not differentiable or not grad_mode.get():
+            return Tensor(y)
+        if saved_code == (1,):
+            saved: tuple[Any, ...] = (y,)
+        elif saved_code == (0,):
+            saved = (x,)
+        elif saved_code:
+            saved = op.pickers[0]((x, y, x.shape, x.dtype))
+        else:
+            saved = ()
+        return Tensor(y, Node(op, (node,), (saved,), y.shape))
+
+    _describe(function, name, doc)
+    return function
+
+
+def binary(
+    name: str,
+    kernel: Any,
+    rule1: Rule | None = None,
+    rule2: Rule | None = None,
+    *,
+    doc: str,
+    fractional: bool = False,
+) -> Function:
+    """Define an elementwise op of two inputs, which broadcast and promote; rules may name ``x1``, ``x2``, ``out``."""
+    op = Op(name, (rule1, rule2), ("x1", "x2", "out"), broadcasts=True)
+    launch = kernel.launch
+    pick1, pick2 = (picker if codes else None for picker, codes in zip(op.pickers, op.codes, strict=True))
+    has1, has2 = rule1 is not None, rule2 is not None
+
+    def function(x1: Any, x2: Any, /) -> Any:
+        if isinstance(x1, Tensor):
+            a1 = x1._data
+            node1 = x1._node
+            if isinstance(x2, Tensor):
+                a2 = x2._data
+                node2 = x2._node
+                if a1.dtype is not a2.dtype:
+                    dtype = dtypes.promote_types(a1.dtype, a2.dtype)
+                    if dtype is not a1.dtype or dtype is not a2.dtype:
+                        return function(x1.astype(dtype, copy=False), x2.astype(dtype, copy=False))
+            elif isinstance(x2, (float, int)) and not isinstance(x2, bool):
+                a2, node2 = x2, None
+                if a1.dtype.kind in _INTEGERS and (isinstance(x2, float) or a1.dtype.kind == "b"):
+                    return function(x1.astype(dtypes.with_scalar(a1.dtype, x2)), x2)
+                if a1.dtype.kind in "iu":
+                    _check_int(name, x2, a1.dtype)
+            else:
+                return NotImplemented if x2 is None or isinstance(x2, str) else function(x1, lift(x2, x1))
+        elif isinstance(x2, Tensor):
+            if isinstance(x1, (float, int)) and not isinstance(x1, bool) and x2._data.dtype.kind not in _INTEGERS:
+                a2, node2 = x2._data, x2._node
+                a1, node1 = x1, None
+            else:
+                return NotImplemented if x1 is None or isinstance(x1, str) else function(lift(x1, x2), x2)
+        elif on_arrays.get():
+            return launch(x1, x2)
+        else:
+            return function(lift(x1), lift(x2))
+        if fractional and (a1 if isinstance(x1, Tensor) else a2).dtype.kind in _INTEGERS:
+            default = dtypes.get_default_dtype()
+            return function(
+                x1.astype(default) if isinstance(x1, Tensor) else x1,
+                x2.astype(default) if isinstance(x2, Tensor) else x2,
+            )
+        y = launch(a1, a2)
+        needs1 = node1 is not None and has1
+        needs2 = node2 is not None and has2
+        if not (needs1 or needs2) or not grad_mode.get():
+            return Tensor(y)
+        saved1 = pick1((x1, x2, y)) if needs1 and pick1 is not None else ()
+        saved2 = pick2((x1, x2, y)) if needs2 and pick2 is not None else ()
+        parents = (node1 if needs1 else None, node2 if needs2 else None)
+        return Tensor(y, Node(op, parents, (saved1, saved2), y.shape))
+
+    _describe(function, name, doc)
+    return function
+
+
+def _check_int(name: str, value: Any, dtype: Any) -> None:
+    """Refuse a Python integer that does not fit an integer dtype."""
+    bits = 8 * dtype.itemsize
+    low, high = (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if not low <= value <= high:
+        raise OverflowError(f"{name}: the Python integer {value} does not fit {dtype}")
+
+
+def primitive(
+    name: str,
+    forward: Callable[..., Any],
+    *rules: Rule | None,
+    joint: Rule | None = None,
+    inputs: int | None = None,
+    aux: tuple[str, ...] = (),
+    outputs: int = 1,
+    view: bool = False,
+    broadcasts: bool = False,
+) -> Function:
+    """Define an op of any shape of signature.
+
+    Parameters
+    ----------
+    name : str
+    forward : callable
+        ``forward(*inputs, *parameters)`` on arrays. Its parameter names are what rules may ask for. With ``aux``, it
+        returns ``(out, *auxiliary)``; with several ``outputs``, a tuple of them.
+    *rules : callable or None
+        One per input, which come first in the signature.
+    joint : callable, optional
+        In place of ``rules``: ``joint(g, needs, ...)`` returns the gradients of all ``inputs`` at once.
+    inputs : int, optional
+        Number of inputs when ``joint`` is given.
+    aux : tuple of str
+        Names of auxiliary results that rules may ask for.
+    view : bool
+        The result shares its input's memory.
+    """
+    code = forward.__code__
+    parameters = code.co_varnames[: code.co_argcount]
+    count = len(rules) if joint is None else int(inputs or 0)
+    shapes = tuple(f"{p}_shape" for p in parameters[:count])
+    kinds = tuple(f"{p}_dtype" for p in parameters[:count])
+    names = (*parameters, "out", *aux, *shapes, *kinds)
+    op = Op(
+        name,
+        rules if joint is None else (joint,),
+        names,
+        joint=joint is not None,
+        broadcasts=broadcasts,
+        outputs=outputs,
+    )
+    input_range = range(count)
+
+    def function(*args: Any) -> Any:
+        arrays = list(args)
+        nodes: list[Node | None] = [None] * count
+        recorded = tensors = False
+        for i in input_range:
+            x = args[i]
+            if isinstance(x, Tensor):
+                tensors = True
+                arrays[i] = x._data
+                node = x._node
+                if node is not None and (joint is not None or rules[i] is not None):
+                    nodes[i] = node
+                    recorded = True
+        result = forward(*arrays)
+        if not tensors and on_arrays.get():
+            return result[0] if aux else result
+        extra = ()
+        if aux:
+            result, *extra = result  # type: ignore[assignment]
+        if not recorded or not grad_mode.get():
+            if outputs > 1:
+                return tuple(Tensor(r) for r in result)
+            made = Tensor(result)
+        else:
+            values = (
+                *args,
+                result,
+                *extra,
+                *(getattr(x, "shape", None) for x in args[:count]),
+                *(getattr(x, "dtype", None) for x in args[:count]),
+            )
+            if joint is not None:
+                saved = op.pickers[0](values)
+            else:
+                saved = tuple(p(values) if n is not None else () for n, p in zip(nodes, op.pickers, strict=True))
+            if outputs > 1:
+                node = Node(op, tuple(nodes), saved, tuple((r.shape, r.dtype) for r in result))
+                return tuple(Tensor(r, Branch(node, i, r.shape, r.dtype)) for i, r in enumerate(result))
+            made = Tensor(result, Node(op, tuple(nodes), saved, result.shape))
+        if view:
+            made._share_memory_of(args[0])
+        return made
+
+    _describe(function, name, forward.__doc__ or "")
+    return function
+
+
+def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
+    """Define an op of a list of tensors.
+
+    Parameters
+    ----------
+    name : str
+    forward : callable
+        ``forward(arrays, *parameters)``.
+    rule : callable
+        ``rule(g, needs, shapes, *parameters)`` returns one gradient, or None, per tensor.
+    """
+    code = forward.__code__
+    names = ("shapes", *code.co_varnames[1 : code.co_argcount], "out")
+    op = Op(name, (rule,), names, joint=True)
+
+    def function(inputs: Any, *parameters: Any) -> Any:
+        arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        result = forward(arrays, *parameters)
+        nodes = tuple(x._node if isinstance(x, Tensor) else None for x in inputs)
+        if on_arrays.get() and not any(isinstance(x, Tensor) for x in inputs):
+            return result
+        if not any(nodes) or not grad_mode.get():
+            return Tensor(result)
+        saved = op.pickers[0]((tuple(a.shape for a in arrays), *parameters, result))
+        return Tensor(result, Node(op, nodes, saved, result.shape))
+
+    _describe(function, name, forward.__doc__ or "")
+    return function

@@ -1,0 +1,305 @@
+"""Reading and writing parts of a tensor, by slices, masks and integer tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from .. import kernels as K
+from ..backend import as_array, device_of, empty, is_array
+from ..tape import grad_mode
+from ..tensor import Tensor
+from . import reduction
+from .definition import Function, lift, primitive
+from .inplace import become, before, check_writable
+from .memory import cast, zeros_like
+from .reduction import normalize_axes
+from .shape import broadcast_to
+
+__all__ = ["gather", "getitem", "put_along_axis", "scatter", "scatter_add", "setitem", "take", "take_along_axis"]
+
+
+def _array_of(x: Any) -> Any:
+    return x._data if isinstance(x, Tensor) else x
+
+
+def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
+    """The index as a tuple of slices, ints, None, Ellipsis and arrays, and whether it has arrays."""
+    items = index if isinstance(index, tuple) else (index,)
+    array = _array_of(x)
+    plain = []
+    advanced = False
+    for item in items:
+        if isinstance(item, Tensor):
+            if item.dtype.kind in "iu" and item.ndim == 0 and item.device.type == "cpu":
+                plain.append(int(item.item()))
+                continue
+            item = item._data  # noqa: PLW2901
+        elif isinstance(item, (list, range)) or (is_array(item) and device_of(item) != device_of(array)):
+            item = as_array(item if not isinstance(item, range) else list(item), None, device_of(array))  # noqa: PLW2901
+            if not item.size and item.dtype.kind == "f":
+                item = K.cast(item, dtypes.int64)  # noqa: PLW2901 - an empty list
+        elif isinstance(item, (bool,)):
+            item = as_array(item, None, device_of(array))  # noqa: PLW2901
+        elif isinstance(item, slice) or item is None or item is Ellipsis:
+            plain.append(item)
+            continue
+        elif hasattr(item, "__index__") and not is_array(item):
+            plain.append(item.__index__())
+            continue
+        if not is_array(item) or item.dtype.kind not in "biu":
+            given = f"a {item.dtype} array" if is_array(item) else f"{item!r}"
+            raise IndexError(f"index: expected integers, slices, None, ..., or integer or bool tensors, got {given}")
+        advanced = True
+        plain.append(item)
+    return tuple(plain), advanced
+
+
+def _described(x: Any, index: Any, error: Exception) -> IndexError:
+    return IndexError(f"index {index!r:.200} does not fit shape {x.shape}: {error}")
+
+
+_view: Function = primitive(
+    "getitem", lambda x, index: x[index], lambda g, x_shape, index: _placed(g, index, False, x_shape), view=True
+)
+_gathered: Function = primitive(
+    "getitem_advanced",
+    lambda x, index: K.getitem(x, index),
+    lambda g, x_shape, index: _placed(g, index, True, x_shape),
+)
+
+
+def _zeros_with(g: Any, index: tuple[Any, ...], advanced: bool, shape: tuple[int, ...]) -> Any:
+    out = empty(shape, g.dtype, device_of(g))
+    K.fill(out, 0)
+    if advanced:
+        K.scatter_add(out, index, g)
+    else:
+        K.setitem(out, index, g)
+    return out
+
+
+_placed: Function = primitive(
+    "getitem_backward",
+    _zeros_with,
+    lambda h, index, advanced: _gathered(h, index) if advanced else _view(h, index),
+)
+_placed.__doc__ = "Zeros with ``g`` at an index, added where the index repeats: the gradient of reading there."
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """``x[index]``: a view for slices, integers, None and ``...``; a copy for masks and integer tensors.
+
+    Raises
+    ------
+    IndexError
+        If the index does not fit the shape, naming both.
+    """
+    plain, advanced = _plain_index(x, index)
+    try:
+        if advanced:
+            return _gathered(x, plain)
+        y = _view(x, plain)
+    except IndexError as error:
+        raise _described(x, index, error) from None
+    return y
+
+
+_replaced: Function = primitive(
+    "setitem",
+    lambda x, value, index: _copy_with(x, value, index),
+    lambda g, index: _replaced(g, _zero_for(g), index),
+    lambda g, index: getitem(g, index),
+    broadcasts=True,
+)
+
+
+def _zero_for(g: Any) -> Any:
+    """A 0-d zero of the dtype and device of ``g``."""
+    return zeros_like(reduction.sum(g[(slice(0, 0),) * g.ndim] if g.ndim else g))
+
+
+def _copy_with(x: Any, value: Any, index: Any) -> Any:
+    y = K.copy(x)
+    K.setitem(y, index, value)
+    return y
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """``x[index] = value``: into the memory if nothing is recorded, else as a new step of the computation."""
+    plain, _ = _plain_index(x, index)
+    if not isinstance(value, Tensor):
+        array = as_array(value, None, x.device) if not is_array(value) else value
+        value = Tensor(array)
+    if value.device != x.device and value.ndim:
+        raise ValueError(
+            f"setitem: the value is on {value.device}, the tensor on {x.device}; move one with .to(device)"
+        )
+    if dtypes.promote_types(x.dtype, value.dtype) != x.dtype and value.dtype.kind != x.dtype.kind:
+        raise TypeError(f"setitem: a {value.dtype} value cannot be written into a {x.dtype} tensor; use .astype first")
+    value = cast(value.to(x.device), x.dtype)
+    try:
+        if grad_mode.get() and (x._node is not None or value._node is not None):
+            check_writable(x, "setitem")
+            become(x, _replaced(before(x), value, plain), "setitem")
+            return
+        K.setitem(x._data, plain, value._data)
+        x._written()
+    except (IndexError, ValueError) as error:
+        raise type(error)(
+            f"setitem: value of shape {value.shape} into index {index!r:.200} of {x.shape}: {error}"
+        ) from None
+
+
+# --------------------------------------------------------------------------------------------------- along one axis
+_take: Function = primitive(
+    "take",
+    lambda x, indices, axis: K.take(x, indices, axis),
+    lambda g, x_shape, indices, axis: _taken_back(g, indices, axis, x_shape),
+    None,
+)
+_taken_back: Function = primitive(
+    "take_backward",
+    lambda g, indices, axis, shape: _accumulated_into(K.take_add, g, indices, axis, shape),
+    lambda h, indices, axis: _take(h, indices, axis),
+    None,
+)
+_along: Function = primitive(
+    "take_along_axis",
+    lambda x, indices, axis: K.take_along_axis(x, indices, axis),
+    lambda g, x_shape, indices, axis: _along_back(g, indices, axis, x_shape),
+    None,
+)
+_along_back: Function = primitive(
+    "take_along_axis_backward",
+    lambda g, indices, axis, shape: _accumulated_into(K.add_along_axis, g, indices, axis, shape),
+    lambda h, indices, axis: _along(h, indices, axis),
+    None,
+)
+
+
+def _accumulated_into(kernel: Any, g: Any, indices: Any, axis: int, shape: tuple[int, ...]) -> Any:
+    out = empty(shape, g.dtype, device_of(g))
+    K.fill(out, 0)
+    kernel(out, indices, g, axis)
+    return out
+
+
+def _indices(name: str, indices: Any, x: Any) -> Any:
+    indices = lift(indices, None if is_array(x) else x) if not isinstance(indices, Tensor) else indices
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name}: indices must be integers, got {indices.dtype}")
+    return indices
+
+
+def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
+    """The slices of ``x`` at ``indices`` along ``axis``; ``indices`` may have any shape.
+
+    Parameters
+    ----------
+    axis : int, optional
+        May be left out for a 1-d ``x``.
+    """
+    x = lift(x)
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"take: axis is needed for shape {x.shape}")
+        axis = 0
+    indices = _indices("take", indices, x)
+    (place,) = normalize_axes("take", axis, x.ndim)
+    try:
+        return _take(x, indices, place)
+    except IndexError as error:
+        raise IndexError(f"take: {error} (shape {x.shape})") from None
+
+
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+    """``y[i, j] = x[indices[i, j], j]`` for axis 0, and so on; the other axes broadcast."""
+    x, indices = lift(x), _indices("take_along_axis", indices, x)
+    if x.ndim != indices.ndim:
+        raise ValueError(f"take_along_axis: {x.shape} and indices {indices.shape} must have the same number of axes")
+    (place,) = normalize_axes("take_along_axis", axis, x.ndim)
+    shape = []
+    for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)):
+        if i != place and n != m and 1 not in (n, m):
+            raise ValueError(f"take_along_axis: {x.shape} and indices {indices.shape} do not broadcast off axis {axis}")
+        shape.append(max(n, m) if n and m else 0)
+    x = broadcast_to(x, (*shape[:place], x.shape[place], *shape[place + 1 :]))
+    indices = broadcast_to(indices, (*shape[:place], indices.shape[place], *shape[place + 1 :]))
+    try:
+        return _along(x, indices, place)
+    except IndexError as error:
+        raise IndexError(f"take_along_axis: {error} (shape {x.shape}, axis {axis})") from None
+
+
+def _within(name: str, x: Any, axis: int, index: Any) -> tuple[Any, int]:
+    """The part of ``x`` that an index, possibly smaller off the axis, reaches."""
+    (place,) = normalize_axes(name, axis, x.ndim)
+    if index.ndim != x.ndim or any(
+        m > n for i, (n, m) in enumerate(zip(x.shape, index.shape, strict=True)) if i != place
+    ):
+        raise ValueError(f"{name}: an index of shape {index.shape} does not fit {x.shape} off axis {axis}")
+    part = tuple(slice(None) if i == place else slice(m) for i, m in enumerate(index.shape))
+    return part, place
+
+
+def gather(x: Any, axis: int, index: Any) -> Any:
+    """``y[i, j] = x[index[i, j], j]`` for axis 0, and so on; ``index`` may be smaller than ``x`` off the axis."""
+    x, index = lift(x), _indices("gather", index, x)
+    part, place = _within("gather", x, axis, index)
+    try:
+        return _along(x[part], index, place)
+    except IndexError as error:
+        raise IndexError(f"gather: {error} (shape {x.shape}, axis {axis})") from None
+
+
+_put: Function = primitive(
+    "put_along_axis",
+    lambda x, values, indices, axis: _copy_then(K.put_along_axis, x, indices, values, axis),
+    lambda g, indices, axis: _put(g, zeros_like(_along(g, indices, axis)), indices, axis),
+    lambda g, indices, axis: _along(g, indices, axis),
+    None,
+)
+_add_at: Function = primitive(
+    "scatter_add",
+    lambda x, values, indices, axis: _copy_then(K.add_along_axis, x, indices, values, axis),
+    lambda g: g,
+    lambda g, indices, axis: _along(g, indices, axis),
+    None,
+)
+
+
+def _copy_then(kernel: Any, x: Any, indices: Any, values: Any, axis: int) -> Any:
+    y = K.copy(x)
+    kernel(y, indices, values, axis)
+    return y
+
+
+def _scattered(name: str, op: Any, x: Any, axis: int, index: Any, values: Any) -> Any:
+    x, index = lift(x), _indices(name, index, x)
+    part, place = _within(name, x, axis, index)
+    values = cast(lift(values, x), x.dtype)
+    if values.ndim:
+        values = values[tuple(slice(n) for n in index.shape)]
+    values = broadcast_to(values, index.shape)
+    try:
+        if all(p == slice(None) or p.stop == n for p, n in zip(part, x.shape, strict=True)):
+            return op(x, values, index, place)
+        return _replaced(x, op(x[part], values, index, place), part)
+    except IndexError as error:
+        raise IndexError(f"{name}: {error} (shape {x.shape}, axis {axis})") from None
+
+
+def scatter(x: Any, axis: int, index: Any, values: Any) -> Any:
+    """A copy of ``x`` with ``y[index[i, j], j] = values[i, j]`` for axis 0, and so on."""
+    return _scattered("scatter", _put, x, axis, index, values)
+
+
+def scatter_add(x: Any, axis: int, index: Any, values: Any) -> Any:
+    """A copy of ``x`` with ``y[index[i, j], j] += values[i, j]`` for axis 0, and so on; repeated indices add up."""
+    return _scattered("scatter_add", _add_at, x, axis, index, values)
+
+
+def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int) -> Any:
+    """A copy of ``x`` with ``values`` where `take_along_axis` would read."""
+    return scatter(x, axis, indices, values)

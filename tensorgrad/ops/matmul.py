@@ -1,0 +1,120 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import dtypes
+from .. import kernels as K
+from .definition import Function, lift, primitive
+from .memory import cast
+from .reduction import sum
+from .shape import reshape, swapaxes
+
+__all__ = ["linear", "matmul"]
+
+
+def _rows(x: Any) -> Any:
+    """All axes but the last as one."""
+    return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _right_vjp(g: Any, x1: Any, x2: Any) -> Any:
+    """``x1.T @ g``; for a stack of matrices times one matrix in one product instead of one per matrix and a sum."""
+    if x2.ndim == 2 and x1.ndim > 2:
+        x1, g = _rows(x1), _rows(g)
+    return _matmul(swapaxes(x1, -1, -2), g)
+
+
+_matmul: Function = primitive(
+    "matmul",
+    lambda x1, x2: K.matmul(x1, x2),
+    lambda g, x2: _matmul(g, swapaxes(x2, -1, -2)),
+    lambda g, x1, x2: _right_vjp(g, x1, x2),
+    broadcasts=True,
+)
+
+
+def matmul(x1: Any, x2: Any, /) -> Any:
+    """Matrix product of the last two axes; the others broadcast. A 1-d operand is a row or a column.
+
+    Raises
+    ------
+    ValueError
+        If an operand has no axes or the inner sizes differ.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.matmul(tg.ones(2, 3), tg.ones(3)).shape
+    (2,)
+    """
+    x1, x2 = lift(x1), lift(x2)
+    if not x1.ndim or not x2.ndim:
+        raise ValueError(f"matmul: both operands need at least one axis, got shapes {x1.shape} and {x2.shape}")
+    inner = x2.shape[-2] if x2.ndim > 1 else x2.shape[0]
+    if x1.shape[-1] != inner:
+        raise ValueError(
+            f"matmul: shapes {x1.shape} and {x2.shape} do not agree: {x1.shape[-1]} != {inner} "
+            f"(axis -1 of the first, {-2 if x2.ndim > 1 else -1} of the second)"
+        )
+    if x1.dtype != x2.dtype:
+        dtype = dtypes.promote_types(x1.dtype, x2.dtype)
+        x1, x2 = cast(x1, dtype), cast(x2, dtype)
+    if x1.ndim > 1 and x2.ndim > 1:
+        return _matmul(x1, x2)
+    y = _matmul(reshape(x1, (1, -1)) if x1.ndim == 1 else x1, reshape(x2, (-1, 1)) if x2.ndim == 1 else x2)
+    rows = x1.shape[-2:-1] if x1.ndim > 1 else ()
+    columns = x2.shape[-1:] if x2.ndim > 1 else ()
+    batch = y.shape[:-2]
+    return reshape(y, (*batch, *rows, *columns))
+
+
+_linear: Function = primitive(
+    "linear",
+    lambda x, weight, bias: K.linear(x, weight, bias),
+    lambda g, weight: _matmul(g, weight),
+    lambda g, x: _matmul(swapaxes(_rows(g), 0, 1), _rows(x)),
+    lambda g: sum(g, tuple(range(g.ndim - 1))),
+)
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """``x @ weight.T + bias``.
+
+    Parameters
+    ----------
+    x : Tensor
+        Shape (..., in_features).
+    weight : Tensor
+        Shape (out_features, in_features), or (in_features,).
+    bias : Tensor, optional
+        Shape (out_features,).
+
+    Returns
+    -------
+    Tensor
+        Shape (..., out_features).
+    """
+    x, weight = lift(x), lift(weight)
+    if weight.ndim == 1:
+        y = matmul(x, weight)
+        return y if bias is None else y + bias
+    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: the last axis of the input, shape {x.shape}, does not fit the weight, shape {weight.shape} "
+            "(out_features, in_features)"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"linear: a weight of shape {weight.shape} needs a bias of shape {weight.shape[:1]}, got {bias.shape}"
+        )
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
+        given = [x, weight] if bias is None else [x, weight, bias]
+        raise TypeError(
+            f"linear: input, weight and bias must have one dtype, got {', '.join(str(t.dtype) for t in given)}"
+        )
+    if x.ndim == 1:
+        return reshape(_linear(reshape(x, (1, -1)), weight, bias), (-1,))
+    return _linear(x, weight, bias)

@@ -1,0 +1,228 @@
+"""Casting, copying, moving between devices, and making tensors from nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import dtypes
+from .. import kernels as K
+from ..backend import Device, device_of, resolve_device, to_device
+from ..backend import empty as empty_array
+from ..tensor import Tensor
+from .definition import Function, lift, primitive
+
+__all__ = [
+    "arange",
+    "astype",
+    "clone",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
+_cast: Function = primitive("cast", lambda x, dtype: K.cast(x, dtype), lambda g, x_dtype: cast(g, x_dtype))
+clone: Function = primitive("clone", lambda x: K.copy(x), lambda g: g)
+clone.__doc__ = "A copy in fresh contiguous memory, through which gradients flow."
+_moved: Function = primitive(
+    "moved", lambda x, device, source: to_device(x, device), lambda g, device, source: _moved(g, source, device)
+)
+
+
+def moved(x: Any, device: Device) -> Any:
+    """The tensor on another device; its gradient comes back to the first."""
+    return _moved(x, device, _device(x))
+
+
+def _device(x: Any) -> Device:
+    return x.device if isinstance(x, Tensor) else device_of(x)
+
+
+def cast(x: Any, dtype: dtypes.DType) -> Any:
+    """``x`` in ``dtype``: itself if it has it. To integers and booleans no gradient flows."""
+    if x.dtype == dtype:
+        return x
+    if isinstance(x, Tensor) and not dtypes.is_differentiable(dtype):
+        return Tensor(K.cast(x._data, dtype))
+    return _cast(x, dtype)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """``x`` in another dtype; a copy unless ``copy=False`` and nothing changes."""
+    wanted = dtypes.dtype_of(dtype)
+    x = lift(x)
+    if device is not None:
+        x = x.to(device)
+    if x.dtype == wanted:
+        return clone(x) if copy else x
+    return cast(x, wanted)
+
+
+def _shape(shape: Any, name: str) -> tuple[int, ...]:
+    """A shape from an int or a sequence of ints."""
+    sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    sizes = tuple(n.__index__() for n in sizes)
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"{name}: sizes must not be negative, got shape {sizes}")
+    return sizes
+
+
+def _made(shape: Any, dtype: Any, device: Any, requires_grad: bool, value: Any, name: str) -> Tensor:
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
+    array = empty_array(_shape(shape, name), kind, resolve_device(device))
+    if value is not None:
+        K.fill(array, value)
+    x = Tensor(array)
+    if requires_grad:
+        x.requires_grad = True
+    return x
+
+
+def _sizes(size: tuple[Any, ...]) -> Any:
+    """``zeros(2, 3)`` and ``zeros((2, 3))`` mean the same."""
+    return size[0] if len(size) == 1 else size
+
+
+def empty(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with arbitrary content."""
+    return _made(_sizes(shape), dtype, device, requires_grad, None, "empty")
+
+
+def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros, of the default floating dtype unless told otherwise.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.zeros(2, 3).shape == tg.zeros((2, 3)).shape == (2, 3)
+    True
+    """
+    return _made(_sizes(shape), dtype, device, requires_grad, 0, "zeros")
+
+
+def ones(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones, of the default floating dtype unless told otherwise."""
+    return _made(_sizes(shape), dtype, device, requires_grad, 1, "ones")
+
+
+def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """``fill_value`` everywhere; its own dtype unless told otherwise."""
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if dtype is None:
+        dtype = fill_value.dtype if hasattr(fill_value, "dtype") else dtypes.scalar_dtype(value)
+    return _made(shape, dtype, device, requires_grad, value, "full")
+
+
+def _like(x: Any, dtype: Any, device: Any, value: Any, requires_grad: bool = False) -> Any:
+    kind = x.dtype if dtype is None else dtypes.dtype_of(dtype)
+    array = empty_array(x.shape, kind, _device(x) if device is None else resolve_device(device))
+    if value is not None:
+        K.fill(array, value)
+    if not isinstance(x, Tensor):
+        return array
+    made = Tensor(array)
+    if requires_grad:
+        made.requires_grad = True
+    return made
+
+
+def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Arbitrary content in the shape, dtype and device of ``x``."""
+    return _like(x, dtype, device, None, requires_grad)
+
+
+def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Zeros in the shape, dtype and device of ``x``."""
+    return _like(x, dtype, device, 0, requires_grad)
+
+
+def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones in the shape, dtype and device of ``x``."""
+    return _like(x, dtype, device, 1, requires_grad)
+
+
+def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """``fill_value`` everywhere in the shape, dtype and device of ``x``."""
+    return _like(x, dtype, device, fill_value, requires_grad)
+
+
+def arange(
+    start: Any,
+    /,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``start, start + step, ...`` up to but not including ``stop``; ``arange(n)`` counts from 0.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.arange(1, 6, 2)
+    tensor([1, 3, 5])
+    """
+    if stop is None:
+        start, stop = 0, start
+    start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
+    whole = all(isinstance(v, int) for v in (start, stop, step))
+    if dtype is None:
+        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
+    size = max(0, -((start - stop) // step) if whole else math.ceil((stop - start) / step))
+    out = empty_array((size,), dtypes.dtype_of(dtype), resolve_device(device))
+    K.arange(out, start, step)
+    x = Tensor(out)
+    if requires_grad:
+        x.requires_grad = True
+    return x
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    /,
+    num: int = 50,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    endpoint: bool = True,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``num`` evenly spaced numbers from ``start`` to ``stop``, which is included unless ``endpoint=False``."""
+    if num < 0:
+        raise ValueError(f"linspace: num must not be negative, got {num}")
+    start, stop = (v.item() if isinstance(v, Tensor) else v for v in (start, stop))
+    gaps = num - 1 if endpoint else num
+    if dtype is None:
+        dtype = complex if isinstance(start, complex) or isinstance(stop, complex) else dtypes.get_default_dtype()
+    out = empty_array((num,), dtypes.dtype_of(dtype), resolve_device(device))
+    K.arange(out, start, (stop - start) / gaps if gaps > 0 else 0)
+    if endpoint and num > 1:
+        K.fill(out[-1:], stop)  # exactly, whatever the rounding
+    x = Tensor(out)
+    if requires_grad:
+        x.requires_grad = True
+    return x
+
+
+def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+    """Ones on the ``k``-th diagonal, zeros elsewhere."""
+    columns = n_rows if n_cols is None else n_cols
+    x = zeros(n_rows, columns, dtype=dtype, device=device)
+    first = k if k >= 0 else -k * columns
+    count = max(0, min(n_rows, columns - k) if k >= 0 else min(n_rows + k, columns))
+    if count:
+        flat = x._data.reshape(-1)
+        K.fill(flat[first : first + (count - 1) * (columns + 1) + 1 : columns + 1], 1)
+    return x

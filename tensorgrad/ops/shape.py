@@ -1,0 +1,245 @@
+"""Changing shape and order without changing values. Most results are views of their input's memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from .. import kernels as K
+from ..backend import broadcast_view
+from .definition import Function, lift, primitive, variadic
+from .memory import cast, clone
+
+__all__ = [
+    "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flatten", "flip", "matrix_transpose", "moveaxis",
+    "permute_dims", "reshape", "squeeze", "stack", "swapaxes", "unstack",
+]  # fmt: skip
+
+
+def _viewable(x: Any, shape: tuple[int, ...]) -> Any:
+    """A reshaped view, of a contiguous copy where the strides do not allow one."""
+    if not x.flags.c_contiguous:
+        x = K.copy(x)
+    return x.reshape(shape)
+
+
+_reshape: Function = primitive(
+    "reshape", lambda x, shape: _viewable(x, shape), lambda g, x_shape: reshape(g, x_shape), view=True
+)
+
+
+def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Any:
+    """The same elements, in C order, in another shape; one size may be -1.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.reshape(tg.arange(6), (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    x = lift(x)
+    wanted = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+    sizes = tuple(n.__index__() for n in wanted)
+    if -1 in sizes:
+        known = -math.prod(sizes)
+        if sizes.count(-1) > 1 or known == 0 or x.size % known:
+            raise ValueError(f"reshape: {x.shape} ({x.size} elements) cannot become {sizes}")
+        sizes = tuple(x.size // known if n == -1 else n for n in sizes)
+    if math.prod(sizes) != x.size or (sizes and min(sizes) < 0):
+        raise ValueError(f"reshape: {x.shape} ({x.size} elements) cannot become {sizes}")
+    if copy:
+        x = clone(x)
+    elif copy is False and not (x._data if hasattr(x, "_data") else x).flags.c_contiguous:
+        raise ValueError(f"reshape: copy=False, but this tensor of shape {x.shape} is not contiguous")
+    return _reshape(x, sizes)
+
+
+def flatten(x: Any, start_axis: int = 0, end_axis: int = -1) -> Any:
+    """The axes from ``start_axis`` to ``end_axis`` as one."""
+    x = lift(x)
+    if not x.ndim:
+        return reshape(x, (1,))
+    first, last = _axis("flatten", start_axis, x.ndim), _axis("flatten", end_axis, x.ndim)
+    if first > last:
+        raise ValueError(f"flatten: axis {start_axis} comes after axis {end_axis}")
+    return reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
+
+
+def _axis(name: str, axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise IndexError(f"{name}: axis {axis} is out of range for {ndim} axes")
+    return axis % ndim
+
+
+_permute: Function = primitive(
+    "permute_dims",
+    lambda x, axes: x.transpose(axes),
+    lambda g, axes: _permute(g, _inverse(axes)),
+    view=True,
+)
+
+
+def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axes.index(i) for i in range(len(axes)))
+
+
+def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
+    """The axes in another order: axis i of the result is axis ``axes[i]`` of ``x``."""
+    x = lift(x)
+    order = tuple(_axis("permute_dims", a, x.ndim) for a in axes)
+    if sorted(order) != list(range(x.ndim)):
+        raise ValueError(f"permute_dims: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape {x.shape}")
+    return _permute(x, order)
+
+
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int], /) -> Any:
+    """The axes ``source`` at the places ``destination``, the others in order between them."""
+    x = lift(x)
+    sources = [_axis("moveaxis", a, x.ndim) for a in ([source] if isinstance(source, int) else source)]
+    places = [_axis("moveaxis", a, x.ndim) for a in ([destination] if isinstance(destination, int) else destination)]
+    if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
+        raise ValueError(f"moveaxis: cannot move axes {source} to {destination}")
+    order = [a for a in range(x.ndim) if a not in sources]
+    for place, a in sorted(zip(places, sources, strict=True)):
+        order.insert(place, a)
+    return _permute(x, tuple(order))
+
+
+def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
+    """Two axes exchanged."""
+    x = lift(x)
+    order = list(range(x.ndim))
+    a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
+    order[a], order[b] = order[b], order[a]
+    return _permute(x, tuple(order))
+
+
+def matrix_transpose(x: Any, /) -> Any:
+    """The last two axes exchanged."""
+    x = lift(x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: needs at least 2 axes, got shape {x.shape}")
+    return swapaxes(x, -1, -2)
+
+
+def expand_dims(x: Any, /, axis: int | tuple[int, ...] = 0) -> Any:
+    """New axes of size 1 at the places ``axis`` of the result."""
+    x = lift(x)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    places = {_axis("expand_dims", a, x.ndim + len(axes)) for a in axes}
+    if len(places) != len(axes):
+        raise ValueError(f"expand_dims: axis {axes} names one place twice")
+    sizes = iter(x.shape)
+    return _reshape(x, tuple(1 if i in places else next(sizes) for i in range(x.ndim + len(axes))))
+
+
+def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Any:
+    """Without the given axes, which must have size 1; None takes all of those."""
+    x = lift(x)
+    if axis is None:
+        axes = {i for i, n in enumerate(x.shape) if n == 1}
+    else:
+        axes = {_axis("squeeze", a, x.ndim) for a in (axis if isinstance(axis, tuple) else (axis,))}
+        wrong = [a for a in sorted(axes) if x.shape[a] != 1]
+        if wrong:
+            raise ValueError(f"squeeze: axis {wrong[0]} of shape {x.shape} has size {x.shape[wrong[0]]}, not 1")
+    return _reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+_broadcast: Function = primitive(
+    "broadcast_to", lambda x, shape: broadcast_view(x, shape), lambda g: g, view=True, broadcasts=True
+)
+
+
+def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
+    """``x`` repeated, without copying, to a shape that it broadcasts to."""
+    x = lift(x)
+    wanted = tuple(shape)
+    if wanted == x.shape:
+        return x
+    fits = len(wanted) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(wanted), strict=False))
+    if not fits:
+        raise ValueError(f"broadcast_to: shape {x.shape} cannot be broadcast to {wanted}")
+    return _broadcast(x, wanted)
+
+
+def broadcast_arrays(*arrays: Any) -> list[Any]:
+    """All tensors broadcast to their common shape."""
+    tensors = [lift(x) for x in arrays]
+    try:
+        shape = np.broadcast_shapes(*(x.shape for x in tensors))
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in tensors)
+        raise ValueError(f"broadcast_arrays: shapes {shapes} cannot be broadcast together") from None
+    return [broadcast_to(x, shape) for x in tensors]
+
+
+def _pieces(g: Any, needs: tuple[bool, ...], shapes: tuple[tuple[int, ...], ...], axis: int) -> list[Any]:
+    """The part of ``g`` that belongs to each of the joined tensors, as views."""
+    parts = []
+    start = 0
+    for needed, shape in zip(needs, shapes, strict=True):
+        stop = start + shape[axis]
+        parts.append(g[(slice(None),) * axis + (slice(start, stop),)] if needed else None)
+        start = stop
+    return parts
+
+
+_concat: Function = variadic("concat", lambda arrays, axis: K.concat(arrays, axis), _pieces)
+
+
+def _common(name: str, arrays: Sequence[Any]) -> list[Any]:
+    tensors = [lift(x) for x in arrays]
+    if not tensors:
+        raise ValueError(f"{name}: needs at least one tensor")
+    dtype = dtypes.result_type(*(x.dtype for x in tensors))
+    return [cast(x, dtype) for x in tensors]
+
+
+def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
+    """The tensors one after another along ``axis``; None joins them flattened.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.concat([tg.zeros(2), tg.ones(1)])
+    tensor([0., 0., 1.])
+    """
+    tensors = _common("concat", arrays)
+    if axis is None:
+        tensors, axis = [reshape(x, (-1,)) for x in tensors], 0
+    place = _axis("concat", axis, tensors[0].ndim)
+    sizes = {(*x.shape[:place], *x.shape[place + 1 :]) for x in tensors}
+    if len(sizes) > 1 or len({x.ndim for x in tensors}) > 1:
+        shapes = ", ".join(str(x.shape) for x in tensors)
+        raise ValueError(f"concat: shapes {shapes} differ off axis {axis}")
+    return _concat(tensors, place)
+
+
+def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
+    """The tensors, all of one shape, along a new axis."""
+    tensors = _common("stack", arrays)
+    if len({x.shape for x in tensors}) > 1:
+        raise ValueError(f"stack: shapes {', '.join(str(x.shape) for x in tensors)} differ")
+    place = _axis("stack", axis, tensors[0].ndim + 1)
+    return _concat([expand_dims(x, place) for x in tensors], place)
+
+
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """The slices along ``axis``, without it."""
+    x = lift(x)
+    place = _axis("unstack", axis, x.ndim)
+    return tuple(x[(slice(None),) * place + (i,)] for i in range(x.shape[place]))
+
+
+def flip(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Any:
+    """The order along ``axis``, by default along every axis, reversed."""
+    x = lift(x)
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    turned = {_axis("flip", a, x.ndim) for a in axes}
+    return x[tuple(slice(None, None, -1) if i in turned else slice(None) for i in range(x.ndim))]

@@ -1,0 +1,676 @@
+"""Random tensors: one stream of numbers for every device.
+
+A `Generator` is a seed and a position in the stream of that seed. Each draw reserves the part of the stream that its
+kernel consumes and writes the numbers where the tensor is. So a seed gives the same numbers on the CPU and on a GPU,
+whatever the memory layout and the number of threads.
+
+The stream is that of ``numpy.random.Philox(key=seed)``; ``kernels/cpu/random.py`` says which bits make which number.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import kernels as K
+from .backend import empty, resolve_device, to_device, to_numpy
+from .dtypes import DType, dtype_of, get_default_dtype, int64, is_floating
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "choice",
+    "default_generator",
+    "fork_rng",
+    "get_rng_state",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "set_rng_state",
+    "uniform",
+]
+
+_LIMIT = 1 << 64
+
+
+class Generator:
+    """A position in the stream of random numbers that a seed selects.
+
+    Without `manual_seed`, the operating system gives the seed when the first number is needed. Threads may share a
+    generator: no two of them get the same part of the stream.
+
+    Parameters
+    ----------
+    device : str or Device, optional
+        Taken for PyTorch's sake. A generator serves every device, and the numbers do not depend on the device.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> g = tg.random.Generator().manual_seed(7)
+    >>> x = tg.random.rand(3, generator=g)
+    >>> y = tg.random.rand(3, generator=g.manual_seed(7))
+    >>> x.numpy().tolist() == y.numpy().tolist()
+    True
+    """
+
+    __slots__ = ("_lock", "_offset", "_seed", "device")
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = device
+        self._seed: int | None = None
+        self._offset = 0
+        self._lock = threading.Lock()
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Go to the start of the stream of ``seed``, an integer of [-2**63, 2**64); negative ones count from 2**64.
+
+        Raises
+        ------
+        TypeError
+            If ``seed`` is not an integer.
+        ValueError
+            If ``seed`` is out of range.
+        """
+        try:
+            number = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"manual_seed: expected an integer, got {type(seed).__name__} {seed!r}") from None
+        if not -_LIMIT // 2 <= number < _LIMIT:
+            raise ValueError(f"manual_seed: seed {number} is not in [-2**63, 2**64)")
+        with self._lock:
+            self._seed, self._offset = number % _LIMIT, 0
+        return self
+
+    def seed(self) -> int:
+        """Go to the start of the stream of a seed that the operating system gives, and return that seed."""
+        with self._lock:
+            self._seed, self._offset = int.from_bytes(os.urandom(8), "little"), 0
+            return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed whose stream this is."""
+        return self.reserve_stream(0)[0]
+
+    def reserve(self, blocks: int) -> int:
+        """Set ``blocks`` blocks of four 64-bit words aside; returns the position of the first."""
+        return self.reserve_stream(blocks)[1]
+
+    def reserve_stream(self, blocks: int) -> tuple[int, int]:
+        """`reserve`, together with the seed: what a random kernel takes as ``seed`` and ``offset``."""
+        with self._lock:
+            if self._seed is None:
+                self._seed = int.from_bytes(os.urandom(8), "little")
+            offset = self._offset
+            self._offset = (offset + blocks) % _LIMIT
+            return self._seed, offset
+
+    def get_state(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """The seed and the position, two 64-bit unsigned integers."""
+        return np.array(self.reserve_stream(0), np.uint64)
+
+    def set_state(self, state: Any) -> Generator:
+        """Go back to where `get_state` was called.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``state`` is not an array of two 64-bit unsigned integers.
+        """
+        array = np.asarray(state)
+        if array.dtype != np.uint64:
+            raise TypeError(f"set_state: expected the uint64 array that get_state returned, got dtype {array.dtype}")
+        if array.shape != (2,):
+            raise ValueError(f"set_state: expected the array of shape (2,) that get_state returned, got {array.shape}")
+        with self._lock:
+            self._seed, self._offset = int(array[0]), int(array[1])
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.device, self.get_state())
+
+    def __repr__(self) -> str:
+        seed, offset = self.reserve_stream(0)
+        return f"Generator(seed={seed}, offset={offset})"
+
+
+def _restored(device: Any, state: Any) -> Generator:
+    return Generator(device).set_state(state)
+
+
+default_generator = Generator()
+"""What every draw without ``generator=`` uses, and `manual_seed` sets."""
+
+
+def manual_seed(seed: int) -> Generator:
+    """Set the seed of all draws to come, on every device, and return the default generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``seed`` is not an integer of [-2**63, 2**64).
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.manual_seed(0)
+    Generator(seed=0, offset=0)
+    """
+    return default_generator.manual_seed(seed)
+
+
+def get_rng_state() -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The state of the default generator."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: Any) -> None:
+    """Set the state of the default generator to one that `get_rng_state` returned."""
+    default_generator.set_state(state)
+
+
+@contextmanager
+def fork_rng(generator: Generator | None = None) -> Iterator[Generator]:
+    """Draw in this block without effect on the draws after it: the state is put back at its end.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> before = tg.random.get_rng_state()
+    >>> with tg.random.fork_rng() as g:
+    ...     x = tg.random.rand(3, generator=g.manual_seed(1))
+    >>> bool((tg.random.get_rng_state() == before).all())
+    True
+    """
+    chosen = generator or default_generator
+    state = chosen.get_state()
+    try:
+        yield chosen
+    finally:
+        chosen.set_state(state)
+
+
+# ------------------------------------------------------------------------------------------------ streams and kernels
+
+
+def blocks_used(kernel: str, shape: Sequence[int], dtype: DType) -> int:
+    """How many blocks of four 64-bit words the named random kernel consumes for an array of this shape and dtype."""
+    if kernel == "dropout":
+        per_block = 16
+    elif kernel == "bernoulli":
+        per_block = 8
+    elif kernel in ("integers", "permutation"):
+        per_block = 4
+    elif kernel == "random_bits":
+        per_block = 32 // dtype.itemsize
+    else:
+        per_block = 4 if dtype.itemsize == 8 else 8
+    return -(-math.prod(shape) // per_block)
+
+
+def reserve_for(kernel: K.Kernel, array: Any, generator: Generator | None = None) -> tuple[int, int]:
+    """``(seed, offset)`` for one launch of a random kernel on ``array``, which nobody else will use."""
+    return (generator or default_generator).reserve_stream(blocks_used(kernel.name, array.shape, array.dtype))
+
+
+def draw(kernel: K.Kernel, out: Any, *params: Any, generator: Generator | None = None) -> Any:
+    """Fill the array ``out`` by a random kernel and return it."""
+    kernel(out, *params, *reserve_for(kernel, out, generator))
+    return out
+
+
+def _tensor(array: Any, requires_grad: bool = False) -> Tensor:
+    from .tensor import Tensor
+
+    result = Tensor(array)
+    if requires_grad:
+        result.requires_grad = True
+    return result
+
+
+def _shape(name: str, shape: Any) -> tuple[int, ...]:
+    """The sizes in ``shape``: an int, a sequence of ints, or a tuple of varargs that holds one of the two."""
+    sizes = shape
+    if isinstance(sizes, tuple) and len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    if not isinstance(sizes, (tuple, list)):
+        sizes = (sizes,)
+    try:
+        result = tuple(operator.index(n) for n in sizes)
+    except TypeError:
+        raise TypeError(f"{name}: expected integers as the shape, got {shape!r}") from None
+    if any(n < 0 for n in result):
+        raise ValueError(f"{name}: shape {result} has a negative size")
+    return result
+
+
+def _new(name: str, shape: Any, dtype: Any, device: Any) -> Any:
+    """An array of a floating dtype to be filled."""
+    chosen = get_default_dtype() if dtype is None else dtype_of(dtype)
+    if not is_floating(chosen):
+        raise TypeError(f"{name}: expected a floating dtype, got {chosen}")
+    return empty(_shape(name, shape), chosen, resolve_device(device))
+
+
+# ------------------------------------------------------------------------------------------------------ distributions
+
+
+def rand(
+    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """Numbers from the uniform distribution on [0, 1).
+
+    Parameters
+    ----------
+    *shape : int or sequence of int
+        The sizes, as separate arguments or as one sequence.
+    dtype : optional
+        A floating dtype; float32 unless the default was changed.
+    device : optional
+        Where to make the tensor.
+    requires_grad : bool
+        Whether the result is a leaf that gradients are collected for.
+    generator : Generator, optional
+        The stream to draw from; `default_generator` if not given.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not floating or the shape not made of integers.
+    ValueError
+        If a size is negative.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.rand(2, 3).shape
+    (2, 3)
+    """
+    out = _new("rand", shape, dtype, device)
+    return _tensor(draw(K.uniform, out, 0.0, 1.0, generator=generator), requires_grad)
+
+
+def randn(
+    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """Numbers from the normal distribution with mean 0 and standard deviation 1; parameters as in `rand`.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.random.randn(10000, generator=tg.random.Generator().manual_seed(0)).numpy()
+    >>> bool(abs(x.mean()) < 0.05), bool(abs(x.std() - 1) < 0.05)
+    (True, True)
+    """
+    out = _new("randn", shape, dtype, device)
+    return _tensor(draw(K.normal, out, 0.0, 1.0, generator=generator), requires_grad)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, **options: Any) -> Tensor:
+    """`rand` with the shape, and unless given the dtype and device, of a tensor.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.rand_like(tg.tensor([1.0, 2.0])).shape
+    (2,)
+    """
+    return rand(input.shape, **_like(input, dtype, device), **options)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, **options: Any) -> Tensor:
+    """`randn` with the shape, and unless given the dtype and device, of a tensor.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.randn_like(tg.tensor([1.0, 2.0])).shape
+    (2,)
+    """
+    return randn(input.shape, **_like(input, dtype, device), **options)
+
+
+def _like(x: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    return {"dtype": x.dtype if dtype is None else dtype, "device": x.device if device is None else device}
+
+
+def uniform(
+    low: float = 0.0,
+    high: float = 1.0,
+    shape: Any = (),
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Numbers from the uniform distribution on [low, high); ``low`` and ``high`` are rounded to the dtype.
+
+    Raises
+    ------
+    ValueError
+        If not low < high, or if low, high or their difference is beyond the range of the dtype.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.random.uniform(-2, 5, (1000,)).numpy()
+    >>> bool(x.min() >= -2), bool(x.max() < 5)
+    (True, True)
+    """
+    out = _new("uniform", shape, dtype, device)
+    low, high = float(low), float(high)
+    if not low < high:
+        raise ValueError(f"uniform: low must be less than high, got low={low} and high={high}")
+    with K.ieee_semantics():
+        finite = np.isfinite(np.asarray([low, high, high - low], out.dtype).astype(np.float64)).all()
+    if not finite:
+        raise ValueError(f"uniform: low={low}, high={high} or their difference is not finite in {out.dtype}")
+    return _tensor(draw(K.uniform, out, low, high, generator=generator), requires_grad)
+
+
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    shape: Any = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Numbers from the normal distribution.
+
+    Parameters
+    ----------
+    mean, std : float or Tensor
+        Mean and standard deviation. Tensors give each element its own; they get no gradient.
+    shape : int or sequence of int, optional
+        By default that of ``mean`` and ``std`` together, as dtype and device are.
+
+    Raises
+    ------
+    ValueError
+        If ``std`` is a negative number or NaN.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.normal(tg.tensor([0.0, 100.0, 1000.0]), 0.0).numpy().tolist()
+    [0.0, 100.0, 1000.0]
+    """
+    tensors = [t for t in (mean, std) if hasattr(t, "_data")]
+    if not hasattr(std, "_data") and not std >= 0:
+        raise ValueError(f"normal: std must be at least 0, got {std}")
+    if shape is None:
+        shape = np.broadcast_shapes(*(t.shape for t in tensors))
+    place = _like(tensors[0], dtype, device) if tensors else {"dtype": dtype, "device": device}
+    out = _new("normal", shape, **place)
+    if tensors:
+        draw(K.normal, out, 0.0, 1.0, generator=generator)
+        K.multiply(out, _operand(std, out.dtype), out=out)
+        K.add(out, _operand(mean, out.dtype), out=out)
+    else:
+        draw(K.normal, out, float(mean), float(std), generator=generator)
+    return _tensor(out, requires_grad)
+
+
+def _operand(value: Any, dtype: DType) -> Any:
+    """A tensor's array in the given dtype; a number as it is."""
+    if not hasattr(value, "_data"):
+        return float(value)
+    return value._data if value.dtype == dtype else K.cast(value._data, dtype)
+
+
+def bernoulli(
+    p: Any, shape: Any = None, *, dtype: Any = None, device: Any = None, generator: Generator | None = None
+) -> Tensor:
+    """1 with probability ``p``, otherwise 0.
+
+    Parameters
+    ----------
+    p : float or Tensor
+        The probability; a floating tensor gives each element its own, and shape, dtype and device unless given.
+    shape : int or sequence of int, optional
+    dtype : optional
+        Any dtype, bool included; for a number ``p`` by default the default floating dtype.
+
+    Raises
+    ------
+    ValueError
+        If a probability is not between 0 and 1. (On CUDA, the elements of a tensor are not checked.)
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.bernoulli(tg.tensor([0.0, 1.0, 1.0])).numpy().tolist()
+    [0.0, 1.0, 1.0]
+    """
+    place = {"dtype": get_default_dtype() if dtype is None else dtype, "device": device}
+    if hasattr(p, "_data"):
+        if not is_floating(p.dtype):
+            raise TypeError(f"bernoulli: expected probabilities of a floating dtype, got {p.dtype}")
+        place, shape, p = _like(p, dtype, device), p.shape if shape is None else shape, p._data
+    elif not 0 <= p <= 1:
+        raise ValueError(f"bernoulli: p must be between 0 and 1, got {p}")
+    sizes = _shape("bernoulli", () if shape is None else shape)
+    out = empty(sizes, dtype_of(place["dtype"]), resolve_device(place["device"]))
+    return _tensor(draw(K.bernoulli, out, p, generator=generator))
+
+
+def randint(
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Integers of [low, high), each equally likely; also called as ``randint(high, size)``.
+
+    Parameters
+    ----------
+    low, high : int
+        The first integer, 0 if not given, and the one after the last.
+    size : int or sequence of int
+        The shape.
+    dtype : optional
+        int64 if not given; a floating dtype holds the integers as numbers.
+
+    Raises
+    ------
+    ValueError
+        If not low < high, or if the dtype cannot hold every integer of the range.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> sorted(set(tg.random.randint(3, 8, (200,)).numpy().tolist()))
+    [3, 4, 5, 6, 7]
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    if size is None:
+        raise TypeError("randint: expected randint(high, size) or randint(low, high, size)")
+    try:
+        low, high = operator.index(low), operator.index(high)
+    except TypeError:
+        raise TypeError(f"randint: expected integers, got low={low!r} and high={high!r}") from None
+    if not low < high:
+        raise ValueError(f"randint: low must be less than high, got low={low} and high={high}")
+    chosen = _holding("randint", low, high - 1, dtype)
+    drawn = chosen if chosen.kind in "iu" else int64
+    out = empty(_shape("randint", size), drawn, resolve_device(device))
+    draw(K.integers, out, low, high, generator=generator)
+    return _tensor(out if chosen == drawn else K.cast(out, chosen), requires_grad)
+
+
+def _holding(name: str, first: int, last: int, dtype: Any) -> DType:
+    """``dtype``, int64 if that is None, after a check that it holds every integer from ``first`` to ``last``."""
+    chosen = int64 if dtype is None else dtype_of(dtype)
+    if chosen.kind == "b":
+        least, most = 0, 1
+    elif chosen.kind in "iu":
+        least, most = int(np.iinfo(chosen).min), int(np.iinfo(chosen).max)
+    elif is_floating(chosen):
+        most = 1 << {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[chosen.name]
+        least = -most
+    else:
+        raise TypeError(f"{name}: expected an integer or floating dtype, got {chosen}")
+    if first < least or last > most:
+        raise ValueError(f"{name}: {chosen} holds the integers {least} to {most}, not all of {first} to {last}")
+    return chosen
+
+
+def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+    """The integers 0 to n - 1 in a random order, each order equally likely; int64 unless another dtype is given.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is negative or the dtype cannot hold n - 1.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> sorted(tg.random.randperm(5).numpy().tolist())
+    [0, 1, 2, 3, 4]
+    """
+    out = empty(_shape("randperm", (n,)), int64, resolve_device(device))
+    chosen = _holding("randperm", 0, n - 1, dtype)
+    draw(K.permutation, out, generator=generator)
+    return _tensor(out if chosen == int64 else K.cast(out, chosen))
+
+
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Indices drawn with probabilities proportional to the rows of ``input``.
+
+    The weights are read back to the host, where the sampling is done in float64.
+
+    Parameters
+    ----------
+    input : Tensor
+        Non-negative weights of shape (C,) or (N, C); they need not sum to 1.
+    num_samples : int
+        How many indices per row.
+    replacement : bool
+        Whether an index can be drawn again.
+
+    Returns
+    -------
+    Tensor
+        int64 indices of shape (num_samples,) or (N, num_samples), in the order in which they were drawn.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or a row has no weight above zero, or without replacement fewer such
+        weights than ``num_samples``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.multinomial(tg.tensor([0.0, 1.0, 0.0]), 4, replacement=True).numpy().tolist()
+    [1, 1, 1, 1]
+    """
+    if input.ndim not in {1, 2}:
+        raise ValueError(f"multinomial: expected weights of shape (C,) or (N, C), got {input.shape}")
+    count = _shape("multinomial", (num_samples,))[0]
+    weights = np.atleast_2d(to_numpy(input._data).astype(np.float64))
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError("multinomial: weights must be finite and at least 0")
+    rows, needed = len(weights), 1 if replacement else count
+    for row, positive in enumerate((weights > 0).sum(axis=1)):
+        if positive < needed:
+            raise ValueError(f"multinomial: row {row} has {positive} weights above 0, {needed} are needed")
+    if replacement:
+        u = draw(K.uniform, np.empty((rows, count)), 0.0, 1.0, generator=generator)
+        # Scaled first so that the sum stays finite. The division makes the last sum exactly 1, which u never reaches.
+        cumulative = np.cumsum(weights / weights.max(axis=1, keepdims=True), axis=1)
+        cumulative /= cumulative[:, -1:]
+        index = np.array([np.searchsorted(c, v, side="right") for c, v in zip(cumulative, u, strict=True)])
+    else:
+        # Of independent exponential clocks with rates w, clock i rings first with probability w_i / sum w.
+        u = draw(K.uniform, np.empty(weights.shape), 0.0, 1.0, generator=generator)
+        with K.ieee_semantics():
+            times = np.where(weights > 0, -np.log1p(-u) / weights, np.inf)
+        index = np.argsort(times, axis=1, kind="stable")[:, :count]
+    result = np.ascontiguousarray(index.reshape((*input.shape[:-1], count)), dtype=np.int64)
+    return _tensor(to_device(result, input.device))
+
+
+def choice(
+    input: Any,
+    shape: Any = (),
+    replace: bool = True,
+    p: Tensor | None = None,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Elements of a 1-D tensor drawn at random; a number n stands for the tensor of 0 to n - 1.
+
+    Parameters
+    ----------
+    input : int or Tensor
+    shape : int or sequence of int
+        Shape of the result.
+    replace : bool
+        Whether an element can be drawn again.
+    p : Tensor, optional
+        Weights of the elements, as in `multinomial`; equal if not given.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw from, or less than wanted without replacement.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> sorted(tg.random.choice(tg.tensor([5, 6, 7]), 3, replace=False).numpy().tolist())
+    [5, 6, 7]
+    """
+    values = input if hasattr(input, "_data") else None
+    if values is not None and values.ndim != 1:
+        raise ValueError(f"choice: expected a 1-D tensor, got shape {values.shape}")
+    n = operator.index(input) if values is None else values.size
+    if p is not None and p.shape != (n,):
+        raise ValueError(f"choice: expected weights p of shape ({n},), got {p.shape}")
+    sizes = _shape("choice", shape)
+    count = math.prod(sizes)
+    if n <= 0 or (not replace and count > n):
+        raise ValueError(f"choice: cannot draw {count} of {n} elements with replace={replace}")
+    device = None if values is None else values.device
+    if p is not None:
+        index = to_device(multinomial(p, count, replace, generator=generator)._data, resolve_device(device))
+    elif replace:
+        index = randint(0, n, (count,), device=device, generator=generator)._data
+    else:
+        index = randperm(n, device=device, generator=generator)._data[:count]
+    return _tensor((index if values is None else K.take(values._data, index, 0)).reshape(sizes))

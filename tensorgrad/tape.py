@@ -1,0 +1,186 @@
+"""The tape: what a computation leaves behind so that it can be walked backwards.
+
+Every tensor that needs a gradient has a node. A leaf's node collects; the node of a result knows the op that made it, the
+nodes of the operands and the values that the op's gradient rule needs, and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["Branch", "Leaf", "Node", "Storage", "enable_grad", "grad_mode", "is_grad_enabled", "no_grad", "on_arrays"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+clock = itertools.count(1)
+"""Gives nodes and in-place writes their order in time; `next` on it is atomic."""
+
+grad_mode: ContextVar[bool] = ContextVar("grad_mode", default=True)
+"""Whether ops leave nodes; every thread starts with True."""
+
+on_arrays: ContextVar[bool] = ContextVar("on_arrays", default=False)
+"""Whether gradient rules are running on plain arrays: ops given arrays then return arrays."""
+
+trace_forward: Callable[[], Any] | None = None
+"""In anomaly mode: returns where in the user's code an op was called."""
+
+
+class Storage:
+    """When the memory of a tensor and its views was last written in place, and how often; who else sees it.
+
+    ``shared`` if another tensor has the same memory, ``viewed`` if gradients flow between the two.
+    """
+
+    __slots__ = ("shared", "version", "viewed", "written_at")
+
+    def __init__(self) -> None:
+        self.shared = False
+        self.viewed = False
+        self.version = 0
+        self.written_at = 0
+
+
+class Node:
+    """One step of the computation.
+
+    Attributes
+    ----------
+    op : Op
+        Name and gradient rules.
+    parents : tuple of Node or None
+        Nodes of the operands; None for one that needs no gradient.
+    saved : tuple of tuple, or None
+        For each parent, what its rule takes after the gradient. None once used and freed.
+    shape : tuple of int
+        Shape of the result, and so of its gradient.
+    time : int
+        When the node was made. Operands are older than results, so walking back by time visits consumers first.
+    storage : Storage or None
+        The result's memory, once somebody wrote to it or viewed it.
+    hooks : list or None
+        Functions of the gradient, run when it is complete.
+    trace : object
+        Where the op was called; recorded in anomaly mode.
+    """
+
+    __slots__ = ("__weakref__", "hooks", "op", "parents", "saved", "shape", "storage", "time", "trace")
+
+    def __init__(self, op: Any, parents: tuple[Node | None, ...], saved: Any, shape: tuple[int, ...]) -> None:
+        self.op = op
+        self.parents = parents
+        self.saved = saved
+        self.shape = shape
+        self.time = next(clock)
+        self.storage: Storage | None = None
+        self.hooks: list[Callable[..., Any]] | None = None
+        self.trace = trace_forward() if trace_forward is not None else None
+
+    @property
+    def name(self) -> str:
+        """The op's name."""
+        return self.op.name  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{self.name} node {self.shape}>"
+
+
+class Leaf(Node):
+    """Collects the gradient of a tensor that no op made."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        super().__init__(None, (), (), tensor.shape)
+        self.tensor = weakref.ref(tensor)
+
+    @property
+    def name(self) -> str:
+        """Stands where an op's name would."""
+        return "leaf"
+
+
+class Branch(Node):
+    """One of the results of an op that has several; hands its gradient to that op's node."""
+
+    __slots__ = ("dtype", "index")
+
+    def __init__(self, parent: Node, index: int, shape: tuple[int, ...], dtype: Any) -> None:
+        super().__init__(None, (parent,), (), shape)
+        self.index = index
+        self.dtype = dtype
+
+    @property
+    def name(self) -> str:
+        """The op's name and which of its results this is."""
+        assert self.parents[0] is not None
+        return f"{self.parents[0].name}[{self.index}]"
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops called by this thread are recorded."""
+    return grad_mode.get()
+
+
+class _SetGradMode:
+    """Context manager and decorator that sets the grad mode of the calling thread."""
+
+    _enabled = True
+
+    def __init__(self) -> None:
+        self._tokens: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(grad_mode.set(self._enabled))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        grad_mode.reset(self._tokens.pop())
+
+    def __call__(self, function: _F) -> _F:
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+
+class no_grad(_SetGradMode):  # noqa: N801 - PyTorch's name
+    """Record nothing in this block (or decorated function): results need no gradient.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    _enabled = False
+
+
+class enable_grad(_SetGradMode):  # noqa: N801
+    """Record again inside a `no_grad` block."""
+
+    _enabled = True
+
+
+@contextmanager
+def set_grad_enabled(mode: bool) -> Iterator[None]:
+    """Record in this block if ``mode``."""
+    token = grad_mode.set(mode)
+    try:
+        yield
+    finally:
+        grad_mode.reset(token)

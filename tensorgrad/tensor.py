@@ -1,0 +1,584 @@
+"""The Tensor: an array of one of the backends and, where a gradient is wanted, its place on the tape.
+
+Arithmetic, functions and indexing are ops (``tensorgrad/ops``), which attach themselves to this class as methods; the
+block at the end of the class lists them for readers and type checkers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import kernels as K
+from .backend import CPU, Device, as_array, device_of, resolve_device, to_device, to_numpy
+from .dtypes import DType, dtype_of, is_differentiable
+from .tape import Leaf, Node, Storage, clock
+
+__all__ = ["Tensor", "as_tensor", "asarray", "tensor"]
+
+Scalar = bool | int | float | complex
+TensorLike = Any
+
+
+class Tensor:
+    """A multi-dimensional array on one device that can record how it was made.
+
+    Tensors are made by `tensor`, by creation functions such as `zeros`, and by ops.
+
+    Attributes
+    ----------
+    grad : Tensor or None
+        The gradient that `backward` accumulated here.
+    """
+
+    __slots__ = ("__weakref__", "_base", "_data", "_node", "_storage", "grad")
+    __array_priority__ = 1000
+
+    def __init__(self, data: Any, node: Node | None = None) -> None:
+        self._data = data
+        self._node = node
+        self.grad: Tensor | None = None
+        self._storage: Storage | None = None
+        self._base: Tensor | None = None
+
+    # ---------------------------------------------------------------------------------------------------- attributes
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size along each axis."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the elements, a ``numpy.dtype``."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> Device:
+        """Where the elements are: ``cpu`` or ``cuda:<index>``."""
+        return CPU if type(self._data) is np.ndarray else device_of(self._data)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the elements take."""
+        return self._data.nbytes  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return self._data.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` reaches this tensor."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted and self._node is None:
+            if not is_differentiable(self.dtype):
+                raise TypeError(
+                    f"requires_grad: only floating and complex tensors have gradients, this one is {self.dtype}"
+                )
+            self._node = Leaf(self)
+        elif not wanted and self._node is not None:
+            if not self.is_leaf:
+                raise RuntimeError(
+                    f"requires_grad: this tensor was made by {self._node.name}; use .detach() for one without gradient"
+                )
+            self._node = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` in place and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The tape's node of the op that made this tensor; None for a leaf."""
+        return None if self.is_leaf else self._node
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without the tape; assigning replaces the contents outside of it."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._replace(value._data if isinstance(value, Tensor) else as_array(value, self.dtype, self.device))
+
+    def _replace(self, array: Any) -> None:
+        """Point to another array. Values saved by earlier ops count as overwritten."""
+        self._written()
+        self._data = array
+        if isinstance(self._node, Leaf):
+            self._node.shape = array.shape
+
+    # -------------------------------------------------------------------------------------------------------- memory
+    @property
+    def _version(self) -> int:
+        """How often this memory was written in place."""
+        return 0 if self._storage is None else self._storage.version
+
+    def _shared_storage(self) -> Storage:
+        if self._storage is None:
+            self._storage = Storage()
+            if self._node is not None:
+                self._node.storage = self._storage
+        return self._storage
+
+    def _share_memory_of(self, base: Tensor) -> None:
+        """Declare this tensor a view: a write to one of the two is a write to both."""
+        self._storage = base._shared_storage()
+        self._storage.shared = self._storage.viewed = True
+        self._base = base if base._base is None else base._base
+        if self._node is not None:
+            self._node.storage = self._storage
+
+    def _written(self) -> None:
+        """Record an in-place write: a gradient rule that saved this memory before must not read it any more."""
+        storage = self._shared_storage()
+        storage.version += 1
+        storage.written_at = next(clock)
+
+    def detach(self) -> Tensor:
+        """The same memory as a tensor that needs no gradient."""
+        y = Tensor(self._data)
+        y._storage = self._shared_storage()
+        y._storage.shared = True
+        return y
+
+    # ----------------------------------------------------------------------------------------------------- gradients
+    def backward(
+        self, grad: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """Add the gradient of this tensor with respect to every leaf into the leaf's ``grad``.
+
+        Parameters
+        ----------
+        grad : Tensor, optional
+            Gradient of some scalar with respect to this tensor, of its shape. One for a scalar tensor.
+        retain_graph : bool, optional
+            Keep what the ops saved, so that `backward` can run again. By default what ``create_graph`` is.
+        create_graph : bool
+            Record the gradients themselves, so that they can be differentiated.
+
+        Raises
+        ------
+        RuntimeError
+            If this tensor needs no gradient, is not a scalar and ``grad`` is missing, if the graph was used up by an
+            earlier `backward`, or if a value that a gradient rule needs was overwritten in place.
+        """
+        from .autograd import backward
+
+        backward(self, grad, retain_graph=retain_graph, create_graph=create_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call ``hook(grad)`` when this tensor's gradient is complete; what it returns replaces the gradient.
+
+        Returns
+        -------
+        callable
+            Removes the hook.
+        """
+        if self._node is None:
+            raise RuntimeError("register_hook: this tensor does not require a gradient")
+        node = self._node
+        node.hooks = [*(node.hooks or []), hook]
+
+        def remove() -> None:
+            node.hooks = [h for h in node.hooks or [] if h is not hook] or None
+
+        return remove
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a tensor that an op made in its ``grad``, as for a leaf."""
+        import weakref
+
+        if self._node is None:
+            raise RuntimeError("retain_grad: this tensor does not require a gradient")
+        if self.is_leaf:
+            return
+        reference = weakref.ref(self)
+
+        def keep(grad: Tensor) -> None:
+            owner = reference()
+            if owner is not None:
+                owner.grad = grad if owner.grad is None else owner.grad + grad
+
+        self.register_hook(keep)
+
+    # --------------------------------------------------------------------------------------------------- conversions
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item: expected a tensor with one element, got shape {self.shape}")
+        return to_numpy(self._data).item()
+
+    def tolist(self) -> Any:
+        """The elements as Python numbers in nested lists."""
+        return to_numpy(self._data).tolist()
+
+    def numpy(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """The elements as a NumPy array; of a CPU tensor the same memory.
+
+        Raises
+        ------
+        RuntimeError
+            If the tensor requires a gradient, which NumPy would lose: call ``.detach()`` first.
+        TypeError
+            If the tensor is on a CUDA device: call ``.cpu()`` first.
+        """
+        if self._node is not None:
+            raise RuntimeError("numpy: this tensor requires a gradient; use .detach().numpy()")
+        if self.device.type != "cpu":
+            raise TypeError(f"numpy: this tensor is on {self.device}; use .cpu().numpy()")
+        return self._data  # type: ignore[no-any-return]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a NumPy array of dtype {dtype} needs a copy of this {self.dtype} tensor")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self._node is not None:
+            raise BufferError("__dlpack__: this tensor requires a gradient; use .detach()")
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        if self.device.type != "cuda":
+            raise AttributeError("__cuda_array_interface__: this tensor is on the CPU")
+        return self._data.__cuda_array_interface__
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Tensor:
+        """The tensor on another device or in another dtype, given in either order; itself if nothing changes.
+
+        Examples
+        --------
+        >>> import tensorgrad as tg
+        >>> tg.ones(2).to("cpu", tg.float64).dtype
+        dtype('float64')
+        """
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype, device = arg.dtype, arg.device
+            elif isinstance(arg, Device) or (isinstance(arg, str) and arg.split(":")[0] in ("cpu", "cuda")):
+                device = arg
+            else:
+                try:
+                    dtype = dtype_of(arg)
+                except TypeError:
+                    raise ValueError(
+                        f"to: {arg!r} is neither a device ('cpu', 'cuda', 'cuda:<index>') nor a dtype"
+                    ) from None
+        y = self if device is None else self._moved(resolve_device(device))
+        y = y if dtype is None else y.astype(dtype, copy=False)
+        return y.clone() if copy and y is self else y
+
+    def _moved(self, device: Device) -> Tensor:
+        if device == self.device:
+            return self
+        from .ops.memory import moved
+
+        return moved(self, device)  # type: ignore[no-any-return]
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The array API's name for `to`."""
+        if stream is not None:
+            raise ValueError("to_device: stream is not supported; work is ordered on the current stream")
+        return self._moved(resolve_device(device))
+
+    def cpu(self) -> Tensor:
+        """The tensor in host memory."""
+        return self._moved(CPU)
+
+    def cuda(self, index: int | None = None) -> Tensor:
+        """The tensor on a CUDA device."""
+        return self._moved(resolve_device("cuda" if index is None else f"cuda:{index}"))
+
+    # ------------------------------------------------------------------------------------------------ Python protocol
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use tg.any or tg.all")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise TypeError(f"only 0-d integer tensors are indices, this one is {self.dtype} of shape {self.shape}")
+        return int(self.item())
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        text = np.array2string(to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000)
+        notes = []
+        if str(self.dtype) not in ("float32", "int64", "bool"):
+            notes.append(f"dtype={self.dtype}")
+        if self.device.type != "cpu":
+            notes.append(f"device='{self.device}'")
+        if self.grad_fn is not None:
+            notes.append(f"grad_fn={self.grad_fn.name}")
+        elif self.requires_grad:
+            notes.append("requires_grad=True")
+        return "tensor(" + ", ".join([text, *notes]) + ")"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(f"deepcopy: only leaves can be copied, this tensor was made by {self._node!r}")
+        y = type(self).__new__(type(self))
+        Tensor.__init__(y, K.copy(self._data))
+        y.requires_grad = self.requires_grad
+        memo[id(self)] = y
+        if self.grad is not None:
+            y.grad = self.grad.__deepcopy__(memo)
+        return y
+
+    def __reduce__(self) -> Any:
+        return _rebuilt, (type(self), to_numpy(self._data), str(self.device), self.requires_grad)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        import tensorgrad
+
+        if api_version is not None and api_version not in ("2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"array API version {api_version!r} is not supported; 2024.12 is")
+        return tensorgrad
+
+    if TYPE_CHECKING:  # defined in tensorgrad/ops and attached there
+
+        def __add__(self, other: TensorLike) -> Tensor: ...
+        def __radd__(self, other: TensorLike) -> Tensor: ...
+        def __iadd__(self, other: TensorLike) -> Tensor: ...
+        def __sub__(self, other: TensorLike) -> Tensor: ...
+        def __rsub__(self, other: TensorLike) -> Tensor: ...
+        def __isub__(self, other: TensorLike) -> Tensor: ...
+        def __mul__(self, other: TensorLike) -> Tensor: ...
+        def __rmul__(self, other: TensorLike) -> Tensor: ...
+        def __imul__(self, other: TensorLike) -> Tensor: ...
+        def __truediv__(self, other: TensorLike) -> Tensor: ...
+        def __rtruediv__(self, other: TensorLike) -> Tensor: ...
+        def __itruediv__(self, other: TensorLike) -> Tensor: ...
+        def __floordiv__(self, other: TensorLike) -> Tensor: ...
+        def __rfloordiv__(self, other: TensorLike) -> Tensor: ...
+        def __ifloordiv__(self, other: TensorLike) -> Tensor: ...
+        def __mod__(self, other: TensorLike) -> Tensor: ...
+        def __rmod__(self, other: TensorLike) -> Tensor: ...
+        def __imod__(self, other: TensorLike) -> Tensor: ...
+        def __pow__(self, other: TensorLike) -> Tensor: ...
+        def __rpow__(self, other: TensorLike) -> Tensor: ...
+        def __ipow__(self, other: TensorLike) -> Tensor: ...
+        def __matmul__(self, other: TensorLike) -> Tensor: ...
+        def __rmatmul__(self, other: TensorLike) -> Tensor: ...
+        def __imatmul__(self, other: TensorLike) -> Tensor: ...
+        def __and__(self, other: TensorLike) -> Tensor: ...
+        def __rand__(self, other: TensorLike) -> Tensor: ...
+        def __iand__(self, other: TensorLike) -> Tensor: ...
+        def __or__(self, other: TensorLike) -> Tensor: ...
+        def __ror__(self, other: TensorLike) -> Tensor: ...
+        def __ior__(self, other: TensorLike) -> Tensor: ...
+        def __xor__(self, other: TensorLike) -> Tensor: ...
+        def __rxor__(self, other: TensorLike) -> Tensor: ...
+        def __ixor__(self, other: TensorLike) -> Tensor: ...
+        def __lshift__(self, other: TensorLike) -> Tensor: ...
+        def __rlshift__(self, other: TensorLike) -> Tensor: ...
+        def __ilshift__(self, other: TensorLike) -> Tensor: ...
+        def __rshift__(self, other: TensorLike) -> Tensor: ...
+        def __rrshift__(self, other: TensorLike) -> Tensor: ...
+        def __irshift__(self, other: TensorLike) -> Tensor: ...
+        def __eq__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: TensorLike) -> Tensor: ...
+        def __le__(self, other: TensorLike) -> Tensor: ...
+        def __gt__(self, other: TensorLike) -> Tensor: ...
+        def __ge__(self, other: TensorLike) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: TensorLike) -> None: ...
+        def abs(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def rsqrt(self) -> Tensor: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def log2(self) -> Tensor: ...
+        def log10(self) -> Tensor: ...
+        def log1p(self) -> Tensor: ...
+        def expm1(self) -> Tensor: ...
+        def sin(self) -> Tensor: ...
+        def cos(self) -> Tensor: ...
+        def tan(self) -> Tensor: ...
+        def tanh(self) -> Tensor: ...
+        def erf(self) -> Tensor: ...
+        def square(self) -> Tensor: ...
+        def sign(self) -> Tensor: ...
+        def reciprocal(self) -> Tensor: ...
+        def floor(self) -> Tensor: ...
+        def ceil(self) -> Tensor: ...
+        def trunc(self) -> Tensor: ...
+        def isnan(self) -> Tensor: ...
+        def isinf(self) -> Tensor: ...
+        def isfinite(self) -> Tensor: ...
+        def relu(self) -> Tensor: ...
+        def sigmoid(self) -> Tensor: ...
+        def round(self, decimals: int = 0) -> Tensor: ...
+        def clip(self, min: TensorLike = None, max: TensorLike = None) -> Tensor: ...
+        def clamp(self, min: TensorLike = None, max: TensorLike = None) -> Tensor: ...
+        def maximum(self, other: TensorLike) -> Tensor: ...
+        def minimum(self, other: TensorLike) -> Tensor: ...
+        def masked_fill(self, mask: Tensor, value: TensorLike) -> Tensor: ...
+        def softmax(self, axis: int = -1, *, dtype: Any = None) -> Tensor: ...
+        def log_softmax(self, axis: int = -1, *, dtype: Any = None) -> Tensor: ...
+        def sum(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Any = None, *, dtype: Any = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor: ...
+        def std(self, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def any(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def all(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def logsumexp(self, axis: Any = None, *, keepdims: bool = False) -> Tensor: ...
+        def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor: ...
+        def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Tensor: ...
+        def reshape(self, *shape: Any, copy: bool | None = None) -> Tensor: ...
+        def view(self, *shape: Any) -> Tensor: ...
+        def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Tensor: ...
+        def squeeze(self, axis: Any = None) -> Tensor: ...
+        def expand_dims(self, axis: Any = 0) -> Tensor: ...
+        def unsqueeze(self, axis: Any = 0) -> Tensor: ...
+        def swapaxes(self, axis1: int, axis2: int) -> Tensor: ...
+        def transpose(self, *axes: Any) -> Tensor: ...
+        def permute(self, *axes: Any) -> Tensor: ...
+        def broadcast_to(self, shape: Any) -> Tensor: ...
+        def flip(self, axis: Any = None) -> Tensor: ...
+        def moveaxis(self, source: Any, destination: Any) -> Tensor: ...
+        def astype(self, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor: ...
+        def clone(self) -> Tensor: ...
+        def matmul(self, other: Tensor) -> Tensor: ...
+        def take(self, indices: Any, *, axis: int | None = None) -> Tensor: ...
+        def gather(self, axis: int, index: Any) -> Tensor: ...
+        def scatter(self, axis: int, index: Any, values: TensorLike) -> Tensor: ...
+        def scatter_add(self, axis: int, index: Any, values: TensorLike) -> Tensor: ...
+        @property
+        def T(self) -> Tensor: ...
+        @property
+        def mT(self) -> Tensor: ...
+
+
+def _rebuilt(kind: type[Tensor], array: Any, device: str, requires_grad: bool) -> Tensor:
+    """Unpickle: the array, back on its device."""
+    x = kind.__new__(kind)
+    Tensor.__init__(x, to_device(array, resolve_device(device)))
+    x.requires_grad = requires_grad
+    return x
+
+
+def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Make a tensor by copying ``data``.
+
+    Parameters
+    ----------
+    data : number, nested sequence, array or Tensor
+        Python floats become the default floating dtype (float32), integers int64; arrays keep their dtype.
+    dtype : dtype, optional
+    device : str or Device, optional
+        The default device, or where ``data`` is if it is a tensor.
+    requires_grad : bool
+        Whether `Tensor.backward` should leave a gradient in ``grad``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    if isinstance(data, Tensor):
+        device = data.device if device is None else device
+        data = data._data
+    elif device is None and hasattr(data, "__cuda_array_interface__"):
+        device = device_of(data)
+    x = Tensor(as_array(data, None if dtype is None else dtype_of(dtype), resolve_device(device)))
+    if requires_grad:
+        x.requires_grad = True
+    return x
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """A tensor of ``data``: itself, or sharing its memory, where dtype and device already fit; else a copy."""
+    if isinstance(data, Tensor):
+        return data.to(device=device, dtype=dtype)
+    wanted = None if dtype is None else dtype_of(dtype)
+    shareable = type(data) is np.ndarray and data.flags.writeable and data.dtype.isnative and dtype_of(data.dtype)
+    if shareable and resolve_device(device).type == "cpu" and wanted in (None, data.dtype):
+        return Tensor(data)
+    if hasattr(data, "__cuda_array_interface__") and wanted in (None, data.dtype) and device in (None, device_of(data)):
+        return Tensor(data)
+    return tensor(data, dtype, device)
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """The array API's name for `tensor` (``copy=True``) and `as_tensor` (``copy=None``).
+
+    Raises
+    ------
+    ValueError
+        If ``copy=False`` and a copy cannot be avoided.
+    """
+    if copy:
+        return tensor(obj, dtype, device)
+    y = as_tensor(obj, dtype, device)
+    given = obj._data if isinstance(obj, Tensor) else obj
+    if copy is False and y._data is not given:
+        raise ValueError(f"asarray: copy=False, but {type(obj).__name__} cannot become this tensor without a copy")
+    return y
