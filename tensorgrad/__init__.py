@@ -150,7 +150,16 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor, as_tensor, asarray, tensor
 
 if TYPE_CHECKING:
-    from . import autograd, cuda, data, func, io, nn, optim, random, train, viz
+    from . import autograd as autograd
+    from . import cuda as cuda
+    from . import data as data
+    from . import io as io
+    from . import nn as nn
+    from . import optim as optim
+    from . import random as random
+    from . import testing as testing
+    from . import train as train
+    from . import viz as viz
 
 __version__ = "0.1.0"
 
@@ -161,7 +170,7 @@ nan = float("nan")
 newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
-_SUBMODULES = ("autograd", "cuda", "data", "func", "io", "nn", "optim", "random", "testing", "train", "viz")
+_SUBMODULES = ("autograd", "cuda", "data", "io", "nn", "optim", "random", "testing", "train", "viz")
 _ELSEWHERE = {
     "manual_seed": "random",
     "rand": "random",

@@ -7,17 +7,23 @@ several consumers send one.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 from . import kernels as K
+from . import tape
+from .anomaly import check_gradient, detect_anomaly
 from .backend import device_of, empty, is_array
 from .dtypes import is_differentiable
+from .function import Function
 from .tape import Branch, Leaf, Node, grad_mode, on_arrays
 from .tensor import Tensor
 
-__all__ = ["backward", "grad"]
+__all__ = ["Function", "backward", "detect_anomaly", "grad"]
+
+_accumulating = threading.Lock()  # two threads may reach one leaf
 
 
 def backward(
@@ -125,8 +131,8 @@ def _start(
             raise TypeError(f"{name}: expected a Tensor, got {type(y).__name__}")
         if y._node is None:
             raise RuntimeError(
-                f"{name}: this tensor (shape {y.shape}, dtype {y.dtype}) does not require a gradient: none of the tensors "
-                "that it was made from does, or it was made under no_grad"
+                f"{name}: this tensor (shape {y.shape}, dtype {y.dtype}) does not require a gradient: none of the "
+                "tensors that it was made from does, or it was made under no_grad"
             )
         if g is None:
             if y.size != 1:
@@ -215,10 +221,7 @@ def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted:
         if op.outputs > 1:
             g = _all_outputs(node, g, create_graph)
 
-        if op.joint:
-            gradients = _joint(node, op, g, saved, create_graph)
-        else:
-            gradients = None
+        gradients = _joint(node, op, g, saved, create_graph) if op.joint else None
         position = 0
         for parent in node.parents:
             if parent is None or (needed is not None and parent not in needed):
@@ -245,6 +248,8 @@ def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted:
             position += 1
             if part is None:
                 continue
+            if tape.trace_forward is not None:
+                check_gradient(node, part)
             if op.broadcasts and part.shape != parent.shape:
                 part = _sum_to(part, parent.shape)
             if parent in pending:
@@ -261,7 +266,7 @@ def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted:
                 # A rule's result is a buffer of its own unless it is the incoming gradient or a view of something.
                 if not create_graph and part is not g and part.base is None and not op.shares_gradients:
                     owned.add(parent)
-        if not keep:
+        if op.saves_arrays and not keep:
             node.saved = None
 
     return [] if wanted is None else [found.get(node) for node in wanted]
@@ -337,7 +342,7 @@ def _all_outputs(node: Node, parts: dict[int, Any], create_graph: bool) -> tuple
     one = next(iter(parts.values()))
     device = one.device if isinstance(one, Tensor) else device_of(one)
     gradients = []
-    for index, (shape, dtype) in enumerate(node.shape):  # type: ignore[misc]
+    for index, (shape, dtype) in enumerate(node.shape):
         g = parts.get(index)
         if g is None and is_differentiable(dtype):
             zeros = empty(shape, dtype, device)
@@ -369,15 +374,16 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
     x = leaf.tensor()
     if x is None:
         return
-    if create_graph:
-        x.grad = g if x.grad is None else x.grad + g
-    elif x.grad is None:
-        x.grad = Tensor(g if mine else K.copy(g))
-    elif x.grad._node is None and x.grad._data.dtype == g.dtype:
-        K.add(x.grad._data, g, x.grad._data)
-        x.grad._written()
-    else:
-        x.grad = Tensor(K.add(x.grad._data, g))
+    with _accumulating:
+        if create_graph:
+            x.grad = g if x.grad is None else x.grad + g
+        elif x.grad is None:
+            x.grad = Tensor(g if mine else K.copy(g))
+        elif x.grad._node is None:
+            K.add(x.grad._data, g, x.grad._data)
+            x.grad._written()
+        else:
+            x.grad = Tensor(K.add(x.grad._data, g))
 
 
 def _sum_to(g: Any, shape: tuple[int, ...]) -> Any:

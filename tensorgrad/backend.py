@@ -82,7 +82,7 @@ def _cupy_is_installed() -> bool:
     return "cupy" in sys.modules or importlib.util.find_spec("cupy") is not None
 
 
-def _require_cuda() -> Any:
+def require_cuda() -> Any:
     """CuPy, or one error that says what is missing and how to get it."""
     if not _cupy_is_installed():
         raise RuntimeError(
@@ -117,7 +117,7 @@ def resolve_device(spec: Any = None) -> Device:
         raise ValueError(f"unknown device {spec!r}; devices are 'cpu', 'cuda' and 'cuda:<index>'")
     if spec == "cpu":
         return CPU
-    cupy = _require_cuda()
+    cupy = require_cuda()
     count = cupy.cuda.runtime.getDeviceCount()
     index = int(match[1]) if match[1] else cupy.cuda.runtime.getDevice()
     if index >= count:
@@ -153,7 +153,7 @@ def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
     """An array with arbitrary content."""
     if device.type == "cpu":
         return np.empty(shape, dtype)
-    cupy = _require_cuda()
+    cupy = require_cuda()
     with cupy.cuda.Device(device.index):
         return cupy.empty(shape, dtype)
 
@@ -161,8 +161,15 @@ def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
 def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
     """The array repeated to ``shape`` as a view with stride 0 along the repeated axes."""
     if isinstance(array, np.ndarray):
-        return np.broadcast_to(array, shape)
-    return _require_cuda().broadcast_to(array, shape)
+        if not array.flags.c_contiguous or array.dtype.kind == "V" or not array.size:
+            return np.broadcast_to(array, shape)
+        # The same view, made by hand: eight times faster, and every mean and sum sends its gradient through here.
+        lead = (0,) * (len(shape) - array.ndim)
+        strides = (*lead, *(0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True)))
+        view: Any = np.ndarray(shape, array.dtype, array, 0, strides)
+        view.flags.writeable = False
+        return view
+    return require_cuda().broadcast_to(array, shape)
 
 
 def to_device(array: Any, device: Device) -> Any:
@@ -172,7 +179,7 @@ def to_device(array: Any, device: Device) -> Any:
         return array
     if device.type == "cpu":
         return to_numpy(array)
-    cupy = _require_cuda()
+    cupy = require_cuda()
     with cupy.cuda.Device(device.index):
         return cupy.array(array)
 
@@ -182,10 +189,21 @@ def to_numpy(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     if isinstance(array, np.ndarray):
         return array
     host = array.get()
+    _report_errors(array.device.id)
+    return host  # type: ignore[no-any-return]
+
+
+def _report_errors(index: int) -> None:
+    """Raise what kernels found wrong with their input while nobody was waiting for them."""
     from .kernels.cuda import errors
 
-    errors.check(array.device.id)
-    return host  # type: ignore[no-any-return]
+    errors.check(index)
+
+
+def synchronize_cuda(device: Device) -> None:
+    """Wait for all work on a CUDA device."""
+    require_cuda().cuda.Device(device.index).synchronize()
+    _report_errors(device.index)
 
 
 def as_array(data: Any, dtype: DType | None, device: Device) -> Any:

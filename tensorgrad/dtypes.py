@@ -90,7 +90,8 @@ def bfloat16_or_none() -> DType | None:
         import ml_dtypes
     except ImportError:
         return None
-    return np.dtype(ml_dtypes.bfloat16)
+    dtype: DType = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 def bfloat16() -> DType:
@@ -127,7 +128,7 @@ def dtype_of(spec: Any) -> DType:
     if spec == "bfloat16":
         return bfloat16()
     try:
-        dtype = np.dtype(spec)
+        dtype: DType = np.dtype(spec)
     except TypeError:
         raise TypeError(f"{spec!r} is not a dtype; tensors have {_names()}") from None
     if dtype in _SUPPORTED or dtype.name == "bfloat16":
@@ -145,8 +146,8 @@ def is_floating(dtype: DType) -> bool:
 
 
 def is_differentiable(dtype: DType) -> bool:
-    """Whether a tensor of this dtype can have a gradient: floating or complex."""
-    return dtype.kind in "fcV"
+    """Whether a tensor of this dtype can have a gradient: real and floating."""
+    return dtype.kind in "fV"
 
 
 def promote_types(first: DType, second: DType) -> DType:

@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -518,16 +519,16 @@ def randint(
         raise TypeError(f"randint: expected integers, got low={low!r} and high={high!r}") from None
     if not low < high:
         raise ValueError(f"randint: low must be less than high, got low={low} and high={high}")
-    chosen = _holding("randint", low, high - 1, dtype)
+    chosen = _holding("randint", low, high - 1, int64 if dtype is None else dtype_of(dtype))
     drawn = chosen if chosen.kind in "iu" else int64
     out = empty(_shape("randint", size), drawn, resolve_device(device))
     draw(K.integers, out, low, high, generator=generator)
     return _tensor(out if chosen == drawn else K.cast(out, chosen), requires_grad)
 
 
-def _holding(name: str, first: int, last: int, dtype: Any) -> DType:
-    """``dtype``, int64 if that is None, after a check that it holds every integer from ``first`` to ``last``."""
-    chosen = int64 if dtype is None else dtype_of(dtype)
+@lru_cache
+def _holding(name: str, first: int, last: int, chosen: DType) -> DType:
+    """The dtype, after a check that it holds every integer from ``first`` to ``last``."""
     if chosen.kind == "b":
         least, most = 0, 1
     elif chosen.kind in "iu":
@@ -557,7 +558,7 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Genera
     [0, 1, 2, 3, 4]
     """
     out = empty(_shape("randperm", (n,)), int64, resolve_device(device))
-    chosen = _holding("randperm", 0, n - 1, dtype)
+    chosen = _holding("randperm", 0, n - 1, int64 if dtype is None else dtype_of(dtype))
     draw(K.permutation, out, generator=generator)
     return _tensor(out if chosen == int64 else K.cast(out, chosen))
 

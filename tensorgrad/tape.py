@@ -1,7 +1,7 @@
 """The tape: what a computation leaves behind so that it can be walked backwards.
 
-Every tensor that needs a gradient has a node. A leaf's node collects; the node of a result knows the op that made it, the
-nodes of the operands and the values that the op's gradient rule needs, and nothing else.
+Every tensor that needs a gradient has a node. A leaf's node collects; the node of a result knows the op that made it,
+the nodes of the operands and the values that the op's gradient rule needs, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,15 +12,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["Branch", "Leaf", "Node", "Storage", "enable_grad", "grad_mode", "is_grad_enabled", "no_grad", "on_arrays"]
+__all__ = [
+    "Branch",
+    "Leaf",
+    "Node",
+    "Op",
+    "Storage",
+    "enable_grad",
+    "grad_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "on_arrays",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+Rule = Callable[..., Any]
 
 clock = itertools.count(1)
 """Gives nodes and in-place writes their order in time; `next` on it is atomic."""
@@ -50,6 +63,78 @@ class Storage:
         self.written_at = 0
 
 
+class Op:
+    """Name and gradient rules of an op.
+
+    Attributes
+    ----------
+    name : str
+    rules : tuple of callable or None
+        One vector-Jacobian product per input; None for an input without a gradient (an index, a condition).
+    names, arrays : tuple of str
+        What rules may ask for, and which of it is memory.
+    joint : bool
+        One rule gives the gradients of all inputs as a tuple; it takes ``needs``, a tuple of bools, after ``g``.
+    broadcasts : bool
+        Inputs were broadcast, so a gradient is summed down to its input's shape.
+    saves_arrays : bool
+        Rules need values, which are dropped after use, and not shapes only.
+    saves_out : bool
+        Some rule needs the result, which must then not be overwritten.
+    shares_gradients : bool
+        Rules are a user's and may return one array twice or keep it.
+    """
+
+    __slots__ = (
+        "broadcasts", "codes", "joint", "name", "out_code", "outputs", "pickers", "rules", "saves_arrays", "saves_out",
+        "shares_gradients",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        rules: tuple[Rule | None, ...],
+        names: tuple[str, ...],
+        arrays: tuple[str, ...],
+        *,
+        joint: bool = False,
+        broadcasts: bool = False,
+        outputs: int = 1,
+    ) -> None:
+        self.name = name
+        self.rules = rules
+        self.joint = joint
+        self.broadcasts = broadcasts
+        self.outputs = outputs
+        skip = 2 if joint else 1
+        self.codes = tuple(_codes(name, rule, names, skip) if rule is not None else () for rule in rules)
+        self.pickers = tuple(_picker(codes) for codes in self.codes)
+        self.out_code = names.index("out")
+        self.shares_gradients = False
+        self.saves_arrays = any(names[c] in arrays for codes in self.codes for c in codes)
+        self.saves_out = any("out" in (names[c] for c in codes) for codes in self.codes)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+def _codes(name: str, rule: Rule, names: tuple[str, ...], skip: int) -> tuple[int, ...]:
+    """Positions, among ``names``, of what a rule's signature asks for."""
+    code = rule.__code__
+    wanted = code.co_varnames[skip : code.co_argcount]
+    unknown = [w for w in wanted if w not in names]
+    if unknown:
+        raise TypeError(f"op {name}: a rule asks for {unknown}, there is {names}")
+    return tuple(names.index(w) for w in wanted)
+
+
+def _picker(codes: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """A fast function from the tuple of all values to the tuple of those at ``codes``."""
+    if len(codes) > 1:
+        return itemgetter(*codes)
+    return itemgetter(slice(codes[0], codes[0] + 1) if codes else slice(0, 0))
+
+
 class Node:
     """One step of the computation.
 
@@ -62,7 +147,7 @@ class Node:
     saved : tuple of tuple, or None
         For each parent, what its rule takes after the gradient. None once used and freed.
     shape : tuple of int
-        Shape of the result, and so of its gradient.
+        Shape of the result, and so of its gradient; for an op with several results, their shapes and dtypes.
     time : int
         When the node was made. Operands are older than results, so walking back by time visits consumers first.
     storage : Storage or None
@@ -75,7 +160,7 @@ class Node:
 
     __slots__ = ("__weakref__", "hooks", "op", "parents", "saved", "shape", "storage", "time", "trace")
 
-    def __init__(self, op: Any, parents: tuple[Node | None, ...], saved: Any, shape: tuple[int, ...]) -> None:
+    def __init__(self, op: Any, parents: tuple[Node | None, ...], saved: Any, shape: Any) -> None:
         self.op = op
         self.parents = parents
         self.saved = saved

@@ -1,7 +1,7 @@
 """Elementwise arithmetic, comparison, logic and transcendental functions on NumPy.
 
-NumPy's ufuncs already have the kernels' signature, so most entries are names. Ufuncs broadcast, take ``out=`` and keep a
-Python scalar in the dtype of the arrays.
+NumPy's ufuncs already have the kernels' signature, so most entries are names. Ufuncs broadcast, take ``out=`` and keep
+a Python scalar in the dtype of the arrays.
 """
 
 from __future__ import annotations
@@ -84,20 +84,22 @@ logical_xor = np.logical_xor
 
 def rsqrt(x: Array, out: Array | None = None) -> Array:
     """``1 / sqrt(x)``."""
-    y = np.sqrt(x, out=out)
-    return np.divide(1, y, out=out)
+    y: Array = np.sqrt(x, out=out)
+    y = np.divide(1, y, out=out)
+    return y
 
 
-def where(condition: Array, x1: Array, x2: Array, out: Array | None = None) -> Array:
+def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``x1`` where the condition holds, else ``x2``."""
+    chosen = np.where(condition, x1, x2)
     if out is None:
-        return np.where(condition, x1, x2)
-    chosen = np.where(condition, x1, x2)  # an operand may be ``out``
+        return chosen
     np.copyto(out, chosen)
     return out
 
 
 def clip(x: Array, low: Any, high: Any, out: Array | None = None) -> Array:
     """``min(max(x, low), high)``; NaN stays NaN."""
-    y = np.maximum(x, low, out=out)
-    return np.minimum(y, high, out=y if out is None and np.shape(high) == () and isinstance(y, np.ndarray) else out)
+    y: Array = np.maximum(x, low, out=out)
+    y = np.minimum(y, high, out=out)
+    return y

@@ -21,7 +21,7 @@ def _is_half(x: Array) -> bool:
 def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
     """``np.matmul``; a stack of matrices times one matrix is a single product."""
     if x1.ndim == 2 and x2.ndim == 2 and x1.dtype.itemsize != 2:
-        return np.matmul(x1, x2, out=out) if out is not None else np.matmul(x1, x2)
+        return np.matmul(x1, x2) if out is None else np.matmul(x1, x2, out=out)
     if _is_half(x1):
         y = matmul(x1.astype(np.float32), x2.astype(np.float32)).astype(x1.dtype)
         if out is None:
@@ -30,8 +30,10 @@ def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
         return out
     if x1.ndim > 2 and x2.ndim == 2 and out is None and x1.flags.c_contiguous and x1.shape[-1] == x2.shape[0]:
         rows = x1.reshape(-1, x1.shape[-1]) if x1.size else x1.reshape(np.prod(x1.shape[:-1], dtype=int), x1.shape[-1])
-        return np.matmul(rows, x2).reshape(*x1.shape[:-1], x2.shape[1])
-    return np.matmul(x1, x2, out=out)  # type: ignore[no-any-return]
+        product: Array = np.matmul(rows, x2)
+        return product.reshape(*x1.shape[:-1], x2.shape[1])
+    stacked: Array = np.matmul(x1, x2, out=out)
+    return stacked
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, out: Array | None = None) -> Array:

@@ -11,6 +11,14 @@ __all__ = ["all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", 
 Array = np.ndarray[Any, np.dtype[Any]]
 Axis = int | tuple[int, ...] | None
 
+# positional arguments, which NumPy parses fastest: (x, axis, dtype, out, keepdims)
+_add: Any = np.add.reduce
+_multiply: Any = np.multiply.reduce
+_maximum: Any = np.maximum.reduce
+_minimum: Any = np.minimum.reduce
+_or: Any = np.logical_or.reduce
+_and: Any = np.logical_and.reduce
+
 
 def _accumulator(x: Array) -> np.dtype[Any]:
     """The dtype to accumulate in: sums of float16 or bfloat16 lose their digits after a few hundred terms."""
@@ -39,19 +47,19 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None =
     """Sum over ``axis``; 0 where there is nothing to add."""
     dtype = _accumulator(x)
     if dtype is x.dtype:
-        return np.add.reduce(x, axis, dtype, out, keepdims)  # type: ignore[no-any-return]
-    return _stored(np.add.reduce(x, axis, dtype, None, keepdims), x.dtype, out)
+        return _add(x, axis, dtype, out, keepdims)  # type: ignore[no-any-return]
+    return _stored(_add(x, axis, dtype, None, keepdims), x.dtype, out)
 
 
 def prod(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Product over ``axis``; 1 where there is nothing to multiply."""
-    y = np.multiply.reduce(x, axis, _accumulator(x), None, keepdims)
+    y = _multiply(x, axis, _accumulator(x), None, keepdims)
     return _stored(y, x.dtype, out)
 
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Sum over ``axis`` divided by the number of terms; NaN where there is none."""
-    y = np.add.reduce(x, axis, _accumulator(x), None, keepdims)
+    y = _add(x, axis, _accumulator(x), None, keepdims)
     return _stored(np.divide(y, _length(x, axis)), x.dtype, out)
 
 
@@ -59,10 +67,10 @@ def _variance(x: Array, axis: Axis, keepdims: bool, correction: float) -> Any:
     """Two passes: the mean first, then the squared distances from it, which does not cancel."""
     dtype = _accumulator(x)
     n = _length(x, axis)
-    center = np.add.reduce(x, axis, dtype, None, True) / dtype.type(n)
+    center = _add(x, axis, dtype, None, True) / dtype.type(n)
     distance = np.subtract(x, center, dtype=dtype)
     np.square(distance, out=distance)
-    total = np.add.reduce(distance, axis, None, None, keepdims)
+    total = _add(distance, axis, None, None, keepdims)
     left = n - correction
     return np.divide(total, dtype.type(left if left > 0 else 0))
 
@@ -83,37 +91,37 @@ def std(
 
 def max(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Largest element over ``axis``; NaN if there is one."""
-    return np.maximum.reduce(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
+    return _maximum(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
 
 
 def min(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Smallest element over ``axis``; NaN if there is one."""
-    return np.minimum.reduce(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
+    return _minimum(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
 
 
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """``log(sum(exp(x)))``, shifted by the maximum so that nothing overflows."""
     dtype = _accumulator(x)
     if x.size == 0:
-        total = np.add.reduce(np.exp(x), axis, dtype, None, keepdims)
+        total = _add(np.exp(x), axis, dtype, None, keepdims)
         return _stored(np.log(total), x.dtype, out)
-    top = np.asarray(np.maximum.reduce(x, axis, None, None, True), dtype)
+    top = np.asarray(_maximum(x, axis, None, None, True), dtype)
     shift = np.where(np.isfinite(top), top, 0)  # inf - inf would be NaN
     shifted = np.subtract(x, shift, dtype=dtype)
     np.exp(shifted, out=shifted)
-    total = np.add.reduce(shifted, axis, dtype, None, True)
+    total = _add(shifted, axis, dtype, None, True)
     y = np.add(np.log(total), shift)
     return _stored(y if keepdims else np.squeeze(y, axis), x.dtype, out)
 
 
 def any(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Whether one element over ``axis`` is true."""
-    return np.logical_or.reduce(x, axis, np.bool_, out, keepdims)  # type: ignore[no-any-return]
+    return _or(x, axis, np.bool_, out, keepdims)  # type: ignore[no-any-return]
 
 
 def all(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Whether every element over ``axis`` is true."""
-    return np.logical_and.reduce(x, axis, np.bool_, out, keepdims)  # type: ignore[no-any-return]
+    return _and(x, axis, np.bool_, out, keepdims)  # type: ignore[no-any-return]
 
 
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False, out: Array | None = None) -> Array:

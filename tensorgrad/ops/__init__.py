@@ -1,9 +1,9 @@
 """Ops: each is a forward and its gradient, defined in the file of its family.
 
 To add one: write its definition (see ``definition.py``) with its vector-Jacobian products, put its name into the
-``__all__`` of its file and, if it should be a method, into `METHODS` below. If it needs an instruction that the kernels
-lack, declare it in ``kernels/__init__.py`` and write it in ``kernels/cpu`` and ``kernels/cuda``. The gradient tests find
-it by its definition and ask for sample inputs.
+``__all__`` of its file and, if it should be a method, into `METHODS` below. If it needs an instruction that the
+kernels lack, declare it in ``kernels/__init__.py`` and write it in ``kernels/cpu`` and ``kernels/cuda``. The gradient
+tests find it by its definition and ask for sample inputs.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ METHODS = {
     "reshape": shape.reshape, "view": shape.reshape, "flatten": shape.flatten, "squeeze": shape.squeeze,
     "expand_dims": shape.expand_dims, "unsqueeze": shape.expand_dims, "swapaxes": shape.swapaxes,
     "broadcast_to": shape.broadcast_to, "flip": shape.flip, "moveaxis": shape.moveaxis,
-    "astype": memory.astype, "clone": memory.clone, "matmul": matmul.matmul, "take": indexing.take, "gather": indexing.gather,
-    "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
+    "astype": memory.astype, "clone": memory.clone, "matmul": matmul.matmul, "take": indexing.take,
+    "gather": indexing.gather, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
 }  # fmt: skip
 
 
@@ -81,8 +81,8 @@ def _attach() -> None:
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign]
     Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
     Tensor.mT = property(shape.matrix_transpose)  # type: ignore[assignment, method-assign]
-    Tensor.transpose = _transpose  # type: ignore[method-assign]
-    Tensor.permute = _permute  # type: ignore[method-assign]
+    Tensor.transpose = _transpose  # type: ignore[method-assign, assignment]
+    Tensor.permute = _permute  # type: ignore[method-assign, assignment]
 
 
 def _transposed(x: Tensor) -> Any:
@@ -92,17 +92,17 @@ def _transposed(x: Tensor) -> Any:
     return shape.swapaxes(x, 0, 1)
 
 
-def _transpose(x: Tensor, *axes: Any) -> Any:
+def _transpose(x: Tensor, *axes: Any) -> Tensor:
     """``transpose(a, b)`` exchanges two axes, as in PyTorch; ``transpose()`` reverses all."""
     if len(axes) == 2:
-        return shape.swapaxes(x, *axes)
+        return shape.swapaxes(x, *axes)  # type: ignore[no-any-return]
     order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-    return shape.permute_dims(x, order or tuple(reversed(range(x.ndim))))
+    return shape.permute_dims(x, order or tuple(reversed(range(x.ndim))))  # type: ignore[no-any-return]
 
 
-def _permute(x: Tensor, *axes: Any) -> Any:
+def _permute(x: Tensor, *axes: Any) -> Tensor:
     """The axes in another order."""
-    return shape.permute_dims(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+    return shape.permute_dims(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)  # type: ignore[no-any-return]
 
 
 _attach()

@@ -9,7 +9,7 @@ from .. import kernels as K
 from .definition import Function, lift, primitive, unary
 from .elementwise import add, exp, multiply, negative, square, subtract, tanh, tanh_backward
 from .memory import zeros_like
-from .reduction import sum
+from .reduction import summed
 
 __all__ = ["bias_activation", "gelu", "relu", "sigmoid", "silu"]
 
@@ -81,7 +81,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 
 # ----------------------------------------------------------------------------------------------------- bias, activation
-_CURVATURES = {
+_CURVATURES: dict[str, Function] = {
     "relu": zeros_like,
     "gelu": lambda z: _gelu_curvature(z, False),
     "gelu_tanh": lambda z: _gelu_curvature(z, True),
@@ -111,7 +111,7 @@ _bias_activation_backward: Function = primitive(
 
 def _with_bias_gradient(gx: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
     """The gradient of the input and, summed over all axes but the last, of the bias."""
-    return gx, sum(gx, tuple(range(gx.ndim - 1))) if needs[1] else None
+    return gx, summed(gx, tuple(range(gx.ndim - 1)), False) if needs[1] else None
 
 
 def bias_activation(x: Any, bias: Any, activation: str) -> Any:
@@ -130,7 +130,7 @@ def bias_activation(x: Any, bias: Any, activation: str) -> Any:
         raise ValueError(f"bias_activation: activation must be one of {', '.join(_CURVATURES)}, got {activation!r}")
     if bias.shape != x.shape[-1:] or bias.dtype != x.dtype:
         raise ValueError(
-            f"bias_activation: an input of shape {x.shape} and dtype {x.dtype} needs a bias of shape {x.shape[-1:]} and "
-            f"that dtype, got {bias.shape}, {bias.dtype}"
+            f"bias_activation: an input of shape {x.shape} and dtype {x.dtype} needs a bias of shape {x.shape[-1:]} "
+            f"and that dtype, got {bias.shape}, {bias.dtype}"
         )
     return _bias_activation(x, bias, activation)

@@ -5,97 +5,29 @@ A rule is a function of the gradient ``g`` of the result and of whatever else it
     exp = unary("exp", K.exp, lambda g, out: mul(g, out))
     mul = binary("mul", K.multiply, lambda g, x2: mul(g, x2), lambda g, x1: mul(g, x1))
 
-The names in its signature say what is saved: an input, ``out`` (the result), a static parameter, an auxiliary result of
-the forward, or ``<input>_shape`` and ``<input>_dtype``, which keep no memory alive. Rules are written in ops. The engine
-calls them with plain arrays, on which ops run without a tape, or, when the gradient itself is to be differentiated,
-with tensors.
+The names in its signature say what is saved: an input, ``out`` (the result), a static parameter, an auxiliary result
+of the forward, or ``<input>_shape`` and ``<input>_dtype``, which keep no memory alive. Rules are written in ops. The
+engine calls them with plain arrays, on which ops run without a tape, or, when the gradient itself is to be
+differentiated, with tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any
 
 from .. import dtypes
 from ..backend import as_array, device_of, is_array
-from ..tape import Branch, Node, grad_mode, on_arrays
+from ..tape import Branch, Node, Op, Rule, grad_mode, on_arrays
 from ..tensor import Tensor
 
-__all__ = ["OPS", "Function", "Op", "binary", "is_tensor", "lift", "primitive", "unary", "variadic"]
+__all__ = ["OPS", "Function", "binary", "is_tensor", "lift", "primitive", "unary", "variadic"]
 
-Rule = Callable[..., Any]
 Function = Callable[..., Any]
 """An op as users call it: on tensors, or on arrays while rules run on arrays."""
 
 OPS: dict[str, Op] = {}
 """Every op by name; the gradient tests and the documentation's table walk it."""
-
-
-class Op:
-    """Name and gradient rules of an op.
-
-    Attributes
-    ----------
-    name : str
-    rules : tuple of callable or None
-        One vector-Jacobian product per input; None for an input without a gradient (an index, a condition).
-    joint : bool
-        One rule gives the gradients of all inputs as a tuple; it takes ``needs``, a tuple of bools, after ``g``.
-    broadcasts : bool
-        Inputs were broadcast, so a gradient is summed down to its input's shape.
-    saves_out : bool
-        Some rule needs the result, which must then not be overwritten.
-    shares_gradients : bool
-        Rules are a user's and may return one array twice or keep it.
-    """
-
-    __slots__ = (
-        "broadcasts", "codes", "joint", "name", "out_code", "outputs", "pickers", "rules", "saves_out", "shares_gradients",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        name: str,
-        rules: tuple[Rule | None, ...],
-        names: tuple[str, ...],
-        *,
-        joint: bool = False,
-        broadcasts: bool = False,
-        outputs: int = 1,
-    ) -> None:
-        self.name = name
-        self.rules = rules
-        self.joint = joint
-        self.broadcasts = broadcasts
-        self.outputs = outputs
-        skip = 2 if joint else 1
-        self.codes = tuple(_codes(name, rule, names, skip) if rule is not None else () for rule in rules)
-        self.pickers = tuple(_picker(codes) for codes in self.codes)
-        self.out_code = names.index("out")
-        self.shares_gradients = False
-        self.saves_out = any("out" in (names[c] for c in codes) for codes in self.codes)
-        OPS[name] = self
-
-    def __repr__(self) -> str:
-        return f"<op {self.name}>"
-
-
-def _codes(name: str, rule: Rule, names: tuple[str, ...], skip: int) -> tuple[int, ...]:
-    """Positions, among ``names``, of what a rule's signature asks for."""
-    code = rule.__code__  # type: ignore[attr-defined]
-    wanted = code.co_varnames[skip : code.co_argcount]
-    unknown = [w for w in wanted if w not in names]
-    if unknown:
-        raise TypeError(f"op {name}: a rule asks for {unknown}, there is {names}")
-    return tuple(names.index(w) for w in wanted)
-
-
-def _picker(codes: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """A fast function from the tuple of all values to the tuple of those at ``codes``."""
-    if len(codes) > 1:
-        return itemgetter(*codes)
-    return itemgetter(slice(codes[0], codes[0] + 1) if codes else slice(0, 0))
 
 
 def is_tensor(x: Any) -> bool:
@@ -123,6 +55,13 @@ def lift(x: Any, like: Any = None) -> Any:
     return Tensor(as_array(x, None, device_of(x) if is_array(x) else get_default_device()))
 
 
+def _defined(op: Op) -> Op:
+    if op.name in OPS:
+        raise ValueError(f"there are two ops named {op.name}")
+    OPS[op.name] = op
+    return op
+
+
 def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -145,7 +84,7 @@ def unary(name: str, kernel: Any, rule: Rule | None = None, *, doc: str, fractio
     fractional : bool
         Whether integers become the default floating dtype first, as for ``sqrt``.
     """
-    op = Op(name, (rule,), ("x", "out", "x_shape", "x_dtype"))
+    op = _defined(Op(name, (rule,), ("x", "out", "x_shape", "x_dtype"), ("x", "out")))
     launch = kernel.launch
     saved_code = op.codes[0]
     differentiable = rule is not None
@@ -186,7 +125,7 @@ def binary(
     fractional: bool = False,
 ) -> Function:
     """Define an elementwise op of two inputs, which broadcast and promote; rules may name ``x1``, ``x2``, ``out``."""
-    op = Op(name, (rule1, rule2), ("x1", "x2", "out"), broadcasts=True)
+    op = _defined(Op(name, (rule1, rule2), ("x1", "x2", "out"), ("x1", "x2", "out"), broadcasts=True))
     launch = kernel.launch
     pick1, pick2 = (picker if codes else None for picker, codes in zip(op.pickers, op.codes, strict=True))
     has1, has2 = rule1 is not None, rule2 is not None
@@ -281,50 +220,51 @@ def primitive(
     code = forward.__code__
     parameters = code.co_varnames[: code.co_argcount]
     count = len(rules) if joint is None else int(inputs or 0)
-    shapes = tuple(f"{p}_shape" for p in parameters[:count])
-    kinds = tuple(f"{p}_dtype" for p in parameters[:count])
-    names = (*parameters, "out", *aux, *shapes, *kinds)
-    op = Op(
-        name,
-        rules if joint is None else (joint,),
-        names,
-        joint=joint is not None,
-        broadcasts=broadcasts,
-        outputs=outputs,
+    inputs_named = parameters[:count]
+    names = (*parameters, "out", *aux, *(f"{p}_shape" for p in inputs_named), *(f"{p}_dtype" for p in inputs_named))
+    joined = (joint,) if joint is not None else rules
+    op = _defined(
+        Op(
+            name,
+            joined,
+            names,
+            (*inputs_named, "out", *aux),
+            joint=joint is not None,
+            broadcasts=broadcasts,
+            outputs=outputs,
+        )
     )
     input_range = range(count)
+    wants_shapes = any(code >= names.index("out") + 1 + len(aux) for codes in op.codes for code in codes)
 
     def function(*args: Any) -> Any:
+        if on_arrays.get() and not isinstance(args[0], Tensor):
+            result = forward(*args)
+            return result[0] if aux else result
         arrays = list(args)
         nodes: list[Node | None] = [None] * count
-        recorded = tensors = False
+        recorded = False
         for i in input_range:
             x = args[i]
             if isinstance(x, Tensor):
-                tensors = True
                 arrays[i] = x._data
                 node = x._node
                 if node is not None and (joint is not None or rules[i] is not None):
                     nodes[i] = node
                     recorded = True
         result = forward(*arrays)
-        if not tensors and on_arrays.get():
-            return result[0] if aux else result
-        extra = ()
+        auxiliary: tuple[Any, ...] = ()
         if aux:
-            result, *extra = result  # type: ignore[assignment]
+            result, auxiliary = result[0], result[1:]
         if not recorded or not grad_mode.get():
             if outputs > 1:
                 return tuple(Tensor(r) for r in result)
             made = Tensor(result)
         else:
-            values = (
-                *args,
-                result,
-                *extra,
-                *(getattr(x, "shape", None) for x in args[:count]),
-                *(getattr(x, "dtype", None) for x in args[:count]),
-            )
+            values = (*args, result, *auxiliary)
+            if wants_shapes:
+                shapes = (getattr(x, "shape", None) for x in args[:count])
+                values = (*values, *shapes, *(getattr(x, "dtype", None) for x in args[:count]))
             if joint is not None:
                 saved = op.pickers[0](values)
             else:
@@ -354,7 +294,7 @@ def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
     """
     code = forward.__code__
     names = ("shapes", *code.co_varnames[1 : code.co_argcount], "out")
-    op = Op(name, (rule,), names, joint=True)
+    op = _defined(Op(name, (rule,), names, ("out",), joint=True))
 
     def function(inputs: Any, *parameters: Any) -> Any:
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]

@@ -27,7 +27,7 @@ def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     """The index as a tuple of slices, ints, None, Ellipsis and arrays, and whether it has arrays."""
     items = index if isinstance(index, tuple) else (index,)
     array = _array_of(x)
-    plain = []
+    plain: list[Any] = []
     advanced = False
     for item in items:
         if isinstance(item, Tensor):

@@ -1,8 +1,7 @@
 """In-place operators: ``x += y`` and ``x[index] = value``.
 
-While nothing is recorded they write into the memory. While the tape records, the result is a new step of the computation
-and the tensor becomes its result; the old value stays valid for the ops that saved it, unless other tensors share the
-memory: then it is overwritten for all of them, and a backward that would need the old value raises.
+While nothing is recorded they write into the memory. While the tape records, the result is a new step of the
+computation and the tensor becomes its result. A backward that would need a value that is gone raises.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ def check_writable(x: Tensor, name: str) -> None:
         )
     if x._base is not None or (x._storage is not None and x._storage.viewed):
         raise RuntimeError(
-            f"{name}: this tensor of shape {x.shape} shares memory with a view, and gradients through an in-place write "
-            "to one of them are not recorded; write y = x + ... instead, or .clone() first"
+            f"{name}: this tensor of shape {x.shape} shares memory with a view, and gradients through an in-place "
+            "write to one of them are not recorded; write y = x + ... instead, or .clone() first"
         )
 
 

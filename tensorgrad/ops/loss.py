@@ -169,8 +169,8 @@ def cross_entropy(
 ) -> Any:
     """Cross-entropy between logits and targets: the sum over samples of ``-log p(true class)``.
 
-    Of one sample with logits z and target class y it is ``-w_y log(softmax(z)_y)``. With ``reduction="sum"`` the samples
-    are added up; ``"mean"`` divides that by the sum of the samples' weights.
+    Of one sample with logits z and target class y it is ``-w_y log(softmax(z)_y)``. With ``reduction="sum"`` the
+    samples are added up; ``"mean"`` divides that by the sum of the samples' weights.
 
     Parameters
     ----------
@@ -221,9 +221,10 @@ def cross_entropy(
     if target.shape != wanted:
         kind = "class probabilities" if soft else "class indices"
         raise ValueError(
-            f"cross_entropy: logits of shape {input.shape} need {kind} of shape {wanted}, got {target.shape} ({target.dtype})"
+            f"cross_entropy: logits of shape {input.shape} need {kind} of shape {wanted}, "
+            f"got {target.shape} ({target.dtype})"
         )
-    if target.dtype.kind == "b" or target.dtype.kind == "c":
+    if target.dtype.kind in "bc":
         raise TypeError(
             f"cross_entropy: targets are integer class indices or floating probabilities, got {target.dtype}"
         )

@@ -9,8 +9,8 @@ from .. import dtypes
 from .. import kernels as K
 from .definition import Function, lift, primitive
 from .memory import cast
-from .reduction import sum
-from .shape import reshape, swapaxes
+from .reduction import summed
+from .shape import permuted, reshape, swapaxes
 
 __all__ = ["linear", "matmul"]
 
@@ -24,13 +24,18 @@ def _right_vjp(g: Any, x1: Any, x2: Any) -> Any:
     """``x1.T @ g``; for a stack of matrices times one matrix in one product instead of one per matrix and a sum."""
     if x2.ndim == 2 and x1.ndim > 2:
         x1, g = _rows(x1), _rows(g)
-    return _matmul(swapaxes(x1, -1, -2), g)
+    return _matmul(_transposed(x1), g)
+
+
+def _transposed(x: Any) -> Any:
+    """The last two axes exchanged."""
+    return permuted(x, (1, 0)) if x.ndim == 2 else swapaxes(x, -1, -2)
 
 
 _matmul: Function = primitive(
     "matmul",
     lambda x1, x2: K.matmul(x1, x2),
-    lambda g, x2: _matmul(g, swapaxes(x2, -1, -2)),
+    lambda g, x2: _matmul(g, _transposed(x2)),
     lambda g, x1, x2: _right_vjp(g, x1, x2),
     broadcasts=True,
 )
@@ -75,8 +80,8 @@ _linear: Function = primitive(
     "linear",
     lambda x, weight, bias: K.linear(x, weight, bias),
     lambda g, weight: _matmul(g, weight),
-    lambda g, x: _matmul(swapaxes(_rows(g), 0, 1), _rows(x)),
-    lambda g: sum(g, tuple(range(g.ndim - 1))),
+    lambda g, x: _matmul(_transposed(_rows(g)), _rows(x)),
+    lambda g: summed(g, tuple(range(g.ndim - 1)), False),
 )
 
 

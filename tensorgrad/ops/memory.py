@@ -9,6 +9,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
+from ..tape import grad_mode
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 
@@ -49,8 +50,11 @@ def cast(x: Any, dtype: dtypes.DType) -> Any:
     """``x`` in ``dtype``: itself if it has it. To integers and booleans no gradient flows."""
     if x.dtype == dtype:
         return x
-    if isinstance(x, Tensor) and not dtypes.is_differentiable(dtype):
-        return Tensor(K.cast(x._data, dtype))
+    if isinstance(x, Tensor):
+        if not dtypes.is_differentiable(dtype):
+            return Tensor(K.cast(x._data, dtype))
+        if dtype.kind == "c" and x._node is not None and grad_mode.get():
+            raise TypeError(f"astype: gradients through {dtype} are not supported; use .detach() or tg.no_grad()")
     return _cast(x, dtype)
 
 

@@ -13,8 +13,8 @@ from .memory import cast, ones_like, zeros_like
 from .shape import broadcast_to, concat, flip, moveaxis, reshape
 
 __all__ = [
-    "all", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min", "normalize_axes", "prod", "std",
-    "sum", "var",
+    "all", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min", "normalize_axes", "prod",
+    "std", "sum", "var",
 ]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
@@ -43,7 +43,7 @@ def _spread(g: Any, x_shape: tuple[int, ...], axis: tuple[int, ...], keepdims: b
     return broadcast_to(g, x_shape)
 
 
-_sum: Function = primitive(
+summed: Function = primitive(
     "sum",
     lambda x, axis, keepdims: K.sum(x, axis, keepdims),
     lambda g, x_shape, axis, keepdims: _spread(g, x_shape, axis, keepdims),
@@ -62,7 +62,7 @@ def sum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fal
     tensor([3., 3.])
     """
     x = _accumulated(lift(x), dtype)
-    return _sum(x, normalize_axes("sum", axis, x.ndim), keepdims)
+    return summed(x, normalize_axes("sum", axis, x.ndim), keepdims)
 
 
 def _accumulated(x: Any, dtype: Any) -> Any:
@@ -137,7 +137,7 @@ def prod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
 def _share_among_equals(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """The gradient of an extremum, divided evenly among the elements that attain it."""
     attained = cast(equal(x, _spread(out, x.shape, axis, keepdims)), g.dtype)
-    share = divide(attained, _sum(attained, axis, True))
+    share = divide(attained, summed(attained, axis, True))
     return multiply(_spread(g, x.shape, axis, keepdims), share)
 
 

@@ -76,10 +76,10 @@ def _axis(name: str, axis: int, ndim: int) -> int:
     return axis % ndim
 
 
-_permute: Function = primitive(
+permuted: Function = primitive(
     "permute_dims",
     lambda x, axes: x.transpose(axes),
-    lambda g, axes: _permute(g, _inverse(axes)),
+    lambda g, axes: permuted(g, _inverse(axes)),
     view=True,
 )
 
@@ -94,7 +94,7 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
     order = tuple(_axis("permute_dims", a, x.ndim) for a in axes)
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"permute_dims: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape {x.shape}")
-    return _permute(x, order)
+    return permuted(x, order)
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int], /) -> Any:
@@ -107,7 +107,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     order = [a for a in range(x.ndim) if a not in sources]
     for place, a in sorted(zip(places, sources, strict=True)):
         order.insert(place, a)
-    return _permute(x, tuple(order))
+    return permuted(x, tuple(order))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
@@ -116,7 +116,7 @@ def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
     order = list(range(x.ndim))
     a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
     order[a], order[b] = order[b], order[a]
-    return _permute(x, tuple(order))
+    return permuted(x, tuple(order))
 
 
 def matrix_transpose(x: Any, /) -> Any:

@@ -1,0 +1,259 @@
+"""Blocks and threads: how the CPU kernels walk through arrays that are larger than the cache.
+
+A NumPy ufunc streams its operands through memory, so a formula of twenty ufuncs reads a large array twenty times. Here
+the whole formula (a `Body`) runs on one block after another, with scratch buffers that stay in cache. Walks that are
+long enough are also split over threads; NumPy releases the interpreter lock inside a ufunc.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "BLOCK",
+    "Body",
+    "bodies",
+    "compute_type",
+    "elementwise",
+    "get_num_threads",
+    "overlaps",
+    "scratch",
+    "set_num_threads",
+    "walk",
+]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BLOCK = 1 << 15
+"""Elements of a block: 128 KiB of float32, so that four buffers fit in a 512 KiB second-level cache."""
+
+_THREAD_BLOCK = 1 << 16  # threads hand the interpreter lock over at every ufunc: longer ufuncs, fewer handovers
+_THREAD_WORK = 1 << 22  # elements times ufuncs below which waking a thread costs more than it saves
+
+
+class Body(NamedTuple):
+    """An elementwise formula as a sequence of ufuncs.
+
+    Attributes
+    ----------
+    function : callable
+        ``function(*inputs, out, *scratch)``. It writes ``out`` with its last ufunc only, or after its last read of the
+        inputs, because ``out`` may be one of them; the first scratch buffer may be ``out``.
+    scratch : int
+        How many scratch buffers it takes.
+    work : int
+        Roughly how many simple ufuncs it is worth (``exp`` counts five); decides when threads pay.
+    """
+
+    function: Callable[..., None]
+    scratch: int
+    work: int
+
+
+def bodies(function: Callable[..., None], scratch: int, work: int) -> dict[str, Body]:
+    """One body for float32 and float64 alike, keyed by the dtype's character as `elementwise` wants it."""
+    body = Body(function, scratch, work)
+    return {"f": body, "d": body}
+
+
+# -------------------------------------------------------------------------------------------------------------- threads
+def _usable_cores() -> int:
+    limit = os.environ.get("TENSORGRAD_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
+    if limit.isdigit() and int(limit) > 0:
+        return int(limit)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_num_threads = _usable_cores()
+_pool: ThreadPoolExecutor | None = None
+_lock = threading.Lock()
+_local = threading.local()
+
+
+def get_num_threads() -> int:
+    """Number of threads that one kernel may use on the CPU."""
+    return _num_threads
+
+
+def set_num_threads(n: int) -> None:
+    """Let one kernel use at most ``n`` threads on the CPU.
+
+    The number is at first ``TENSORGRAD_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the number of usable cores. The
+    matrix products of NumPy's BLAS have their own threads and their own limits.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is less than 1.
+    """
+    global _num_threads, _pool
+    if n < 1:
+        raise ValueError(f"set_num_threads: n must be at least 1, got {n}")
+    with _lock:
+        _num_threads, old, _pool = int(n), _pool, None
+    if old is not None:
+        old.shutdown(wait=False)
+
+
+def _enter_thread() -> None:
+    _local.worker = True
+    np.seterr(all="ignore")  # the error state is per thread; kernels run with warnings off
+
+
+def _submit(task: Callable[[int, int, int], None], low: int, high: int, step: int) -> Any:
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(max(_num_threads - 1, 1), "tensorgrad", _enter_thread)
+        return _pool.submit(task, low, high, step)
+
+
+def _forget_pool() -> None:
+    """In a forked child the pool's threads do not exist; a new pool is made when needed."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def walk(task: Callable[[int, int, int], None], n: int, width: int, work: int) -> None:
+    """Call ``task(low, high, step)`` on ranges that cover ``range(n)``, one per thread.
+
+    Parameters
+    ----------
+    task : callable
+        Goes through its range in steps of ``step`` rows, which is about one block of elements and one row at least.
+        Must be free to run on several ranges at once.
+    n, width : int
+        Number of rows and elements per row.
+    work : int
+        Simple ufuncs per element, as in `Body`.
+    """
+    total = n * width
+    threads = 1
+    if total * work >= _THREAD_WORK and _num_threads > 1 and not getattr(_local, "worker", False):
+        threads = min(_num_threads, total // _THREAD_BLOCK, n)
+    if threads <= 1:
+        task(0, n, max(BLOCK // max(width, 1), 1))
+        return
+    step = max(_THREAD_BLOCK // width, 1)
+    share = -(-n // threads)
+    others = [_submit(task, low, min(low + share, n), step) for low in range(share, n, share)]
+    try:
+        task(0, share, step)
+    finally:
+        wait(others)  # they write into the caller's buffers: never leave them behind
+    for other in others:
+        other.result()
+
+
+def scratch(count: int, size: int, dtype: Any) -> list[Array]:
+    """``count`` uninitialised 1-D buffers of this thread; they are valid until its next call."""
+    buffers: dict[str, Array] | None = getattr(_local, "buffers", None)
+    if buffers is None:
+        buffers = _local.buffers = {}
+    char = np.dtype(dtype).char
+    held = buffers.get(char)
+    if held is None or held.shape[0] < count or held.shape[1] < size:
+        held = np.empty((count if held is None else max(count, held.shape[0]), size), char)
+        if size <= _THREAD_BLOCK:
+            buffers[char] = held
+    return [held[k, :size] for k in range(count)]
+
+
+# ---------------------------------------------------------------------------------------------------------- elementwise
+def compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype to compute in: float32 for the half types, else the dtype itself."""
+    if dtype.char in "fd":
+        return dtype
+    if dtype.char == "e" or dtype.name == "bfloat16":
+        return np.dtype(np.float32)
+    raise TypeError(f"expected a floating-point array, got dtype {dtype}")
+
+
+def elementwise(
+    formulas: Mapping[str, Body], out: Array | None, *inputs: Array, compute: np.dtype[Any] | None = None
+) -> Array:
+    """Run a formula over its broadcast inputs.
+
+    Parameters
+    ----------
+    formulas : mapping
+        The `Body` for float32 (``"f"``) and float64 (``"d"``).
+    out : array or None
+        Where to put the result; may be one of the inputs.
+    inputs : arrays
+        All of one dtype, which is also the result's.
+    compute : dtype, optional
+        The dtype to compute in, if not `compute_type`'s.
+    """
+    x = inputs[-1]
+    if x.size <= BLOCK and compute is None:
+        body = formulas.get(x.dtype.char)
+        if body is not None and inputs[0].shape == x.shape:
+            # Small arrays: no flattening and no shared scratch, as those cost as much as the arithmetic.
+            if out is None:
+                out = np.empty_like(x)
+                buffers = [out, *[np.empty_like(x) for _ in range(body.scratch - 1)]] if body.scratch else ()
+            else:
+                buffers = [np.empty_like(x) for _ in range(body.scratch)]
+            body.function(*inputs, out, *buffers)
+            return out
+    return _blockwise(formulas, out, inputs, compute or compute_type(x.dtype))
+
+
+def _blockwise(
+    formulas: Mapping[str, Body], out: Array | None, inputs: tuple[Array, ...], compute: np.dtype[Any]
+) -> Array:
+    dtype = inputs[-1].dtype
+    shape = np.broadcast_shapes(*(a.shape for a in inputs))
+    body = formulas[compute.char]
+    result = out
+    if out is None or out.dtype != dtype or not out.flags.c_contiguous or overlaps(out, inputs):
+        result = np.empty(shape, dtype)
+    assert result is not None
+    sources = [np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1) for a in inputs]
+    target = result.reshape(-1)
+    direct = dtype == compute
+    reuse = direct and result is not out and body.scratch > 0
+
+    def task(low: int, high: int, step: int) -> None:
+        step = min(step, high - low)
+        buffers = scratch(body.scratch - reuse if direct else len(sources) + 1 + body.scratch, step, compute)
+        for start in range(low, high, step):
+            stop = start + step
+            if stop > high:
+                stop = high
+                buffers = [b[: stop - start] for b in buffers]
+            y = target[start:stop]
+            if direct:
+                body.function(*[s[start:stop] for s in sources], y, *([y] if reuse else ()), *buffers)
+                continue
+            for block, source in zip(buffers, sources, strict=False):
+                np.copyto(block, source[start:stop], casting="unsafe")
+            body.function(*buffers)
+            np.copyto(y, buffers[len(sources)], casting="unsafe")
+
+    walk(task, target.size, 1, body.work)
+    if out is None:
+        return result
+    if result is not out:
+        np.copyto(out, result, casting="unsafe")
+    return out
+
+
+def overlaps(out: Array, inputs: tuple[Array, ...]) -> bool:
+    """Whether ``out`` shares memory with an input in any way but element by element."""
+    return any(
+        np.may_share_memory(out, a)
+        and not (a.ctypes.data == out.ctypes.data and a.strides == out.strides and a.shape == out.shape)
+        for a in inputs
+    )

@@ -1,0 +1,249 @@
+"""Optimizer steps on NumPy, fused over lists of parameters.
+
+Every parameter goes through the whole update in cache-sized blocks, so that it, its gradient and its state are read and
+written once. The mathematics is that of PyTorch's ``torch.optim`` (the single-tensor path).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .blocked import BLOCK, compute_type, scratch, walk
+
+__all__ = ["adam_step", "sgd_step"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Update = Callable[..., None]
+
+
+def _scalars(char: str, *values: float) -> list[Array]:
+    return [np.array(v, char) for v in values]
+
+
+def _apply(update: Update, work: int, scratch_count: int, arrays: Sequence[Array], grad: Array) -> None:
+    """Run ``update(*arrays, grad, *scratch)``, which writes ``arrays`` in place, block by block."""
+    p = arrays[0]
+    dtype = p.dtype
+    if dtype.char in "fd":
+        if p.size <= BLOCK:
+            update(*arrays, grad, *[np.empty_like(p) for _ in range(scratch_count)])
+            return
+        if all(a.flags.c_contiguous and a.dtype == dtype for a in (*arrays, grad)):
+            flat = [a.reshape(-1) for a in (*arrays, grad)]
+
+            def task(low: int, high: int, step: int) -> None:
+                buffers = scratch(scratch_count, min(step, high - low), dtype)
+                for start in range(low, high, step):
+                    stop = min(start + step, high)
+                    update(*[a[start:stop] for a in flat], *[b[: stop - start] for b in buffers])
+
+            walk(task, p.size, 1, work)
+            return
+        if all(a.dtype == dtype for a in (*arrays, grad)):
+            update(*arrays, grad, *[np.empty(p.shape, dtype) for _ in range(scratch_count)])
+            return
+    # Two-byte floats: the arithmetic and the state of one step in float32, rounded once at the end.
+    compute = compute_type(dtype)
+    wide = [a.astype(compute) for a in arrays]
+    update(*wide, grad.astype(compute), *[np.empty(p.shape, compute) for _ in range(scratch_count)])
+    for a, w in zip(arrays, wide, strict=True):
+        np.copyto(a, w, casting="unsafe")
+
+
+# ------------------------------------------------------------------------------------------------------------------ SGD
+def _sgd(
+    char: str,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+    first: bool,
+) -> Update:
+    """The update of one parameter, ``update(p, [buffer,] g, t, u)``."""
+    rate, mu, undamped, decay = _scalars(char, lr, momentum, 1.0 - dampening, weight_decay)
+
+    def direction(p: Array, g: Array, t: Array) -> Array:
+        """The gradient to descend along, in ``t`` unless it is ``g`` itself."""
+        if weight_decay:
+            np.multiply(p, decay, t)
+            (np.subtract if maximize else np.add)(t, g, t)
+            return t
+        return np.negative(g, t) if maximize else g  # type: ignore[no-any-return]
+
+    def plain(p: Array, g: Array, t: Array) -> None:
+        if maximize and not weight_decay:
+            np.multiply(g, rate, t)
+            np.add(p, t, p)
+            return
+        np.multiply(direction(p, g, t), rate, t)
+        np.subtract(p, t, p)
+
+    def with_momentum(p: Array, buffer: Array, g: Array, t: Array, u: Array) -> None:
+        d = direction(p, g, t)
+        if first:
+            np.copyto(buffer, d)
+        else:
+            np.multiply(buffer, mu, buffer)
+            np.add(buffer, np.multiply(d, undamped, u) if dampening else d, buffer)
+        if nesterov:
+            np.multiply(buffer, mu, u)
+            np.add(u, d, u)
+            np.multiply(u, rate, u)
+        else:
+            np.multiply(buffer, rate, u)
+        np.subtract(p, u, p)
+
+    return with_momentum if momentum else plain
+
+
+def sgd_step(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    momentum_buffers: Sequence[Array],
+    lr: Any,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+    first_step: bool | Sequence[bool],
+) -> None:
+    r"""One step of stochastic gradient descent, in place.
+
+    .. math::
+        d = \pm g + \lambda w, \quad b \leftarrow \mu b + (1 - \tau) d, \quad
+        w \leftarrow w - \eta\, b \ \text{ or, with nesterov, } \ w - \eta\, (d + \mu b)
+
+    and :math:`w \leftarrow w - \eta d` without momentum (Sutskever et al., 2013, as PyTorch defines it).
+
+    Parameters
+    ----------
+    params, grads, momentum_buffers : lists of arrays
+        One entry per parameter; ``momentum_buffers`` is empty when ``momentum`` is 0.
+    lr : float or 0-d array
+    momentum, dampening, weight_decay : float
+    nesterov, maximize : bool
+    first_step : bool or list of bools
+        Whether the buffer is being initialised, with the gradient itself.
+    """
+    rate = float(lr)
+    updates: dict[tuple[str, bool], Update] = {}
+    has_momentum = momentum != 0.0
+    count, work = (2, 6) if has_momentum else (1, 3)
+    for i, p in enumerate(params):
+        first = bool(first_step if isinstance(first_step, bool) else first_step[i]) if has_momentum else False
+        char = compute_type(p.dtype).char
+        update = updates.get((char, first))
+        if update is None:
+            update = _sgd(char, rate, momentum, dampening, weight_decay, nesterov, maximize, first)
+            updates[char, first] = update
+        _apply(update, work, count, (p, momentum_buffers[i]) if has_momentum else (p,), grads[i])
+
+
+# ----------------------------------------------------------------------------------------------------------------- Adam
+def _adam(
+    char: str,
+    step: float,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+    amsgrad: bool,
+) -> Update:
+    """The update of one parameter after ``step`` steps, ``update(p, m, v, [max_v,] g, t, [u])``."""
+    # p -= lr / c1 * m / (sqrt(v) / sqrt(c2) + eps), with both sides of the fraction times sqrt(c2): one ufunc less
+    correction = math.sqrt(1.0 - beta2**step)
+    rate, floor = lr / (1.0 - beta1**step) * correction, eps * correction
+    size, epsilon, rest1, keep2, rest2 = _scalars(char, rate, floor, 1.0 - beta1, beta2, 1.0 - beta2)
+    shrink, decay = _scalars(char, 1.0 - lr * weight_decay, weight_decay)
+
+    def update(p: Array, m: Array, v: Array, *more: Array) -> None:
+        g, t, u = more[amsgrad], more[amsgrad + 1], more[-1]
+        if weight_decay:
+            if decoupled:
+                np.multiply(p, shrink, p)
+                if maximize:
+                    g = np.negative(g, u)
+            else:
+                np.multiply(p, decay, u)
+                g = (np.subtract if maximize else np.add)(u, g, u)
+        elif maximize:
+            g = np.negative(g, u)
+        np.subtract(g, m, t)
+        np.multiply(t, rest1, t)
+        np.add(m, t, m)
+        np.multiply(g, g, t)
+        np.multiply(t, rest2, t)
+        np.multiply(v, keep2, v)
+        np.add(v, t, v)
+        if amsgrad:
+            v = np.maximum(more[0], v, out=more[0])
+        np.sqrt(v, t)
+        np.add(t, epsilon, t)
+        np.divide(m, t, t)
+        np.multiply(t, size, t)
+        np.subtract(p, t, p)
+
+    return update
+
+
+def adam_step(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    exp_avgs: Sequence[Array],
+    exp_avg_sqs: Sequence[Array],
+    max_exp_avg_sqs: Sequence[Array],
+    steps: Sequence[Array],
+    lr: Any,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+) -> None:
+    r"""One step of Adam, or of AdamW with ``decoupled_weight_decay``, in place.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        w \leftarrow w - \frac{\eta}{1 - \beta_1^t}\, \frac{m}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    (Kingma and Ba, 2015, arXiv:1412.6980). Weight decay adds :math:`\lambda w` to :math:`g`, or, decoupled, first
+    multiplies :math:`w` by :math:`1 - \eta \lambda` (Loshchilov and Hutter, 2019, arXiv:1711.05101). AMSGrad (Reddi et
+    al., 2018) divides by the largest :math:`v` so far.
+
+    Parameters
+    ----------
+    params, grads, exp_avgs, exp_avg_sqs : lists of arrays
+        One entry per parameter.
+    max_exp_avg_sqs : list of arrays
+        Empty, unless the step is AMSGrad's.
+    steps : list of 0-d arrays
+        Number of steps taken of each parameter; incremented here.
+    lr : float or 0-d array
+    beta1, beta2, eps, weight_decay : float
+    decoupled_weight_decay, maximize : bool
+    """
+    rate = float(lr)
+    amsgrad = len(max_exp_avg_sqs) > 0
+    updates: dict[tuple[str, float], Update] = {}
+    options = (rate, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad)
+    count = 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1
+    for i, p in enumerate(params):
+        step = steps[i]
+        step += 1
+        key = compute_type(p.dtype).char, float(step)
+        update = updates.get(key)
+        if update is None:
+            update = updates[key] = _adam(*key, *options)
+        state = (p, exp_avgs[i], exp_avg_sqs[i])
+        _apply(update, 16, count, (*state, max_exp_avg_sqs[i]) if amsgrad else state, grads[i])
