@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from functools import wraps
 from operator import itemgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -25,6 +25,7 @@ __all__ = [
     "Node",
     "Op",
     "Storage",
+    "View",
     "enable_grad",
     "grad_mode",
     "is_grad_enabled",
@@ -51,14 +52,15 @@ trace_forward: Callable[[], Any] | None = None
 class Storage:
     """When the memory of a tensor and its views was last written in place, and how often; who else sees it.
 
-    ``shared`` if another tensor has the same memory, ``viewed`` if gradients flow between the two.
+    ``shared`` if somebody else may have the same memory; ``views`` are those tensors, oldest first, that were made as
+    parts of others.
     """
 
-    __slots__ = ("shared", "version", "viewed", "written_at")
+    __slots__ = ("shared", "version", "views", "written_at")
 
     def __init__(self) -> None:
         self.shared = False
-        self.viewed = False
+        self.views: list[weakref.ref[Tensor]] = []
         self.version = 0
         self.written_at = 0
 
@@ -133,6 +135,26 @@ def _picker(codes: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if len(codes) > 1:
         return itemgetter(*codes)
     return itemgetter(slice(codes[0], codes[0] + 1) if codes else slice(0, 0))
+
+
+class View(NamedTuple):
+    """How a tensor is part of another one's memory, and how a change of the part changes the whole.
+
+    Attributes
+    ----------
+    base : Tensor
+        The whole, which may itself be a part of another.
+    take : callable
+        ``take(base, *params)`` is the part.
+    put : callable
+        ``put(base, part, *params)`` is the whole with the part replaced.
+    params : tuple
+    """
+
+    base: Tensor
+    take: Callable[..., Any]
+    put: Callable[..., Any]
+    params: tuple[Any, ...]
 
 
 class Node:

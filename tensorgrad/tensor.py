@@ -6,6 +6,7 @@ block at the end of the class lists them for readers and type checkers.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from . import kernels as K
 from .backend import CPU, Device, as_array, device_of, resolve_device, to_device, to_numpy
 from .dtypes import DType, dtype_of, is_differentiable
-from .tape import Leaf, Node, Storage, clock
+from .tape import Leaf, Node, Storage, View, clock
 
 __all__ = ["Tensor", "as_tensor", "asarray", "tensor"]
 
@@ -33,7 +34,7 @@ class Tensor:
         The gradient that `backward` accumulated here.
     """
 
-    __slots__ = ("__weakref__", "_base", "_data", "_node", "_storage", "grad")
+    __slots__ = ("__weakref__", "_data", "_node", "_storage", "_view", "grad")
     __array_priority__ = 1000
 
     def __init__(self, data: Any, node: Node | None = None) -> None:
@@ -41,7 +42,7 @@ class Tensor:
         self._node = node
         self.grad: Tensor | None = None
         self._storage: Storage | None = None
-        self._base: Tensor | None = None
+        self._view: View | None = None
 
     # ---------------------------------------------------------------------------------------------------- attributes
     @property
@@ -141,13 +142,21 @@ class Tensor:
                 self._node.storage = self._storage
         return self._storage
 
-    def _share_memory_of(self, base: Tensor) -> None:
-        """Declare this tensor a view: a write to one of the two is a write to both."""
-        self._storage = base._shared_storage()
-        self._storage.shared = self._storage.viewed = True
-        self._base = base if base._base is None else base._base
+    def _share_memory_of(self, base: Tensor) -> Storage:
+        """Declare that this tensor has the memory of another: a write to one of the two is a write to both."""
+        self._storage = storage = base._shared_storage()
+        storage.shared = True
         if self._node is not None:
-            self._node.storage = self._storage
+            self._node.storage = storage
+        return storage
+
+    def _become_view(self, view: View) -> None:
+        """Declare this tensor a part of another, through which gradients flow."""
+        storage = self._share_memory_of(view.base)
+        self._view = view
+        storage.views.append(weakref.ref(self))
+        if len(storage.views) > 64:  # a long-lived tensor read slice by slice
+            storage.views = [ref for ref in storage.views if ref() is not None]
 
     def _written(self) -> None:
         """Record an in-place write: a gradient rule that saved this memory before must not read it any more."""
@@ -158,8 +167,7 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same memory as a tensor that needs no gradient."""
         y = Tensor(self._data)
-        y._storage = self._shared_storage()
-        y._storage.shared = True
+        y._share_memory_of(self)
         return y
 
     # ----------------------------------------------------------------------------------------------------- gradients
@@ -207,8 +215,6 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that an op made in its ``grad``, as for a leaf."""
-        import weakref
-
         if self._node is None:
             raise RuntimeError("retain_grad: this tensor does not require a gradient")
         if self.is_leaf:
@@ -247,6 +253,7 @@ class Tensor:
             raise RuntimeError("numpy: this tensor requires a gradient; use .detach().numpy()")
         if self.device.type != "cpu":
             raise TypeError(f"numpy: this tensor is on {self.device}; use .cpu().numpy()")
+        self._shared_storage().shared = True
         return self._data  # type: ignore[no-any-return]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
@@ -260,6 +267,7 @@ class Tensor:
     def __dlpack__(self, **options: Any) -> Any:
         if self._node is not None:
             raise BufferError("__dlpack__: this tensor requires a gradient; use .detach()")
+        self._shared_storage().shared = True
         return self._data.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[Any, int]:
@@ -559,10 +567,17 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     wanted = None if dtype is None else dtype_of(dtype)
     shareable = type(data) is np.ndarray and data.flags.writeable and data.dtype.isnative and dtype_of(data.dtype)
     if shareable and resolve_device(device).type == "cpu" and wanted in (None, data.dtype):
-        return Tensor(data)
+        return _sharing(data)
     if hasattr(data, "__cuda_array_interface__") and wanted in (None, data.dtype) and device in (None, device_of(data)):
-        return Tensor(data)
+        return _sharing(data)
     return tensor(data, dtype, device)
+
+
+def _sharing(array: Any) -> Tensor:
+    """A tensor on memory that somebody else holds too."""
+    x = Tensor(array)
+    x._shared_storage().shared = True
+    return x
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:

@@ -279,7 +279,7 @@ def assert_close(
     >>> tg.testing.assert_close(tg.ones(2) / 3, [1 / 3, 1 / 3])
     >>> tg.testing.assert_close(tg.tensor([1.0, 2.0]), [1.0, 2.5])
     Traceback (most recent call last):
-    AssertionError: 1 of 2 elements differ by more than atol=1e-05, rtol=1.3e-06; the worst is at (1,): 2.0, expected 2.5
+    AssertionError: 1 of 2 elements differ by more than rtol=1.3e-06, atol=1e-05; worst is (1,): 2.0, expected 2.5
     """
     if (rtol is None) != (atol is None):
         raise ValueError(f"assert_close: give both rtol and atol, or none; got rtol={rtol}, atol={atol}")
@@ -335,8 +335,8 @@ def _compare(actual: Array, expected: Array, rtol: float, atol: float, equal_nan
         return
     worst = _worst(difference, ~close)
     raise AssertionError(
-        f"{head}{close.size - int(close.sum())} of {close.size} elements differ by more than atol={atol:g}, rtol={rtol:g}; "
-        f"the worst is at {worst}: {actual[worst]}, expected {expected[worst]}"
+        f"{head}{close.size - int(close.sum())} of {close.size} elements differ by more than rtol={rtol:g}, "
+        f"atol={atol:g}; worst is {worst}: {actual[worst]}, expected {expected[worst]}"
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import dtypes
 from ..backend import as_array, device_of, is_array
-from ..tape import Branch, Node, Op, Rule, grad_mode, on_arrays
+from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 
 __all__ = ["OPS", "Function", "binary", "is_tensor", "lift", "primitive", "unary", "variadic"]
@@ -195,7 +195,7 @@ def primitive(
     inputs: int | None = None,
     aux: tuple[str, ...] = (),
     outputs: int = 1,
-    view: bool = False,
+    put: Callable[..., Any] | None = None,
     broadcasts: bool = False,
 ) -> Function:
     """Define an op of any shape of signature.
@@ -214,8 +214,8 @@ def primitive(
         Number of inputs when ``joint`` is given.
     aux : tuple of str
         Names of auxiliary results that rules may ask for.
-    view : bool
-        The result shares its input's memory.
+    put : callable, optional
+        For an op whose result is a view of its input: ``put(x, part, *parameters)`` is ``x`` with the part replaced.
     """
     code = forward.__code__
     parameters = code.co_varnames[: code.co_argcount]
@@ -273,8 +273,8 @@ def primitive(
                 node = Node(op, tuple(nodes), saved, tuple((r.shape, r.dtype) for r in result))
                 return tuple(Tensor(r, Branch(node, i, r.shape, r.dtype)) for i, r in enumerate(result))
             made = Tensor(result, Node(op, tuple(nodes), saved, result.shape))
-        if view:
-            made._share_memory_of(args[0])
+        if put is not None:
+            made._become_view(View(args[0], function, put, args[1:]))
         return made
 
     _describe(function, name, forward.__doc__ or "")

@@ -60,7 +60,10 @@ def _described(x: Any, index: Any, error: Exception) -> IndexError:
 
 
 _view: Function = primitive(
-    "getitem", lambda x, index: x[index], lambda g, x_shape, index: _placed(g, index, False, x_shape), view=True
+    "getitem",
+    lambda x, index: x[index],
+    lambda g, x_shape, index: _placed(g, index, False, x_shape),
+    put=lambda x, part, index: _replaced(x, part, index),
 )
 _gathered: Function = primitive(
     "getitem_advanced",

@@ -1,7 +1,9 @@
 """In-place operators: ``x += y`` and ``x[index] = value``.
 
 While nothing is recorded they write into the memory. While the tape records, the result is a new step of the
-computation and the tensor becomes its result. A backward that would need a value that is gone raises.
+computation and the tensor becomes its result. A write to a view is a write to the tensor that it is a part of, and to
+every other view of it: all of them take their new place on the tape. A backward that would need a value that is gone
+raises.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ __all__ = ["become", "before", "check_writable", "in_place"]
 
 
 def check_writable(x: Tensor, name: str) -> None:
-    if isinstance(x._node, Leaf):
+    """Refuse to overwrite a leaf, or a part of one, whose value the gradient is taken at."""
+    root = x
+    while root._view is not None:
+        root = root._view.base
+    if isinstance(root._node, Leaf):
         raise RuntimeError(
-            f"{name}: a leaf that requires a gradient cannot be overwritten while the tape records; use tg.no_grad()"
-        )
-    if x._base is not None or (x._storage is not None and x._storage.viewed):
-        raise RuntimeError(
-            f"{name}: this tensor of shape {x.shape} shares memory with a view, and gradients through an in-place "
-            "write to one of them are not recorded; write y = x + ... instead, or .clone() first"
+            f"{name}: a leaf that requires a gradient{'' if root is x else ', or a view of one,'} cannot be "
+            "overwritten while the tape records; use tg.no_grad()"
         )
 
 
@@ -43,11 +45,25 @@ def become(x: Tensor, result: Tensor, name: str) -> Tensor:
         storage = x._shared_storage()
         storage.version = version + 1
         storage.written_at = next(clock) if node is None else node.time
-    else:
-        K.assign(x._data, result._data)
-        x._written()
-        x._node = node
+        return x
+    K.assign(x._data, result._data)
+    x._written()
+    _replace_on_tape(x, result)
+    for reference in list(x._storage.views):
+        view = reference()
+        if view is not None and view._view is not None:
+            base, take, _, params = view._view
+            view._node = take(before(base), *params)._node
     return x
+
+
+def _replace_on_tape(x: Tensor, value: Tensor) -> None:
+    """Give the tensor that ``x`` is a part of its place after the write; the views follow from it."""
+    if x._view is None:
+        x._node = value._node
+        return
+    base, _, put, params = x._view
+    _replace_on_tape(base, put(before(base), value, *params))
 
 
 def before(x: Tensor) -> Tensor:
@@ -70,7 +86,9 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
             dtype = dtypes.result_type(x, y)
             raise TypeError(f"{name}: the result is {dtype}, which does not fit in place into {x.dtype}")
         if recorded:
-            return become(x, op(before(x), y), name)
+            shared = x._storage is not None and x._storage.shared
+            old = Tensor(K.copy(x._data), x._node) if shared else before(x)  # the op may save it
+            return become(x, op(old, y), name)
         other_array = y._data if isinstance(y, Tensor) else y
         if isinstance(y, Tensor) and y.dtype != x.dtype:
             other_array = K.cast(other_array, x.dtype)

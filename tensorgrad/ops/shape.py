@@ -11,6 +11,7 @@ import numpy as np
 from .. import dtypes
 from .. import kernels as K
 from ..backend import broadcast_view
+from ..tensor import Tensor
 from .definition import Function, lift, primitive, variadic
 from .memory import cast, clone
 
@@ -20,15 +21,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _viewable(x: Any, shape: tuple[int, ...]) -> Any:
-    """A reshaped view, of a contiguous copy where the strides do not allow one."""
-    if not x.flags.c_contiguous:
-        x = K.copy(x)
-    return x.reshape(shape)
-
-
 _reshape: Function = primitive(
-    "reshape", lambda x, shape: _viewable(x, shape), lambda g, x_shape: reshape(g, x_shape), view=True
+    "reshape",
+    lambda x, shape: x.reshape(shape),
+    lambda g, x_shape: reshape(g, x_shape),
+    put=lambda x, part, shape: reshape(part, x.shape),
 )
 
 
@@ -52,10 +49,11 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Any:
         sizes = tuple(x.size // known if n == -1 else n for n in sizes)
     if math.prod(sizes) != x.size or (sizes and min(sizes) < 0):
         raise ValueError(f"reshape: {x.shape} ({x.size} elements) cannot become {sizes}")
-    if copy:
-        x = clone(x)
-    elif copy is False and not (x._data if hasattr(x, "_data") else x).flags.c_contiguous:
+    contiguous = (x._data if isinstance(x, Tensor) else x).flags.c_contiguous
+    if copy is False and not contiguous:
         raise ValueError(f"reshape: copy=False, but this tensor of shape {x.shape} is not contiguous")
+    if copy or not contiguous:  # then the result is a view of the copy
+        x = clone(x)
     return _reshape(x, sizes)
 
 
@@ -80,7 +78,7 @@ permuted: Function = primitive(
     "permute_dims",
     lambda x, axes: x.transpose(axes),
     lambda g, axes: permuted(g, _inverse(axes)),
-    view=True,
+    put=lambda x, part, axes: permuted(part, _inverse(axes)),
 )
 
 
@@ -151,8 +149,12 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Any:
     return _reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+def _not_writable(x: Any, part: Any, shape: tuple[int, ...]) -> Any:
+    raise RuntimeError(f"a tensor of shape {x.shape} broadcast to {shape} cannot be written: its elements share memory")
+
+
 _broadcast: Function = primitive(
-    "broadcast_to", lambda x, shape: broadcast_view(x, shape), lambda g: g, view=True, broadcasts=True
+    "broadcast_to", lambda x, shape: broadcast_view(x, shape), lambda g: g, put=_not_writable, broadcasts=True
 )
 
 
