@@ -190,7 +190,7 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
 def _on_cuda(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_on_cuda(v) for v in value)
-    return hasattr(value, "__cuda_array_interface__")
+    return hasattr(value, "dtype") and not isinstance(value, (np.ndarray, np.generic))
 
 
 def _arrays(result: Any) -> Any:

@@ -141,7 +141,9 @@ def set_default_device(device: Any) -> None:
 
 def is_array(value: Any) -> bool:
     """Whether ``value`` is an array of one of the backends."""
-    return type(value) is np.ndarray or (hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"))
+    if type(value) is np.ndarray:
+        return True
+    return hasattr(value, "dtype") and hasattr(value, "device") and hasattr(value, "get")  # what CuPy's arrays have
 
 
 def device_of(array: Any) -> Device:

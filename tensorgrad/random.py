@@ -1,37 +1,40 @@
-"""Random tensors: one stream of numbers for every device.
+"""Random tensors, drawn where they live from one stream of numbers for every device.
 
-A `Generator` is a seed and a position in the stream of that seed. Each draw reserves the part of the stream that its
-kernel consumes and writes the numbers where the tensor is. So a seed gives the same numbers on the CPU and on a GPU,
-whatever the memory layout and the number of threads.
-
-The stream is that of ``numpy.random.Philox(key=seed)``; ``kernels/cpu/random.py`` says which bits make which number.
+Every function takes ``generator``, by default the one that `manual_seed` sets.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import kernels as K
 from .backend import empty, resolve_device, to_device, to_numpy
 from .dtypes import DType, dtype_of, get_default_dtype, int64, is_floating
-
-if TYPE_CHECKING:
-    from .tensor import Tensor
+from .generator import (
+    Generator,
+    blocks_used,
+    default_generator,
+    draw,
+    fork_rng,
+    get_rng_state,
+    manual_seed,
+    reserve_for,
+    set_rng_state,
+)
+from .tensor import Tensor
 
 __all__ = [
     "Generator",
     "bernoulli",
+    "blocks_used",
     "choice",
     "default_generator",
+    "draw",
     "fork_rng",
     "get_rng_state",
     "manual_seed",
@@ -43,202 +46,13 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "reserve_for",
     "set_rng_state",
     "uniform",
 ]
 
-_LIMIT = 1 << 64
-
-
-class Generator:
-    """A position in the stream of random numbers that a seed selects.
-
-    Without `manual_seed`, the operating system gives the seed when the first number is needed. Threads may share a
-    generator: no two of them get the same part of the stream.
-
-    Parameters
-    ----------
-    device : str or Device, optional
-        Taken for PyTorch's sake. A generator serves every device, and the numbers do not depend on the device.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> g = tg.random.Generator().manual_seed(7)
-    >>> x = tg.random.rand(3, generator=g)
-    >>> y = tg.random.rand(3, generator=g.manual_seed(7))
-    >>> x.numpy().tolist() == y.numpy().tolist()
-    True
-    """
-
-    __slots__ = ("_lock", "_offset", "_seed", "device")
-
-    def __init__(self, device: Any = None) -> None:
-        self.device = device
-        self._seed: int | None = None
-        self._offset = 0
-        self._lock = threading.Lock()
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Go to the start of the stream of ``seed``, an integer of [-2**63, 2**64); negative ones count from 2**64.
-
-        Raises
-        ------
-        TypeError
-            If ``seed`` is not an integer.
-        ValueError
-            If ``seed`` is out of range.
-        """
-        try:
-            number = operator.index(seed)
-        except TypeError:
-            raise TypeError(f"manual_seed: expected an integer, got {type(seed).__name__} {seed!r}") from None
-        if not -_LIMIT // 2 <= number < _LIMIT:
-            raise ValueError(f"manual_seed: seed {number} is not in [-2**63, 2**64)")
-        with self._lock:
-            self._seed, self._offset = number % _LIMIT, 0
-        return self
-
-    def seed(self) -> int:
-        """Go to the start of the stream of a seed that the operating system gives, and return that seed."""
-        with self._lock:
-            self._seed, self._offset = int.from_bytes(os.urandom(8), "little"), 0
-            return self._seed
-
-    def initial_seed(self) -> int:
-        """The seed whose stream this is."""
-        return self.reserve_stream(0)[0]
-
-    def reserve(self, blocks: int) -> int:
-        """Set ``blocks`` blocks of four 64-bit words aside; returns the position of the first."""
-        return self.reserve_stream(blocks)[1]
-
-    def reserve_stream(self, blocks: int) -> tuple[int, int]:
-        """`reserve`, together with the seed: what a random kernel takes as ``seed`` and ``offset``."""
-        with self._lock:
-            if self._seed is None:
-                self._seed = int.from_bytes(os.urandom(8), "little")
-            offset = self._offset
-            self._offset = (offset + blocks) % _LIMIT
-            return self._seed, offset
-
-    def get_state(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
-        """The seed and the position, two 64-bit unsigned integers."""
-        return np.array(self.reserve_stream(0), np.uint64)
-
-    def set_state(self, state: Any) -> Generator:
-        """Go back to where `get_state` was called.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``state`` is not an array of two 64-bit unsigned integers.
-        """
-        array = np.asarray(state)
-        if array.dtype != np.uint64:
-            raise TypeError(f"set_state: expected the uint64 array that get_state returned, got dtype {array.dtype}")
-        if array.shape != (2,):
-            raise ValueError(f"set_state: expected the array of shape (2,) that get_state returned, got {array.shape}")
-        with self._lock:
-            self._seed, self._offset = int(array[0]), int(array[1])
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.device, self.get_state())
-
-    def __repr__(self) -> str:
-        seed, offset = self.reserve_stream(0)
-        return f"Generator(seed={seed}, offset={offset})"
-
-
-def _restored(device: Any, state: Any) -> Generator:
-    return Generator(device).set_state(state)
-
-
-default_generator = Generator()
-"""What every draw without ``generator=`` uses, and `manual_seed` sets."""
-
-
-def manual_seed(seed: int) -> Generator:
-    """Set the seed of all draws to come, on every device, and return the default generator.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``seed`` is not an integer of [-2**63, 2**64).
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> tg.random.manual_seed(0)
-    Generator(seed=0, offset=0)
-    """
-    return default_generator.manual_seed(seed)
-
-
-def get_rng_state() -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """The state of the default generator."""
-    return default_generator.get_state()
-
-
-def set_rng_state(state: Any) -> None:
-    """Set the state of the default generator to one that `get_rng_state` returned."""
-    default_generator.set_state(state)
-
-
-@contextmanager
-def fork_rng(generator: Generator | None = None) -> Iterator[Generator]:
-    """Draw in this block without effect on the draws after it: the state is put back at its end.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> before = tg.random.get_rng_state()
-    >>> with tg.random.fork_rng() as g:
-    ...     x = tg.random.rand(3, generator=g.manual_seed(1))
-    >>> bool((tg.random.get_rng_state() == before).all())
-    True
-    """
-    chosen = generator or default_generator
-    state = chosen.get_state()
-    try:
-        yield chosen
-    finally:
-        chosen.set_state(state)
-
-
-# ------------------------------------------------------------------------------------------------ streams and kernels
-
-
-def blocks_used(kernel: str, shape: Sequence[int], dtype: DType) -> int:
-    """How many blocks of four 64-bit words the named random kernel consumes for an array of this shape and dtype."""
-    if kernel == "dropout":
-        per_block = 16
-    elif kernel == "bernoulli":
-        per_block = 8
-    elif kernel in ("integers", "permutation"):
-        per_block = 4
-    elif kernel == "random_bits":
-        per_block = 32 // dtype.itemsize
-    else:
-        per_block = 4 if dtype.itemsize == 8 else 8
-    return -(-math.prod(shape) // per_block)
-
-
-def reserve_for(kernel: K.Kernel, array: Any, generator: Generator | None = None) -> tuple[int, int]:
-    """``(seed, offset)`` for one launch of a random kernel on ``array``, which nobody else will use."""
-    return (generator or default_generator).reserve_stream(blocks_used(kernel.name, array.shape, array.dtype))
-
-
-def draw(kernel: K.Kernel, out: Any, *params: Any, generator: Generator | None = None) -> Any:
-    """Fill the array ``out`` by a random kernel and return it."""
-    kernel(out, *params, *reserve_for(kernel, out, generator))
-    return out
-
 
 def _tensor(array: Any, requires_grad: bool = False) -> Tensor:
-    from .tensor import Tensor
-
     result = Tensor(array)
     if requires_grad:
         result.requires_grad = True

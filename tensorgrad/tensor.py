@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import kernels as K
-from .backend import CPU, Device, as_array, device_of, resolve_device, to_device, to_numpy
+from .backend import CPU, Device, as_array, device_of, is_array, resolve_device, to_device, to_numpy
 from .dtypes import DType, dtype_of, is_differentiable
 from .tape import Leaf, Node, Storage, View, clock
 
@@ -552,7 +552,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     if isinstance(data, Tensor):
         device = data.device if device is None else device
         data = data._data
-    elif device is None and hasattr(data, "__cuda_array_interface__"):
+    elif device is None and is_array(data):
         device = device_of(data)
     x = Tensor(as_array(data, None if dtype is None else dtype_of(dtype), resolve_device(device)))
     if requires_grad:
@@ -568,7 +568,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     shareable = type(data) is np.ndarray and data.flags.writeable and data.dtype.isnative and dtype_of(data.dtype)
     if shareable and resolve_device(device).type == "cpu" and wanted in (None, data.dtype):
         return _sharing(data)
-    if hasattr(data, "__cuda_array_interface__") and wanted in (None, data.dtype) and device in (None, device_of(data)):
+    if is_array(data) and wanted in (None, data.dtype) and device_of(data) == (device or device_of(data)) != CPU:
         return _sharing(data)
     return tensor(data, dtype, device)
 
