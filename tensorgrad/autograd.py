@@ -50,10 +50,7 @@ def backward(
         Accumulate into these only.
     """
     roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    cotangents = [grads] if grads is None or isinstance(grads, Tensor) else list(grads)
-    if grads is None:
-        cotangents = [None] * len(roots)
-    start = _start(roots, cotangents, create_graph, "backward")
+    start = _start(roots, _listed(grads, len(roots)), create_graph, "backward")
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         _propagate(start, keep, create_graph, None)
@@ -103,11 +100,7 @@ def grad(
     """
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     variables = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None:
-        cotangents: list[Tensor | None] = [None] * len(roots)
-    else:
-        cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
-    start = _start(roots, cotangents, create_graph, "grad")
+    start = _start(roots, _listed(grad_outputs, len(roots)), create_graph, "grad")
     wanted = _nodes_of(variables, "grad")
     found = _propagate(start, create_graph if retain_graph is None else retain_graph, create_graph, wanted)
     missing = [i for i, g in enumerate(found) if g is None]
@@ -117,6 +110,13 @@ def grad(
             "pass allow_unused=True to get None for it"
         )
     return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
+
+
+def _listed(cotangents: Any, count: int) -> list[Any]:
+    """One gradient per root."""
+    if cotangents is None:
+        return [None] * count
+    return list(cotangents) if isinstance(cotangents, (list, tuple)) else [cotangents]
 
 
 def _start(

@@ -131,8 +131,9 @@ def dtype_of(spec: Any) -> DType:
         dtype: DType = np.dtype(spec)
     except TypeError:
         raise TypeError(f"{spec!r} is not a dtype; tensors have {_names()}") from None
+    dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
     if dtype in _SUPPORTED or dtype.name == "bfloat16":
-        return dtype if dtype.isnative else dtype.newbyteorder("=")
+        return dtype
     raise TypeError(f"tensors cannot have dtype {dtype}; they have {_names()}")
 
 

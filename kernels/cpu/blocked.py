@@ -142,7 +142,8 @@ def walk(task: Callable[[int, int, int], None], n: int, width: int, work: int) -
     if total * work >= _THREAD_WORK and _num_threads > 1 and not getattr(_local, "worker", False):
         threads = min(_num_threads, total // _THREAD_BLOCK, n)
     if threads <= 1:
-        task(0, n, max(BLOCK // max(width, 1), 1))
+        if n:
+            task(0, n, max(BLOCK // max(width, 1), 1))
         return
     step = max(_THREAD_BLOCK // width, 1)
     share = -(-n // threads)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .erf import erf, erfc
 
-__all__ = ["clip", "erf", "erfc", "rsqrt", "where"]  # and the ufuncs below
+__all__ = ["clip", "erf", "erfc", "round", "rsqrt", "where"]  # and the ufuncs below
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -44,7 +44,6 @@ atanh = np.arctanh
 floor = np.floor
 ceil = np.ceil
 trunc = np.trunc
-round = np.rint
 bitwise_invert = np.invert
 isnan = np.isnan
 isinf = np.isinf
@@ -89,6 +88,16 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
     return y
 
 
+def round(x: Array, out: Array | None = None) -> Array:
+    """The nearest integer, halves to even; integers are themselves, which NumPy would make floating."""
+    if x.dtype.kind not in "biu":
+        return np.rint(x, out=out)  # type: ignore[no-any-return]
+    if out is None:
+        return x.copy()
+    np.copyto(out, x)
+    return out
+
+
 def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``x1`` where the condition holds, else ``x2``."""
     chosen = np.where(condition, x1, x2)
@@ -100,6 +109,8 @@ def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array
 
 def clip(x: Array, low: Any, high: Any, out: Array | None = None) -> Array:
     """``min(max(x, low), high)``; NaN stays NaN."""
+    if x.dtype.kind == "V":  # NumPy would widen bfloat16
+        low, high = np.asarray(low, x.dtype), np.asarray(high, x.dtype)
     y: Array = np.maximum(x, low, out=out)
     y = np.minimum(y, high, out=out)
     return y

@@ -43,9 +43,9 @@ def _softmax(x: Array, lse: Array, out: Array | None) -> Array:
         m = line_max(x)
         p = np.subtract(x, m, out)
         np.exp(p, p)
-        return np.divide(p, line_sum(p), p)  # type: ignore[no-any-return]
+        return np.divide(p, line_sum(p), p)
     p = np.subtract(x, lse[:, None], out)
-    return np.exp(p, p)  # type: ignore[no-any-return]
+    return np.exp(p, p)
 
 
 def _results(logits: Array, out: Pair | None) -> Pair:
@@ -173,7 +173,7 @@ def _row_starts(rows: int, width: int) -> Array:
 def _places(target: Array, classes: int) -> Array:
     """Positions of the targets in the flattened block of logits."""
     if target.ndim == 1:
-        return _row_starts(target.size, classes) + target  # type: ignore[no-any-return]
+        return _row_starts(target.size, classes) + target
     n, inner = target.shape
     return (_row_starts(n, classes)[:, None] + target) * inner + np.arange(inner)  # type: ignore[no-any-return]
 
@@ -190,9 +190,7 @@ def _plain_losses(x: Array, target: Array) -> Pair:
     return np.subtract(log_total, picked, picked), np.add(log_total, m, m)
 
 
-def _class_losses(
-    x: Array, target: Array, weight: Array | None, ignored: bool, label_smoothing: float
-) -> Pair:
+def _class_losses(x: Array, target: Array, weight: Array | None, ignored: bool, label_smoothing: float) -> Pair:
     classes = x.shape[1]
     if x.ndim == 2 and weight is None and not ignored and not label_smoothing:
         return _plain_losses(x, target)
@@ -351,9 +349,7 @@ def soft_cross_entropy(
 
     ``target`` has the shape of the logits, (N, C, ...); loss and log-sum-exp have shape (N, ...).
     """
-    return _forward(
-        _soft_losses, logits, target, True, 13, out, _weight_for(logits, weight), label_smoothing
-    )
+    return _forward(_soft_losses, logits, target, True, 13, out, _weight_for(logits, weight), label_smoothing)
 
 
 def soft_cross_entropy_backward(

@@ -18,40 +18,51 @@ __all__ = ["adam_step", "sgd_step"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Update = Callable[..., None]
+"""``update(*arrays, grad, *scratch)`` writes ``arrays`` in place; a scratch of None is allocated by the first ufunc."""
+
+_TINY = 2048  # elements up to which copying parameters together beats a dozen ufuncs on each
 
 
 def _scalars(char: str, *values: float) -> list[Array]:
     return [np.array(v, char) for v in values]
 
 
-def _apply(update: Update, work: int, scratch_count: int, arrays: Sequence[Array], grad: Array) -> None:
-    """Run ``update(*arrays, grad, *scratch)``, which writes ``arrays`` in place, block by block."""
+def _apply(update: Update, work: int, count: int, *arrays: Array) -> None:
+    """Run ``update`` with ``count`` scratch buffers on one parameter, its state and, last, its gradient."""
     p = arrays[0]
-    dtype = p.dtype
-    if dtype.char in "fd":
-        if p.size <= BLOCK:
-            update(*arrays, grad, *[np.empty_like(p) for _ in range(scratch_count)])
-            return
-        if all(a.flags.c_contiguous and a.dtype == dtype for a in (*arrays, grad)):
-            flat = [a.reshape(-1) for a in (*arrays, grad)]
+    if p.dtype.char not in "fd":
+        # Two-byte floats: the arithmetic and the state of one step in float32, rounded once at the end.
+        wide = [a.astype(compute_type(p.dtype)) for a in arrays]
+        _apply(update, work, count, *wide)
+        for a, w in zip(arrays[:-1], wide, strict=False):
+            np.copyto(a, w, casting="unsafe")
+    elif p.size <= BLOCK or not all(a.flags.c_contiguous for a in arrays):
+        update(*arrays, *([None] * count if p.ndim else [np.empty_like(p) for _ in range(count)]))
+    else:
+        flat = [a.reshape(-1) for a in arrays]
 
-            def task(low: int, high: int, step: int) -> None:
-                buffers = scratch(scratch_count, min(step, high - low), dtype)
-                for start in range(low, high, step):
-                    stop = min(start + step, high)
-                    update(*[a[start:stop] for a in flat], *[b[: stop - start] for b in buffers])
+        def task(low: int, high: int, step: int) -> None:
+            buffers = scratch(count, min(step, high - low), p.dtype)
+            for start in range(low, high, step):
+                stop = min(start + step, high)
+                update(*[a[start:stop] for a in flat], *[b[: stop - start] for b in buffers])
 
-            walk(task, p.size, 1, work)
-            return
-        if all(a.dtype == dtype for a in (*arrays, grad)):
-            update(*arrays, grad, *[np.empty(p.shape, dtype) for _ in range(scratch_count)])
-            return
-    # Two-byte floats: the arithmetic and the state of one step in float32, rounded once at the end.
-    compute = compute_type(dtype)
-    wide = [a.astype(compute) for a in arrays]
-    update(*wide, grad.astype(compute), *[np.empty(p.shape, compute) for _ in range(scratch_count)])
-    for a, w in zip(arrays, wide, strict=True):
-        np.copyto(a, w, casting="unsafe")
+        walk(task, p.size, 1, work)
+
+
+def _apply_together(update: Update, work: int, count: int, parameters: list[tuple[Array, ...]]) -> None:
+    """Run ``update`` once on many tiny parameters of one dtype, copied into one array and back."""
+    if len(parameters) == 1:
+        _apply(update, work, count, *parameters[0])
+        return
+    joined = [np.concatenate(arrays, None) for arrays in zip(*parameters, strict=True)]
+    _apply(update, work, count, *joined)
+    start = 0
+    for arrays in parameters:
+        stop = start + arrays[0].size
+        for a, j in zip(arrays[:-1], joined, strict=False):
+            a[...] = j[start:stop].reshape(a.shape)
+        start = stop
 
 
 # ------------------------------------------------------------------------------------------------------------------ SGD
@@ -68,23 +79,17 @@ def _sgd(
     """The update of one parameter, ``update(p, [buffer,] g, t, u)``."""
     rate, mu, undamped, decay = _scalars(char, lr, momentum, 1.0 - dampening, weight_decay)
 
-    def direction(p: Array, g: Array, t: Array) -> Array:
+    def direction(p: Array, g: Array, t: Any) -> Array:
         """The gradient to descend along, in ``t`` unless it is ``g`` itself."""
         if weight_decay:
-            np.multiply(p, decay, t)
-            (np.subtract if maximize else np.add)(t, g, t)
-            return t
-        return np.negative(g, t) if maximize else g  # type: ignore[no-any-return]
+            t = np.multiply(p, decay, t)
+            return (np.subtract if maximize else np.add)(t, g, t)  # type: ignore[no-any-return]
+        return np.negative(g, t) if maximize else g
 
-    def plain(p: Array, g: Array, t: Array) -> None:
-        if maximize and not weight_decay:
-            np.multiply(g, rate, t)
-            np.add(p, t, p)
-            return
-        np.multiply(direction(p, g, t), rate, t)
-        np.subtract(p, t, p)
+    def plain(p: Array, g: Array, t: Any) -> None:
+        np.subtract(p, np.multiply(direction(p, g, t), rate, t), p)
 
-    def with_momentum(p: Array, buffer: Array, g: Array, t: Array, u: Array) -> None:
+    def with_momentum(p: Array, buffer: Array, g: Array, t: Any, u: Any) -> None:
         d = direction(p, g, t)
         if first:
             np.copyto(buffer, d)
@@ -92,12 +97,11 @@ def _sgd(
             np.multiply(buffer, mu, buffer)
             np.add(buffer, np.multiply(d, undamped, u) if dampening else d, buffer)
         if nesterov:
-            np.multiply(buffer, mu, u)
-            np.add(u, d, u)
-            np.multiply(u, rate, u)
+            u = np.multiply(buffer, mu, u)
+            d = np.add(u, d, u)
         else:
-            np.multiply(buffer, rate, u)
-        np.subtract(p, u, p)
+            d = buffer
+        np.subtract(p, np.multiply(d, rate, u), p)
 
     return with_momentum if momentum else plain
 
@@ -134,19 +138,26 @@ def sgd_step(
     """
     rate = float(lr)
     updates: dict[tuple[str, bool], Update] = {}
-    has_momentum = momentum != 0.0
-    count, work = (2, 6) if has_momentum else (1, 3)
+    options = (rate, momentum, dampening, weight_decay, nesterov, maximize)
+    count, work = (2, 6) if momentum else (1, 3)
+    first = bool(momentum and first_step) if isinstance(first_step, bool) else False
     for i, p in enumerate(params):
-        first = bool(first_step if isinstance(first_step, bool) else first_step[i]) if has_momentum else False
-        char = compute_type(p.dtype).char
-        update = updates.get((char, first))
+        if momentum and not isinstance(first_step, bool):
+            first = bool(first_step[i])
+        key = p.dtype.char, first
+        update = updates.get(key)
         if update is None:
-            update = _sgd(char, rate, momentum, dampening, weight_decay, nesterov, maximize, first)
-            updates[char, first] = update
-        _apply(update, work, count, (p, momentum_buffers[i]) if has_momentum else (p,), grads[i])
+            update = updates[key] = _sgd(compute_type(p.dtype).char, *options, first)
+        if momentum:
+            _apply(update, work, count, p, momentum_buffers[i], grads[i])
+        else:
+            _apply(update, work, count, p, grads[i])
 
 
 # ----------------------------------------------------------------------------------------------------------------- Adam
+_ADAM_WORK = 16
+
+
 def _adam(
     char: str,
     step: float,
@@ -166,7 +177,7 @@ def _adam(
     size, epsilon, rest1, keep2, rest2 = _scalars(char, rate, floor, 1.0 - beta1, beta2, 1.0 - beta2)
     shrink, decay = _scalars(char, 1.0 - lr * weight_decay, weight_decay)
 
-    def update(p: Array, m: Array, v: Array, *more: Array) -> None:
+    def update(p: Array, m: Array, v: Array, *more: Any) -> None:
         g, t, u = more[amsgrad], more[amsgrad + 1], more[-1]
         if weight_decay:
             if decoupled:
@@ -174,11 +185,11 @@ def _adam(
                 if maximize:
                     g = np.negative(g, u)
             else:
-                np.multiply(p, decay, u)
+                u = np.multiply(p, decay, u)
                 g = (np.subtract if maximize else np.add)(u, g, u)
         elif maximize:
             g = np.negative(g, u)
-        np.subtract(g, m, t)
+        t = np.subtract(g, m, t)
         np.multiply(t, rest1, t)
         np.add(m, t, m)
         np.multiply(g, g, t)
@@ -236,14 +247,35 @@ def adam_step(
     rate = float(lr)
     amsgrad = len(max_exp_avg_sqs) > 0
     updates: dict[tuple[str, float], Update] = {}
+    tiny: dict[tuple[str, float], list[tuple[Array, ...]]] = {}
     options = (rate, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad)
+    pending = 0
     count = 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1
     for i, p in enumerate(params):
-        step = steps[i]
-        step += 1
-        key = compute_type(p.dtype).char, float(step)
+        taken = float(steps[i]) + 1.0
+        steps[i].fill(taken)  # a third of the time of an addition
+        key = p.dtype.char, taken
         update = updates.get(key)
         if update is None:
-            update = updates[key] = _adam(*key, *options)
-        state = (p, exp_avgs[i], exp_avg_sqs[i])
-        _apply(update, 16, count, (*state, max_exp_avg_sqs[i]) if amsgrad else state, grads[i])
+            update = updates[key] = _adam(compute_type(p.dtype).char, key[1], *options)
+            tiny[key] = []
+        largest = (max_exp_avg_sqs[i],) if amsgrad else ()
+        arrays: tuple[Array, ...] = (p, exp_avgs[i], exp_avg_sqs[i], *largest, grads[i])
+        if p.size > _TINY:
+            _apply(update, _ADAM_WORK, count, *arrays)
+            continue
+        group = tiny[key]
+        group.append(arrays)
+        pending += p.size
+        if pending > BLOCK - _TINY:
+            pending = _flush(updates, tiny, count)
+    _flush(updates, tiny, count)
+
+
+def _flush(updates: dict[tuple[str, float], Update], tiny: dict[tuple[str, float], list[Any]], count: int) -> int:
+    """Update the waiting tiny parameters; returns how many elements wait now."""
+    for key, group in tiny.items():
+        if group:
+            _apply_together(updates[key], _ADAM_WORK, count, group)
+            group.clear()
+    return 0

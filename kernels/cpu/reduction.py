@@ -68,7 +68,7 @@ def _variance(x: Array, axis: Axis, keepdims: bool, correction: float) -> Any:
     dtype = _accumulator(x)
     n = _length(x, axis)
     center = _add(x, axis, dtype, None, True) / dtype.type(n)
-    distance = np.subtract(x, center, dtype=dtype)
+    distance = np.asarray(np.subtract(x, center, dtype=dtype))
     np.square(distance, out=distance)
     total = _add(distance, axis, None, None, keepdims)
     left = n - correction
@@ -107,7 +107,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | 
         return _stored(np.log(total), x.dtype, out)
     top = np.asarray(_maximum(x, axis, None, None, True), dtype)
     shift = np.where(np.isfinite(top), top, 0)  # inf - inf would be NaN
-    shifted = np.subtract(x, shift, dtype=dtype)
+    shifted = np.asarray(np.subtract(x, shift, dtype=dtype))
     np.exp(shifted, out=shifted)
     total = _add(shifted, axis, dtype, None, True)
     y = np.add(np.log(total), shift)

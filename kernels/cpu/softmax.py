@@ -29,7 +29,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-# ----------------------------------------------------------------------------------------------------------------- lines
+# ---------------------------------------------------------------------------------------------------------------- lines
 @functools.lru_cache(maxsize=32)
 def _ones(n: int, char: str) -> Array:
     return np.ones(n, char)
@@ -42,8 +42,8 @@ def line_max(x: Array) -> Array:
         rows, n = x.shape
         if n <= 16 and rows >= 128:
             return np.maximum.reduce(np.ascontiguousarray(x.T), 0)[:, None]  # type: ignore[no-any-return]
-        return x[np.arange(rows), x.argmax(1)][:, None]
-    return np.maximum.reduce(x, 1, keepdims=True)  # type: ignore[no-any-return]
+        return x[np.arange(rows), x.argmax(1)][:, None]  # type: ignore[no-any-return]
+    return np.maximum.reduce(x, 1, keepdims=True)
 
 
 def row_sum(x: Array) -> Array:
@@ -65,8 +65,8 @@ def line_sum(x: Array) -> Array:
         outer, n, inner = x.shape
         runs = n >> 8
         total = np.add.reduce(np.add.reduce(x[:, : runs << 8].reshape(outer, runs, 256, inner), 2), 1, keepdims=True)
-        return total + np.add.reduce(x[:, runs << 8 :], 1, keepdims=True)  # type: ignore[no-any-return]
-    return np.add.reduce(x, 1, keepdims=True)  # type: ignore[no-any-return]
+        return total + np.add.reduce(x[:, runs << 8 :], 1, keepdims=True)
+    return np.add.reduce(x, 1, keepdims=True)
 
 
 def walk_lines(task: Callable[[Any], None], shape: tuple[int, ...], work: int) -> None:

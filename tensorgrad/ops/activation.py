@@ -16,14 +16,14 @@ __all__ = ["bias_activation", "gelu", "relu", "sigmoid", "silu"]
 # ---------------------------------------------------------------------------------------------------------------- relu
 relu: Function = unary("relu", K.relu, lambda g, out: _relu_backward(g, out), fractional=False, doc="``max(x, 0)``.")
 _relu_backward: Function = primitive(
-    "relu_backward", lambda g, y: K.relu_backward(g, y), lambda h, y: _relu_backward(h, y), lambda h: zeros_like(h)
+    "relu_backward", K.relu_backward, lambda h, y: _relu_backward(h, y), lambda h: zeros_like(h)
 )
 
 # ------------------------------------------------------------------------------------------------------------- sigmoid
 sigmoid: Function = unary("sigmoid", K.sigmoid, lambda g, out: _sigmoid_backward(g, out), doc="``1 / (1 + exp(-x))``.")
 _sigmoid_backward: Function = primitive(
     "sigmoid_backward",
-    lambda g, y: K.sigmoid_backward(g, y),
+    K.sigmoid_backward,
     lambda h, y: _sigmoid_backward(h, y),
     lambda h, g, y: multiply(multiply(h, g), subtract(1.0, multiply(y, 2.0))),
 )
@@ -32,7 +32,7 @@ _sigmoid_backward: Function = primitive(
 silu: Function = unary("silu", K.silu, lambda g, x: _silu_backward(g, x), doc="``x * sigmoid(x)``, also called swish.")
 _silu_backward: Function = primitive(
     "silu_backward",
-    lambda g, x: K.silu_backward(g, x),
+    K.silu_backward,
     lambda h, x: _silu_backward(h, x),
     lambda h, g, x: multiply(multiply(h, g), _silu_curvature(x)),
 )
@@ -45,10 +45,10 @@ def _silu_curvature(x: Any) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------------------------- gelu
-_gelu: Function = primitive("gelu", lambda x, tanh: K.gelu(x, tanh), lambda g, x, tanh: _gelu_backward(g, x, tanh))
+_gelu: Function = primitive("gelu", K.gelu, lambda g, x, tanh: _gelu_backward(g, x, tanh))
 _gelu_backward: Function = primitive(
     "gelu_backward",
-    lambda g, x, tanh: K.gelu_backward(g, x, tanh),
+    K.gelu_backward,
     lambda h, x, tanh: _gelu_backward(h, x, tanh),
     lambda h, g, x, tanh: multiply(multiply(h, g), _gelu_curvature(x, tanh)),
 )
@@ -92,7 +92,7 @@ _CURVATURES: dict[str, Function] = {
 
 _bias_activation: Function = primitive(
     "bias_activation",
-    lambda x, bias, activation: K.bias_activation(x, bias, activation),
+    K.bias_activation,
     joint=lambda g, needs, x, bias, activation: _with_bias_gradient(
         _bias_activation_backward(g, x, bias, activation), needs
     ),
@@ -100,7 +100,7 @@ _bias_activation: Function = primitive(
 )
 _bias_activation_backward: Function = primitive(
     "bias_activation_backward",
-    lambda g, x, bias, activation: K.bias_activation_backward(g, x, bias, activation),
+    K.bias_activation_backward,
     joint=lambda h, needs, g, x, bias, activation: (
         _bias_activation_backward(h, x, bias, activation) if needs[0] else None,
         *_with_bias_gradient(multiply(multiply(h, g), _CURVATURES[activation](add(x, bias))), needs[1:]),

@@ -18,6 +18,7 @@ from typing import Any
 
 from .. import dtypes
 from ..backend import as_array, device_of, is_array
+from ..kernels import Kernel
 from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 
@@ -68,6 +69,8 @@ def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
 
 
 _INTEGERS = frozenset("biu")
+_WEAK = frozenset("fc")  # kinds that keep their dtype when they meet a Python number
+_NUMBERS = frozenset((int, float))
 
 
 def unary(name: str, kernel: Any, rule: Rule | None = None, *, doc: str, fractional: bool = True) -> Function:
@@ -143,20 +146,25 @@ def binary(
                         return function(x1.astype(dtype, copy=False), x2.astype(dtype, copy=False))
             elif isinstance(x2, (float, int)) and not isinstance(x2, bool):
                 a2, node2 = x2, None
-                if a1.dtype.kind in _INTEGERS and (isinstance(x2, float) or a1.dtype.kind == "b"):
-                    return function(x1.astype(dtypes.with_scalar(a1.dtype, x2)), x2)
-                if a1.dtype.kind in "iu":
+                kind = a1.dtype.kind
+                if kind not in _WEAK:
+                    if kind == "V":  # NumPy would widen bfloat16
+                        return function(x1, lift(x2, x1))
+                    if isinstance(x2, float) or kind == "b":
+                        return function(x1.astype(dtypes.with_scalar(a1.dtype, x2)), x2)
                     _check_int(name, x2, a1.dtype)
             else:
                 return NotImplemented if x2 is None or isinstance(x2, str) else function(x1, lift(x2, x1))
         elif isinstance(x2, Tensor):
-            if isinstance(x1, (float, int)) and not isinstance(x1, bool) and x2._data.dtype.kind not in _INTEGERS:
+            if isinstance(x1, (float, int)) and not isinstance(x1, bool) and x2._data.dtype.kind in _WEAK:
                 a2, node2 = x2._data, x2._node
                 a1, node1 = x1, None
             else:
                 return NotImplemented if x1 is None or isinstance(x1, str) else function(lift(x1, x2), x2)
         elif on_arrays.get():
-            return launch(x1, x2)
+            if x2.__class__ in _NUMBERS:
+                return launch(x1, x2 if x1.dtype.kind != "V" else lift(x2, x1))
+            return launch(x1 if x1.__class__ not in _NUMBERS or x2.dtype.kind != "V" else lift(x1, x2), x2)
         else:
             return function(lift(x1), lift(x2))
         if fractional and (a1 if isinstance(x1, Tensor) else a2).dtype.kind in _INTEGERS:
@@ -203,7 +211,7 @@ def primitive(
     Parameters
     ----------
     name : str
-    forward : callable
+    forward : Kernel or callable
         ``forward(*inputs, *parameters)`` on arrays. Its parameter names are what rules may ask for. With ``aux``, it
         returns ``(out, *auxiliary)``; with several ``outputs``, a tuple of them.
     *rules : callable or None
@@ -217,8 +225,11 @@ def primitive(
     put : callable, optional
         For an op whose result is a view of its input: ``put(x, part, *parameters)`` is ``x`` with the part replaced.
     """
-    code = forward.__code__
-    parameters = code.co_varnames[: code.co_argcount]
+    if isinstance(forward, Kernel):
+        parameters = tuple(parameter.split("=")[0].strip() for parameter in forward.signature.split(","))
+        forward = forward.launch
+    else:
+        parameters = forward.__code__.co_varnames[: forward.__code__.co_argcount]
     count = len(rules) if joint is None else int(inputs or 0)
     inputs_named = parameters[:count]
     names = (*parameters, "out", *aux, *(f"{p}_shape" for p in inputs_named), *(f"{p}_dtype" for p in inputs_named))
@@ -277,7 +288,7 @@ def primitive(
             made._become_view(View(args[0], function, put, args[1:]))
         return made
 
-    _describe(function, name, forward.__doc__ or "")
+    _describe(function, name, "")
     return function
 
 

@@ -12,7 +12,7 @@ __all__ = ["dropout"]
 # Which elements are kept is a pure function of (seed, offset), so the gradient draws the same mask again.
 _dropout: Function = primitive(
     "dropout",
-    lambda x, p, seed, offset: K.dropout(x, p, seed, offset),
+    K.dropout,
     lambda g, p, seed, offset: _dropout(g, p, seed, offset),
 )
 

@@ -204,11 +204,19 @@ log1p: Function = unary("log1p", K.log1p, lambda g, x: divide(g, add(x, 1.0)), d
 logaddexp: Function = binary(
     "logaddexp",
     K.logaddexp,
-    lambda g, x1, x2: divide(g, add(exp(subtract(x2, x1)), 1.0)),
-    lambda g, x1, x2: divide(g, add(exp(subtract(x1, x2)), 1.0)),
+    lambda g, x1, x2: multiply(g, _logistic(subtract(x1, x2))),
+    lambda g, x1, x2: multiply(g, _logistic(subtract(x2, x1))),
     fractional=True,
     doc="``log(exp(x1) + exp(x2))`` without overflow.",
 )
+
+
+def _logistic(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``, with derivatives that do not overflow."""
+    from .activation import sigmoid  # which is built on this file
+
+    return sigmoid(x)
+
 
 # -------------------------------------------------------------------------------------- trigonometric and hyperbolic
 sin: Function = unary("sin", K.sin, lambda g, x: multiply(g, cos(x)), doc="Sine of radians.")
@@ -224,7 +232,7 @@ cosh: Function = unary("cosh", K.cosh, lambda g, x: multiply(g, sinh(x)), doc="H
 tanh: Function = unary("tanh", K.tanh, lambda g, out: tanh_backward(g, out), doc="Hyperbolic tangent.")
 tanh_backward: Function = primitive(
     "tanh_backward",
-    lambda g, y: K.tanh_backward(g, y),
+    K.tanh_backward,
     lambda h, y: tanh_backward(h, y),
     lambda h, g, y: multiply(multiply(multiply(h, g), y), -2.0),
 )
@@ -327,7 +335,7 @@ bitwise_right_shift: Function = binary("bitwise_right_shift", K.bitwise_right_sh
 # ----------------------------------------------------------------------------------------------------------- selection
 _where: Function = primitive(
     "where",
-    lambda condition, x1, x2: K.where(condition, x1, x2),
+    K.where,
     None,
     lambda g, condition: _where(condition, g, zeros_like(g)),
     lambda g, condition: _where(condition, zeros_like(g), g),
@@ -397,6 +405,6 @@ def _is_number(limit: Any) -> bool:
 
 _clip: Function = primitive(
     "clip",
-    lambda x, low, high: K.clip(x, low, high),
+    K.clip,
     lambda g, x, low, high: where(logical_and(greater_equal(x, low), less_equal(x, high)), g, zeros_like(g)),
 )

@@ -59,15 +59,20 @@ def _described(x: Any, index: Any, error: Exception) -> IndexError:
     return IndexError(f"index {index!r:.200} does not fit shape {x.shape}: {error}")
 
 
+def _as_view(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The index with an ellipsis: without one, NumPy reads a single element as a scalar."""
+    return index if Ellipsis in index else (*index, Ellipsis)
+
+
 _view: Function = primitive(
     "getitem",
-    lambda x, index: x[index],
+    lambda x, index: x[_as_view(index)],
     lambda g, x_shape, index: _placed(g, index, False, x_shape),
     put=lambda x, part, index: _replaced(x, part, index),
 )
 _gathered: Function = primitive(
     "getitem_advanced",
-    lambda x, index: K.getitem(x, index),
+    K.getitem,
     lambda g, x_shape, index: _placed(g, index, True, x_shape),
 )
 
@@ -132,13 +137,13 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     """``x[index] = value``: into the memory if nothing is recorded, else as a new step of the computation."""
     plain, _ = _plain_index(x, index)
     if not isinstance(value, Tensor):
-        array = as_array(value, None, x.device) if not is_array(value) else value
-        value = Tensor(array)
+        value = Tensor(value) if is_array(value) else lift(value, x)
     if value.device != x.device and value.ndim:
         raise ValueError(
             f"setitem: the value is on {value.device}, the tensor on {x.device}; move one with .to(device)"
         )
-    if dtypes.promote_types(x.dtype, value.dtype) != x.dtype and value.dtype.kind != x.dtype.kind:
+    fits = value.dtype.kind == x.dtype.kind or (dtypes.is_floating(value.dtype) and dtypes.is_floating(x.dtype))
+    if not fits and dtypes.promote_types(x.dtype, value.dtype) != x.dtype:
         raise TypeError(f"setitem: a {value.dtype} value cannot be written into a {x.dtype} tensor; use .astype first")
     value = cast(value.to(x.device), x.dtype)
     try:
@@ -157,7 +162,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
 # --------------------------------------------------------------------------------------------------- along one axis
 _take: Function = primitive(
     "take",
-    lambda x, indices, axis: K.take(x, indices, axis),
+    K.take,
     lambda g, x_shape, indices, axis: _taken_back(g, indices, axis, x_shape),
     None,
 )
@@ -169,7 +174,7 @@ _taken_back: Function = primitive(
 )
 _along: Function = primitive(
     "take_along_axis",
-    lambda x, indices, axis: K.take_along_axis(x, indices, axis),
+    K.take_along_axis,
     lambda g, x_shape, indices, axis: _along_back(g, indices, axis, x_shape),
     None,
 )

@@ -89,6 +89,8 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
             shared = x._storage is not None and x._storage.shared
             old = Tensor(K.copy(x._data), x._node) if shared else before(x)  # the op may save it
             return become(x, op(old, y), name)
+        if x.dtype.kind == "V":  # NumPy would widen bfloat16
+            y = lift(y, x)
         other_array = y._data if isinstance(y, Tensor) else y
         if isinstance(y, Tensor) and y.dtype != x.dtype:
             other_array = K.cast(other_array, x.dtype)
@@ -104,4 +106,6 @@ def _keeps_dtype(x: Tensor, y: Any, op: Callable[..., Any]) -> bool:
     dtype = dtypes.result_type(x, y)
     if op.__name__ == "divide" and dtype.kind in "biu":
         return False
+    if dtypes.is_floating(dtype) and dtypes.is_floating(x.dtype):
+        return True
     return dtype.kind == x.dtype.kind or ((dtype.kind in "biu") == (x.dtype.kind in "biu") and dtype == x.dtype)

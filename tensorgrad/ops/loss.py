@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import kernels as K
 from .definition import Function, lift, primitive
-from .elementwise import divide, multiply, not_equal, subtract, where
+from .elementwise import add, divide, multiply, not_equal, subtract, where
 from .indexing import take
 from .memory import cast, ones_like
 from .reduction import sum
@@ -63,9 +63,7 @@ _cross_entropy: Function = primitive(
 # Q softmax(z) - q with Q = sum_c q_c. That is linear in g, and its derivative in z is Q times softmax's.
 _cross_entropy_backward: Function = primitive(
     "cross_entropy_backward",
-    lambda g, logits, target, lse, weight, ignore_index, label_smoothing: K.cross_entropy_backward(
-        g, logits, target, lse, weight, ignore_index, label_smoothing
-    ),
+    K.cross_entropy_backward,
     lambda h, g, logits, target, lse, weight, ignore_index, label_smoothing: sum(
         multiply(h, _cross_entropy_backward(ones_like(g), logits, target, lse, weight, ignore_index, label_smoothing)),
         1,
@@ -87,8 +85,8 @@ def _target_mass(target: Any, weight: Any, ignore_index: int, label_smoothing: f
     if weight is None:
         return cast(counted, logits.dtype)
     chosen = take(weight, where(counted, target, 0), axis=0)
-    spread = sum(weight) * (label_smoothing / logits.shape[1])
-    return multiply(cast(counted, logits.dtype), chosen * (1 - label_smoothing) + spread)
+    spread = multiply(sum(weight), label_smoothing / logits.shape[1])
+    return multiply(cast(counted, logits.dtype), add(multiply(chosen, 1 - label_smoothing), spread))
 
 
 def _soft_forward(
@@ -113,9 +111,7 @@ _soft_cross_entropy: Function = primitive(
 )
 _soft_cross_entropy_backward: Function = primitive(
     "soft_cross_entropy_backward",
-    lambda g, logits, target, lse, weight, label_smoothing: K.soft_cross_entropy_backward(
-        g, logits, target, lse, weight, label_smoothing
-    ),
+    K.soft_cross_entropy_backward,
     lambda h, g, logits, target, lse, weight, label_smoothing: sum(
         multiply(h, _soft_cross_entropy_backward(ones_like(g), logits, target, lse, weight, label_smoothing)), 1
     ),
@@ -138,7 +134,7 @@ def _along_classes(weight: Any, ndim: int) -> Any:
 def _smoothed(target: Any, weight: Any, label_smoothing: float) -> Any:
     """``q``: class probabilities, mixed with the uniform distribution and weighted."""
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / target.shape[1]
+        target = add(multiply(target, 1 - label_smoothing), label_smoothing / target.shape[1])
     return target if weight is None else multiply(target, _along_classes(weight, target.ndim))
 
 
@@ -147,13 +143,13 @@ def _soft_target_vjp(g: Any, logits: Any, weight: Any, label_smoothing: float) -
     scores = log_softmax(logits, 1)
     if weight is not None:
         scores = multiply(scores, _along_classes(weight, logits.ndim))
-    return multiply(expand_dims(g, 1), scores * -(1 - label_smoothing))
+    return multiply(expand_dims(g, 1), multiply(scores, label_smoothing - 1))
 
 
 def _soft_mixed_vjp(h: Any, g: Any, logits: Any, weight: Any, label_smoothing: float) -> Any:
     """Derivative of the backward in the probabilities: ``g w (1 - eps) (sum(h p) - h)``."""
     p = softmax(logits, 1)
-    mixed = subtract(sum(multiply(h, p), 1, keepdims=True), h) * (1 - label_smoothing)
+    mixed = multiply(subtract(sum(multiply(h, p), 1, keepdims=True), h), 1 - label_smoothing)
     if weight is not None:
         mixed = multiply(mixed, _along_classes(weight, logits.ndim))
     return multiply(expand_dims(g, 1), mixed)

@@ -29,8 +29,8 @@ __all__ = [
     "zeros_like",
 ]
 
-_cast: Function = primitive("cast", lambda x, dtype: K.cast(x, dtype), lambda g, x_dtype: cast(g, x_dtype))
-clone: Function = primitive("clone", lambda x: K.copy(x), lambda g: g)
+_cast: Function = primitive("cast", K.cast, lambda g, x_dtype: cast(g, x_dtype))
+clone: Function = primitive("clone", K.copy, lambda g: g)
 clone.__doc__ = "A copy in fresh contiguous memory, through which gradients flow."
 _moved: Function = primitive(
     "moved", lambda x, device, source: to_device(x, device), lambda g, device, source: _moved(g, source, device)

@@ -45,7 +45,7 @@ def _spread(g: Any, x_shape: tuple[int, ...], axis: tuple[int, ...], keepdims: b
 
 summed: Function = primitive(
     "sum",
-    lambda x, axis, keepdims: K.sum(x, axis, keepdims),
+    K.sum,
     lambda g, x_shape, axis, keepdims: _spread(g, x_shape, axis, keepdims),
 )
 
@@ -85,7 +85,7 @@ def _fractional(x: Any) -> Any:
 
 _mean: Function = primitive(
     "mean",
-    lambda x, axis, keepdims: K.mean(x, axis, keepdims),
+    K.mean,
     lambda g, x_shape, axis, keepdims: _spread(
         multiply(g, 1.0 / (_count(x_shape, axis) or 1)), x_shape, axis, keepdims
     ),
@@ -100,7 +100,7 @@ def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
 
 _prod: Function = primitive(
     "prod",
-    lambda x, axis, keepdims: K.prod(x, axis, keepdims),
+    K.prod,
     lambda g, x, axis, keepdims: multiply(_spread(g, x.shape, axis, keepdims), _product_of_others(x, axis)),
 )
 
@@ -143,12 +143,12 @@ def _share_among_equals(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdim
 
 _max: Function = primitive(
     "max",
-    lambda x, axis, keepdims: K.max(x, axis, keepdims),
+    K.max,
     lambda g, x, out, axis, keepdims: _share_among_equals(g, x, out, axis, keepdims),
 )
 _min: Function = primitive(
     "min",
-    lambda x, axis, keepdims: K.min(x, axis, keepdims),
+    K.min,
     lambda g, x, out, axis, keepdims: _share_among_equals(g, x, out, axis, keepdims),
 )
 
@@ -182,7 +182,7 @@ def min(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 _var: Function = primitive(
     "var",
-    lambda x, axis, keepdims, correction: K.var(x, axis, keepdims, correction),
+    K.var,
     lambda g, x, axis, keepdims, correction: multiply(
         _spread(g, x.shape, axis, keepdims),
         multiply(subtract(x, _mean(x, axis, True)), _twice_over(_count(x.shape, axis) - correction)),
@@ -209,7 +209,7 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool
 
 _std: Function = primitive(
     "std",
-    lambda x, axis, keepdims, correction: K.std(x, axis, keepdims, correction),
+    K.std,
     lambda g, x, out, axis, keepdims, correction: _std_vjp(g, x, out, axis, keepdims, correction),
 )
 
@@ -231,7 +231,7 @@ def std(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool
 
 _logsumexp: Function = primitive(
     "logsumexp",
-    lambda x, axis, keepdims: K.logsumexp(x, axis, keepdims),
+    K.logsumexp,
     lambda g, x, out, axis, keepdims: multiply(
         _spread(g, x.shape, axis, keepdims), exp(subtract(x, _finite(_spread(out, x.shape, axis, keepdims))))
     ),
@@ -249,8 +249,8 @@ def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
 
 
-_any: Function = primitive("any", lambda x, axis, keepdims: K.any(x, axis, keepdims), None)
-_all: Function = primitive("all", lambda x, axis, keepdims: K.all(x, axis, keepdims), None)
+_any: Function = primitive("any", K.any, None)
+_all: Function = primitive("all", K.all, None)
 
 
 def any(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
@@ -270,8 +270,8 @@ def count_nonzero(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> An
     return sum(not_equal(lift(x), 0), axis, keepdims=keepdims)
 
 
-_argmax: Function = primitive("argmax", lambda x, axis, keepdims: K.argmax(x, axis, keepdims), None)
-_argmin: Function = primitive("argmin", lambda x, axis, keepdims: K.argmin(x, axis, keepdims), None)
+_argmax: Function = primitive("argmax", K.argmax, None)
+_argmin: Function = primitive("argmin", K.argmin, None)
 
 
 def _index_of(name: str, op: Any, x: Any, axis: int | None, keepdims: bool) -> Any:

@@ -192,7 +192,7 @@ def _pieces(g: Any, needs: tuple[bool, ...], shapes: tuple[tuple[int, ...], ...]
     return parts
 
 
-_concat: Function = variadic("concat", lambda arrays, axis: K.concat(arrays, axis), _pieces)
+_concat: Function = variadic("concat", K.concat, _pieces)
 
 
 def _common(name: str, arrays: Sequence[Any]) -> list[Any]:

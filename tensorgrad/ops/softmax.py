@@ -10,6 +10,7 @@ from .definition import Function, lift, primitive
 from .elementwise import exp, multiply, negative, subtract
 from .memory import cast
 from .reduction import normalize_axes, sum
+from .shape import reshape
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -18,23 +19,21 @@ def _total(x: Any, axis: int) -> Any:
     return sum(x, axis, keepdims=True)
 
 
-_softmax: Function = primitive(
-    "softmax", lambda x, axis: K.softmax(x, axis), lambda g, out, axis: softmax_backward(g, out, axis)
-)
+_softmax: Function = primitive("softmax", K.softmax, lambda g, out, axis: softmax_backward(g, out, axis))
 softmax_backward: Function = primitive(
     "softmax_backward",
-    lambda g, y, axis: K.softmax_backward(g, y, axis),
+    K.softmax_backward,
     lambda h, y, axis: softmax_backward(h, y, axis),
     lambda h, g, y, axis: subtract(
         multiply(h, subtract(g, _total(multiply(g, y), axis))), multiply(g, _total(multiply(h, y), axis))
     ),
 )
 _log_softmax: Function = primitive(
-    "log_softmax", lambda x, axis: K.log_softmax(x, axis), lambda g, out, axis: _log_softmax_backward(g, out, axis)
+    "log_softmax", K.log_softmax, lambda g, out, axis: _log_softmax_backward(g, out, axis)
 )
 _log_softmax_backward: Function = primitive(
     "log_softmax_backward",
-    lambda g, y, axis: K.log_softmax_backward(g, y, axis),
+    K.log_softmax_backward,
     lambda h, y, axis: subtract(h, _total(multiply(h, exp(y)), axis)),
     lambda h, g, y, axis: negative(multiply(multiply(h, exp(y)), _total(g, axis))),
 )
@@ -46,7 +45,7 @@ def _prepared(name: str, x: Any, axis: int, dtype: Any) -> tuple[Any, int]:
         x = cast(x, dtypes.dtype_of(dtype))
     elif x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
-    return x, normalize_axes(name, axis, x.ndim)[0] if x.ndim else -1
+    return x, normalize_axes(name, axis, max(x.ndim, 1))[0]
 
 
 def softmax(x: Any, /, axis: int = -1, *, dtype: Any = None) -> Any:
@@ -59,10 +58,10 @@ def softmax(x: Any, /, axis: int = -1, *, dtype: Any = None) -> Any:
     tensor([0.5, 0.5])
     """
     x, place = _prepared("softmax", x, axis, dtype)
-    return _softmax(x, place)
+    return _softmax(x, place) if x.ndim else reshape(_softmax(reshape(x, (1,)), 0), ())
 
 
 def log_softmax(x: Any, /, axis: int = -1, *, dtype: Any = None) -> Any:
     """``log(softmax(x))`` along ``axis``, computed without forming the softmax."""
     x, place = _prepared("log_softmax", x, axis, dtype)
-    return _log_softmax(x, place)
+    return _log_softmax(x, place) if x.ndim else reshape(_log_softmax(reshape(x, (1,)), 0), ())

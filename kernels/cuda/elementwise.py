@@ -1,0 +1,144 @@
+"""Elementwise arithmetic, comparison, logic and transcendental functions on CuPy.
+
+CuPy's ufuncs are used where they give NumPy's results for every dtype; the rest is generated from the instruction
+table's expressions.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+
+from .module import stored
+from .pointwise import pointwise
+
+__all__ = ["EXPRESSIONS", "clip", "where"]  # and the functions below
+
+negative = cupy.negative
+absolute = cupy.absolute
+sign = cupy.sign
+square = cupy.square
+reciprocal = cupy.reciprocal
+sqrt = cupy.sqrt
+exp = cupy.exp
+exp2 = cupy.exp2
+expm1 = cupy.expm1
+log = cupy.log
+log2 = cupy.log2
+log10 = cupy.log10
+log1p = cupy.log1p
+sin = cupy.sin
+cos = cupy.cos
+tan = cupy.tan
+asin = cupy.arcsin
+acos = cupy.arccos
+atan = cupy.arctan
+sinh = cupy.sinh
+cosh = cupy.cosh
+tanh = cupy.tanh
+asinh = cupy.arcsinh
+acosh = cupy.arccosh
+atanh = cupy.arctanh
+floor = cupy.floor
+ceil = cupy.ceil
+trunc = cupy.trunc
+round = cupy.rint
+bitwise_invert = cupy.invert
+isnan = cupy.isnan
+isinf = cupy.isinf
+isfinite = cupy.isfinite
+signbit = cupy.signbit
+
+add = cupy.add
+subtract = cupy.subtract
+multiply = cupy.multiply
+divide = cupy.divide
+power = cupy.power
+maximum = cupy.maximum
+minimum = cupy.minimum
+atan2 = cupy.arctan2
+hypot = cupy.hypot
+copysign = cupy.copysign
+nextafter = cupy.nextafter
+bitwise_and = cupy.bitwise_and
+bitwise_or = cupy.bitwise_or
+bitwise_xor = cupy.bitwise_xor
+equal = cupy.equal
+not_equal = cupy.not_equal
+less = cupy.less
+less_equal = cupy.less_equal
+greater = cupy.greater
+greater_equal = cupy.greater_equal
+
+# What CuPy lacks (out=, bfloat16) or computes differently: name -> (operands, expression, result).
+EXPRESSIONS = {
+    "rsqrt": ("x", "rsqrt(x)", "T"),
+    "erf": ("x", "erf(x)", "T"),
+    "erfc": ("x", "erfc(x)", "T"),
+    "floor_divide": ("x1 x2", "floor_divide(x1, x2)", "T"),
+    "remainder": ("x1 x2", "remainder(x1, x2)", "T"),
+    "logaddexp": ("x1 x2", "logaddexp(x1, x2)", "T"),
+    "clip": ("x low high", "minimum(maximum(x, low), high)", "T"),
+    "logical_not": ("x", "x == C(0)", "bool"),
+    "logical_and": ("x1 x2", "x1 != C(0) && x2 != C(0)", "bool"),
+    "logical_or": ("x1 x2", "x1 != C(0) || x2 != C(0)", "bool"),
+    "logical_xor": ("x1 x2", "(x1 != C(0)) != (x2 != C(0))", "bool"),
+    # C++ leaves shifts by the width and more undefined; NumPy shifts everything out.
+    "bitwise_left_shift": ("x1 x2", "shift_left(x1, x2)", "T"),
+    "bitwise_right_shift": ("x1 x2", "shift_right(x1, x2)", "T"),
+}
+
+
+def _generated(name: str) -> Callable[..., Any]:
+    operands, expression, result = EXPRESSIONS[name]
+
+    def launch(*args: Any, out: Any | None = None) -> Any:
+        kernel = pointwise(name, operands, expression, result)
+        return kernel(*args) if out is None else kernel(*args, out)
+
+    launch.__name__ = launch.__qualname__ = name
+    launch.__doc__ = f"``{expression}``."
+    return launch
+
+
+rsqrt = _generated("rsqrt")
+erf = _generated("erf")
+erfc = _generated("erfc")
+floor_divide = _generated("floor_divide")
+remainder = _generated("remainder")
+logaddexp = _generated("logaddexp")
+logical_not = _generated("logical_not")
+logical_and = _generated("logical_and")
+logical_or = _generated("logical_or")
+logical_xor = _generated("logical_xor")
+bitwise_left_shift = _generated("bitwise_left_shift")
+bitwise_right_shift = _generated("bitwise_right_shift")
+
+
+def where(condition: Any, x1: Any, x2: Any, out: Any | None = None) -> Any:
+    """``x1`` where the condition holds, else ``x2``."""
+    if not hasattr(x1, "dtype") and not hasattr(x2, "dtype"):  # T is taken from an array
+        x1 = cupy.asarray(x1, None if out is None else out.dtype)
+    if "c" in (getattr(getattr(x, "dtype", None), "kind", "") for x in (x1, x2)):
+        return stored(cupy.where(condition, x1, x2), out)
+    operands = (condition.astype(bool, copy=False), x1, x2)
+    # Chosen, not computed with: the value keeps its bits, also a NaN's.
+    kernel = _select()
+    return kernel(*operands) if out is None else kernel(*operands, out)
+
+
+@functools.cache
+def _select() -> Any:
+    return cupy.ElementwiseKernel(
+        "bool condition, T x1, T x2", "T out_value", "out_value = condition ? x1 : x2", "tg_where"
+    )
+
+
+def clip(x: Any, low: Any, high: Any, out: Any | None = None) -> Any:
+    """``min(max(x, low), high)``; NaN stays NaN."""
+    operands, expression, result = EXPRESSIONS["clip"]
+    kernel = pointwise("clip", operands, expression, result)
+    return kernel(x, low, high) if out is None else kernel(x, low, high, out)

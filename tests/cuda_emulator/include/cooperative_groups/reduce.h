@@ -1,0 +1,4 @@
+// Reductions over tiles are in the parent header.
+#pragma once
+
+#include "../cooperative_groups.h"

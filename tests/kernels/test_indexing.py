@@ -1,0 +1,88 @@
+"""Gather and scatter: repeated, negative and out-of-range indices, index dtypes, half types."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tensorgrad import kernels as K
+from tensorgrad.backend import to_numpy
+
+from ..ops.samples import LAYOUTS, place, values
+from .test_registry import array
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_repeated_indices_add_up(dtype, device):
+    n = 3000
+    out = array(np.zeros(2), device, dtype)
+    K.scatter_add(out, (array(np.zeros(n, int), device),), array(np.full(n, 0.25), device, dtype))
+    assert to_numpy(out).tolist() == [n / 4, 0]
+    rows = array(np.zeros((2, 3)), device, dtype)
+    K.take_add(rows, array(np.ones(n, int), device), array(np.full((n, 3), 0.25), device, dtype), 0)
+    assert to_numpy(rows).tolist() == [[0] * 3, [n / 4] * 3]
+    columns = array(np.zeros((2, 3)), device, dtype)
+    K.add_along_axis(columns, array(np.full((2, n), 2), device), array(np.full((2, n), 0.25), device, dtype), 1)
+    assert to_numpy(columns).tolist() == [[0, 0, n / 4]] * 2
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8"])
+def test_dtypes_of_indices(kind, device):
+    x = values(5, 3)
+    index = array([4, 0, 2], device, kind)
+    np.testing.assert_array_equal(to_numpy(K.take(array(x, device), index, 0)), x[[4, 0, 2]])
+    np.testing.assert_array_equal(to_numpy(K.getitem(array(x, device), (index,))), x[[4, 0, 2]])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout, device):
+    x = values(4, 5)
+    there = place(x, device, layout=layout)._data
+    index = np.array([[3, 0, 0], [1, -1, 2]])
+    np.testing.assert_array_equal(to_numpy(K.take(there, array(index, device), 0)), x[index])
+    np.testing.assert_array_equal(to_numpy(K.take(there, array(index, device), 1)), x[:, index])
+    strided = place(index, device, layout=layout)._data
+    np.testing.assert_array_equal(to_numpy(K.take(there, strided, 1)), x[:, index])
+    along = np.array([[0, 1, 2, 3, -1]])
+    np.testing.assert_array_equal(to_numpy(K.take_along_axis(there, array(along, device), 0))[0], x[along[0], range(5)])
+
+
+@pytest.mark.parametrize("wrong", [3, -4, 10**6])
+def test_out_of_range(wrong, device):
+    """Raised at once on the CPU, at the next read of the device on CUDA."""
+    x, index = array(values(3, 2), device), array([0, wrong], device)
+    value = array(values(2, 2), device)
+    along = array([[0, 0], [wrong, 0]], device)
+    for launch in (
+        lambda: to_numpy(K.take(x, index, 0)),
+        lambda: to_numpy(K.getitem(x, (index,))),
+        lambda: to_numpy(K.take_along_axis(x, along, 0)),
+        lambda: (K.setitem(x, (index,), value), to_numpy(x)),
+        lambda: (K.scatter_add(x, (index,), value), to_numpy(x)),
+        lambda: (K.take_add(x, index, value, 0), to_numpy(x)),
+        lambda: (K.put_along_axis(x, along, value, 0), to_numpy(x)),
+        lambda: (K.add_along_axis(x, along, value, 0), to_numpy(x)),
+    ):
+        with pytest.raises(IndexError, match=str(wrong)):
+            launch()
+
+
+def test_an_error_does_not_stick(device):
+    x = array(values(3), device)
+    with pytest.raises(IndexError):
+        to_numpy(K.take(x, array([7], device), 0))
+    assert to_numpy(K.take(x, array([1], device), 0)).shape == (1,)
+
+
+def test_masks_of_data_dependent_size(device):
+    x = values(6, 4)
+    for mask in (x > 0, x > 5, x < 5):
+        np.testing.assert_array_equal(to_numpy(K.getitem(array(x, device), (array(mask, device),))), x[mask])
+
+
+def test_setitem_broadcasts_and_casts_nothing(device):
+    x = array(np.zeros((3, 4)), device)
+    K.setitem(x, (array([True, False, True], device),), array([1.0, 2, 3, 4], device))
+    assert to_numpy(x).tolist() == [[1, 2, 3, 4], [0] * 4, [1, 2, 3, 4]]
+    K.setitem(x, (slice(None), array([0, 1], device)), array([[7.0], [8], [9]], device))
+    assert to_numpy(x)[:, :2].tolist() == [[7, 7], [8, 8], [9, 9]]
