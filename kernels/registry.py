@@ -94,7 +94,7 @@ class Kernel:
         For elementwise instructions: the value of one element as a CUDA C++ expression in the parameters' names.
     """
 
-    __slots__ = ("_cuda", "cpu", "expression", "family", "launch", "name", "rule", "signature")
+    __slots__ = ("_cuda", "_placed", "cpu", "expression", "family", "launch", "name", "rule", "signature")
 
     def __init__(
         self, name: str, family: str, signature: str, rule: Callable[..., Any], expression: str | None = None
@@ -106,6 +106,7 @@ class Kernel:
         self.expression = expression
         self.cpu = getattr(importlib.import_module(f"tensorgrad.kernels.cpu.{family}"), name)
         self._cuda: Callable[..., Any] | None = None
+        self._placed: Callable[..., Any] | None = None
         self.launch = _launcher(self)
 
     @property
@@ -114,6 +115,14 @@ class Kernel:
         if self._cuda is None:
             self._cuda = getattr(importlib.import_module(f"tensorgrad.kernels.cuda.{self.family}"), self.name)
         return self._cuda
+
+    def _on_its_device(self) -> Callable[..., Any]:
+        """The CuPy implementation, launched on the device of its arrays."""
+        if self._placed is None:
+            from .cuda.placement import placed
+
+            self._placed = placed(self.name, self.cuda)
+        return self._placed
 
     @property
     def elementwise(self) -> bool:
@@ -131,7 +140,7 @@ class Kernel:
 
     def _observed(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Launch with hooks, parameters by name, or where the first argument does not tell the backend."""
-        implementation = self.cuda if any(_on_cuda(a) for a in args) else self.cpu
+        implementation = self._on_its_device() if any(_on_cuda(a) for a in args) else self.cpu
 
         def run() -> Any:
             with ieee_semantics():

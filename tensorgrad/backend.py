@@ -225,7 +225,7 @@ def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
 
 def _from_object(data: Any, dtype: DType | None) -> Any:
     """A NumPy array from Python numbers, nested sequences, array scalars and array-likes."""
-    if isinstance(data, (bool, int, float, complex)):
+    if isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic):
         return np.array(data, dtype or scalar_dtype(data))
     if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array_interface__"):
         array = np.asarray(data)

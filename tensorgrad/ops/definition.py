@@ -63,6 +63,13 @@ def _defined(op: Op) -> Op:
     return op
 
 
+def _callable(forward: Any) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """A forward, which may be a kernel, and the names of its parameters."""
+    if isinstance(forward, Kernel):
+        return forward.launch, tuple(parameter.split("=")[0].strip() for parameter in forward.signature.split(","))
+    return forward, forward.__code__.co_varnames[: forward.__code__.co_argcount]
+
+
 def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -225,11 +232,7 @@ def primitive(
     put : callable, optional
         For an op whose result is a view of its input: ``put(x, part, *parameters)`` is ``x`` with the part replaced.
     """
-    if isinstance(forward, Kernel):
-        parameters = tuple(parameter.split("=")[0].strip() for parameter in forward.signature.split(","))
-        forward = forward.launch
-    else:
-        parameters = forward.__code__.co_varnames[: forward.__code__.co_argcount]
+    forward, parameters = _callable(forward)
     count = len(rules) if joint is None else int(inputs or 0)
     inputs_named = parameters[:count]
     names = (*parameters, "out", *aux, *(f"{p}_shape" for p in inputs_named), *(f"{p}_dtype" for p in inputs_named))
@@ -298,25 +301,25 @@ def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
     Parameters
     ----------
     name : str
-    forward : callable
+    forward : Kernel or callable
         ``forward(arrays, *parameters)``.
     rule : callable
         ``rule(g, needs, shapes, *parameters)`` returns one gradient, or None, per tensor.
     """
-    code = forward.__code__
-    names = ("shapes", *code.co_varnames[1 : code.co_argcount], "out")
+    forward, parameters = _callable(forward)
+    names = ("shapes", *parameters[1:], "out")
     op = _defined(Op(name, (rule,), names, ("out",), joint=True))
 
-    def function(inputs: Any, *parameters: Any) -> Any:
+    def function(inputs: Any, *values: Any) -> Any:
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-        result = forward(arrays, *parameters)
+        result = forward(arrays, *values)
         nodes = tuple(x._node if isinstance(x, Tensor) else None for x in inputs)
         if on_arrays.get() and not any(isinstance(x, Tensor) for x in inputs):
             return result
         if not any(nodes) or not grad_mode.get():
             return Tensor(result)
-        saved = op.pickers[0]((tuple(a.shape for a in arrays), *parameters, result))
+        saved = op.pickers[0]((tuple(a.shape for a in arrays), *values, result))
         return Tensor(result, Node(op, nodes, saved, result.shape))
 
-    _describe(function, name, forward.__doc__ or "")
+    _describe(function, name, "")
     return function
