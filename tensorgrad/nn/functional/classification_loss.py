@@ -1,0 +1,125 @@
+"""Losses between scores and classes."""
+
+from __future__ import annotations
+
+from ...ops.elementwise import clip, less, log, multiply, not_equal, where
+from ...ops.indexing import take, take_along_axis
+from ...ops.loss import cross_entropy
+from ...ops.memory import cast
+from ...ops.shape import expand_dims, squeeze
+from ...tensor import Tensor
+from .activation import logsigmoid
+from .reduction import reduced, same_shape
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "multilabel_soft_margin_loss",
+    "nll_loss", "soft_margin_loss",
+]  # fmt: skip
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """``-weight[y] * input[y]`` for target class y: cross-entropy from log-probabilities.
+
+    Parameters
+    ----------
+    input : Tensor
+        Log-probabilities of shape (C,), (N, C) or (N, C, d1, d2, ...).
+    target : Tensor
+        Class indices, of the shape of ``input`` without its class axis.
+    weight : Tensor, optional
+        One factor per class, shape (C,). ``"mean"`` divides by the sum of the samples' weights.
+    ignore_index : int
+        Samples with this class index count for nothing.
+    """
+    if not input.ndim:
+        raise ValueError("nll_loss: the input needs a class axis, got a 0-d tensor")
+    axis = min(input.ndim - 1, 1)
+    wanted = (*input.shape[:axis], *input.shape[axis + 1 :])
+    if target.shape != wanted or target.dtype.kind not in "iu":
+        raise ValueError(
+            f"nll_loss: an input of shape {input.shape} needs class indices of shape {wanted}, got {target.shape} "
+            f"({target.dtype})"
+        )
+    if weight is not None and weight.shape != input.shape[axis : axis + 1]:
+        raise ValueError(
+            f"nll_loss: {input.shape[axis]} classes need weights of shape ({input.shape[axis]},), got {weight.shape}"
+        )
+    counted = not_equal(target, ignore_index)
+    index = where(counted, target, 0)
+    losses = -squeeze(take_along_axis(input, expand_dims(index, axis), axis=axis), axis)
+    weights = cast(counted, input.dtype)
+    if weight is not None:
+        chosen = take(weight, index.reshape(-1), axis=0).reshape(target.shape)
+        weights = multiply(weights, chosen)
+    # An ignored sample's loss is taken out by choice, not by its weight of 0: it may be infinite.
+    losses = where(counted, losses * weights, 0.0)
+    return reduced("nll_loss", losses, reduction, weights.sum())
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """``-weight * (target * log(input) + (1 - target) * log(1 - input))`` for probabilities ``input``.
+
+    As in PyTorch, the logarithms are at least -100 and their slopes at most 1e12, so that the loss of a certain but
+    wrong prediction is finite. Values outside [0, 1] give NaN.
+    """
+    same_shape("binary_cross_entropy", input, target)
+    losses = (target - 1.0) * _bounded_log(1.0 - input) - target * _bounded_log(input)
+    return reduced("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
+
+
+def _bounded_log(x: Tensor) -> Tensor:
+    """``max(log(x), -100)`` with slope ``1 / max(x, 1e-12)``."""
+    tiny = less(x, 1e-12)
+    value = Tensor(x._data)
+    line = x * 1e12  # below 1e-12, a line that is shifted to the right value by a constant
+    shift = clip(log(value), -100.0) - value * 1e12
+    y: Tensor = where(tiny, line + shift, log(where(tiny, 1.0, x)))
+    return y
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """`binary_cross_entropy` of ``sigmoid(input)``, without overflow.
+
+    ``-weight * (pos_weight * target * log(sigmoid(input)) + (1 - target) * log(1 - sigmoid(input)))``
+
+    Parameters
+    ----------
+    input, target : Tensor
+        Logits and targets of one shape.
+    weight : Tensor, optional
+        Factor of each element; broadcasts.
+    pos_weight : Tensor, optional
+        Factor of the positive part; broadcasts along the last axes.
+    """
+    same_shape("binary_cross_entropy_with_logits", input, target)
+    certain = logsigmoid(input)
+    if pos_weight is not None:
+        certain = certain * ((pos_weight - 1.0) * target + 1.0)
+    losses = (1.0 - target) * input - certain
+    return reduced("binary_cross_entropy_with_logits", losses if weight is None else losses * weight, reduction)
+
+
+def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """``log(1 + exp(-target * input))`` for targets 1 and -1."""
+    same_shape("soft_margin_loss", input, target)
+    return reduced("soft_margin_loss", -logsigmoid(input * target), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """`binary_cross_entropy_with_logits`, averaged over the classes, which are the last axis."""
+    same_shape("multilabel_soft_margin_loss", input, target)
+    losses = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
+    losses = losses if weight is None else losses * weight
+    return reduced("multilabel_soft_margin_loss", losses.mean(-1), reduction)

@@ -1,0 +1,74 @@
+"""The curves of a training run as a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["curves"]
+
+
+def curves(
+    history: Any, path: str | os.PathLike[str], *, xlabel: str = "epoch", ylabel: str = "loss", log: bool = False
+) -> None:
+    """Draw curves over the epochs into a file, a PNG or whatever else matplotlib writes by the path's suffix.
+
+    Parameters
+    ----------
+    history : History or dict
+        A `tensorgrad.train.History`, drawn as one panel of losses and, if there are any, one of accuracies; or lists of
+        numbers by name, drawn into one panel.
+    path : str or path-like
+    xlabel, ylabel : str
+        What the axes of a single panel say.
+    log : bool
+        Logarithmic axis for losses, or for the single panel.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw.
+    ImportError
+        If matplotlib is missing.
+    """
+    try:
+        # Not pyplot: that would keep the figure, and a choice of windowing system, for the whole program.
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
+    except ImportError:
+        raise ImportError('curves need matplotlib: pip install "tensorgrad-cupy[examples]"') from None
+
+    panels = _panels(history, ylabel)
+    if not panels:
+        raise ValueError("curves: there is nothing to draw")
+    figure = Figure(figsize=(5.2 * len(panels), 3.6), dpi=150, layout="constrained")
+    for axes, (title, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for label, values in lines.items():
+            marker = "o" if len(values) < 3 else None
+            axes.plot(range(1, len(values) + 1), values, label=label, linewidth=1.8, marker=marker)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(title)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if title == "accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        elif log:
+            axes.set_yscale("log")
+        axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def _panels(history: Any, ylabel: str) -> dict[str, dict[str, Sequence[float]]]:
+    """Curves by panel and label."""
+    if isinstance(history, Mapping):
+        lines: dict[str, Sequence[float]] = {str(name): list(values) for name, values in history.items() if len(values)}
+        return {ylabel: lines} if lines else {}
+    columns = history.columns()
+    panels: dict[str, dict[str, Sequence[float]]] = {}
+    for quantity in ("loss", "accuracy"):
+        for part in ("train", "validation"):
+            if f"{part}_{quantity}" in columns:
+                panels.setdefault(quantity, {})[part] = columns[f"{part}_{quantity}"]
+    return panels

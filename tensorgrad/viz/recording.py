@@ -1,0 +1,91 @@
+"""Keeping what a computation passes through, which the tape itself does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .. import kernels as K
+from ..tape import Node
+from ..tensor import Tensor
+
+__all__ = ["Recording", "record"]
+
+
+class Recording:
+    """The values of all tensors that ops made, by their nodes on the tape; made by `record`.
+
+    Attributes
+    ----------
+    values : dict
+        Array of each node.
+    constants : dict
+        Of a node that one elementwise kernel made: for each operand the Python number, or None for an array.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Node, Any] = {}
+        self.constants: dict[Node, tuple[Any, ...]] = {}
+        self._thread = threading.get_ident()
+        self._launched: tuple[Any, tuple[Any, ...]] | None = None  # the last result and what it was made from
+
+    def _on_launch(
+        self, kernel: K.Kernel, args: tuple[Any, ...], params: dict[str, Any], run: Callable[[], Any]
+    ) -> Any:
+        result = run()
+        if threading.get_ident() == self._thread and kernel.elementwise:
+            self._launched = result, args
+        return result
+
+    def _on_tensor(self, data: Any, node: Node) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        self.values[node] = data
+        if self._launched is not None and self._launched[0] is data:
+            self.constants[node] = tuple(a if isinstance(a, (int, float)) else None for a in self._launched[1])
+
+
+_lock = threading.Lock()
+_active: list[Recording] = []
+_plain_init = Tensor.__init__
+
+
+def _watched_init(self: Tensor, data: Any, node: Node | None = None) -> None:
+    _plain_init(self, data, node)
+    if node is not None:
+        for recording in tuple(_active):
+            recording._on_tensor(data, node)
+
+
+@contextmanager
+def record() -> Iterator[Recording]:
+    """Keep the values of the tensors that this thread computes in the block, to be shown by `graph`.
+
+    Only tensors that take part in gradients are kept, as long as the recording lives. Without such a block nothing is
+    kept and nothing costs time.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.viz.record() as recording:
+    ...     y = tg.exp(x * 0)
+    >>> [float(value) for value in recording.values.values()]
+    [0.0, 1.0]
+    """
+    recording = Recording()
+    with _lock:
+        _active.append(recording)
+        Tensor.__init__ = _watched_init  # type: ignore[method-assign]
+    hook = recording._on_launch  # held on to: each access makes another bound method
+    K.add_hook(hook)
+    try:
+        yield recording
+    finally:
+        K.remove_hook(hook)
+        with _lock:
+            _active.remove(recording)
+            if not _active:
+                Tensor.__init__ = _plain_init  # type: ignore[method-assign]
