@@ -95,7 +95,7 @@ sigmoid = Kernel("sigmoid", "activation", "x", rules.same, "sigmoid(x)")
 sigmoid_backward = Kernel("sigmoid_backward", "activation", "g, y", rules.same, "g * (y * (1 - y))")
 tanh_backward = Kernel("tanh_backward", "activation", "g, y", rules.same, "g * (1 - y * y)")
 relu = Kernel("relu", "activation", "x", rules.same, "maximum(x, 0)")
-relu_backward = Kernel("relu_backward", "activation", "g, y", rules.same, "y > 0 ? g : 0")
+relu_backward = Kernel("relu_backward", "activation", "g, y", rules.same, "y <= 0 ? 0 : g")
 silu = Kernel("silu", "activation", "x", rules.same, "x * sigmoid(x)")
 silu_backward = Kernel("silu_backward", "activation", "g, x", rules.same, "silu_backward(g, x)")
 gelu = Kernel("gelu", "activation", "x, tanh=False", rules.same, "tanh ? gelu_tanh(x) : gelu(x)")
@@ -154,6 +154,53 @@ softmax_backward = Kernel("softmax_backward", "softmax", "g, y, axis=-1", rules.
 log_softmax = Kernel("log_softmax", "softmax", "x, axis=-1", rules.first_operand)
 log_softmax_backward = Kernel("log_softmax_backward", "softmax", "g, y, axis=-1", rules.first_operand)
 
+# -------------------------------------------------------------------------------------------------------------- norm
+# layer_norm is over the last `axes` axes, and RMS norm where not `centered`; with `affine` its gradient is a triple
+layer_norm = Kernel(
+    "layer_norm", "norm", "x, weight=None, bias=None, axes=1, eps=1e-5, centered=True", rules.rows_normalized
+)
+layer_norm_backward = Kernel(
+    "layer_norm_backward",
+    "norm",
+    "g, x, mean, rstd, weight=None, axes=1, centered=True, affine=False",
+    rules.rows_normalized_backward,
+)
+batch_norm = Kernel("batch_norm", "norm", "x, weight=None, bias=None, eps=1e-5", rules.channels_normalized)
+batch_norm_backward = Kernel(
+    "batch_norm_backward", "norm", "g, x, mean, var, weight=None, eps=1e-5", rules.channels_normalized_backward
+)
+
+# -------------------------------------------------------------------------------------------------------------- conv
+# x (N, C, ...), weight (O, C / groups, ...); stride, padding and dilation are tuples, one entry per spatial axis
+conv = Kernel("conv", "conv", "x, weight, bias, stride, padding, dilation, groups", rules.convolved)
+conv_input_gradient = Kernel(
+    "conv_input_gradient", "conv", "g, weight, size, stride, padding, dilation, groups", rules.convolved_input
+)
+conv_weight_gradient = Kernel(
+    "conv_weight_gradient", "conv", "g, x, kernel_size, stride, padding, dilation, groups", rules.convolved_weight
+)
+
+# -------------------------------------------------------------------------------------------------------------- pool
+max_pool = Kernel("max_pool", "pool", "x, kernel, stride, padding, dilation, ceil_mode=False", rules.pooled)
+max_pool_backward = Kernel(
+    "max_pool_backward",
+    "pool",
+    "g, indices, size, kernel, stride, padding, dilation",
+    lambda g, indices, size, *_, **__: ((*g.shape[:2], *size), g.dtype),
+)
+avg_pool = Kernel(
+    "avg_pool",
+    "pool",
+    "x, kernel, stride, padding, ceil_mode=False, count_include_pad=True, divisor_override=None",
+    rules.pooled_average,
+)
+avg_pool_backward = Kernel(
+    "avg_pool_backward",
+    "pool",
+    "g, size, kernel, stride, padding, ceil_mode=False, count_include_pad=True, divisor_override=None",
+    lambda g, size, *_, **__: ((*g.shape[:2], *size), g.dtype),
+)
+
 # -------------------------------------------------------------------------------------------------------------- loss
 # logits (N, C, ...); target (N, ...) of class indices, or (N, C, ...) of probabilities for the soft_ pair
 cross_entropy = Kernel(
@@ -168,6 +215,13 @@ cross_entropy_backward = Kernel(
     "g, logits, target, lse, weight=None, ignore_index=-100, label_smoothing=0.0",
     lambda g, logits, *_, **__: (logits.shape, logits.dtype),
 )
+# what the mean of the losses divides by, a 0-d array of the dtype of the logits
+target_weight = Kernel(
+    "target_weight",
+    "loss",
+    "logits, target, weight=None, ignore_index=-100",
+    lambda logits, *_, **__: ((), logits.dtype),
+)
 soft_cross_entropy = Kernel(
     "soft_cross_entropy", "loss", "logits, target, weight=None, label_smoothing=0.0", rules.class_losses
 )
@@ -177,6 +231,24 @@ soft_cross_entropy_backward = Kernel(
     "g, logits, target, lse, weight=None, label_smoothing=0.0",
     lambda g, logits, *_, **__: (logits.shape, logits.dtype),
 )
+
+# --------------------------------------------------------------------------------------------------------- attention
+attention = Kernel(
+    "attention",
+    "attention",
+    "q, k, v, mask=None, causal=False, scale=1.0, p=0.0, seed=0, offset=0",
+    rules.attended,
+)
+attention_backward = Kernel(
+    "attention_backward",
+    "attention",
+    "g, q, k, v, y, lse, mask=None, causal=False, scale=1.0, p=0.0, seed=0, offset=0",
+    rules.attended_backward,
+)
+
+# --------------------------------------------------------------------------------------------------------- selection
+argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
+topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
 
 # ------------------------------------------------------------------------------------------------------------ random
 random_bits = Kernel("random_bits", "random", "out, seed, offset", rules.in_place)
@@ -202,6 +274,8 @@ adam_step = Kernel(
     "decoupled_weight_decay, maximize",
     rules.in_place,
 )
+global_norm = Kernel("global_norm", "optimizer", "arrays, p=2.0", rules.norm_of_all)
+scale = Kernel("scale", "optimizer", "arrays, factor", rules.in_place)
 
 INSTRUCTIONS: dict[str, Kernel] = {k: v for k, v in globals().copy().items() if isinstance(v, Kernel)}
 

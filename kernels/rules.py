@@ -11,26 +11,43 @@ from typing import Any
 
 import numpy as np
 
+from .windows import out_size
+
 __all__ = [
     "arrays_joined",
+    "attended",
+    "attended_backward",
     "boolean",
     "cast_to",
+    "channels_normalized",
+    "channels_normalized_backward",
+    "chosen_index",
     "class_losses",
     "condition_first",
+    "convolved",
+    "convolved_input",
+    "convolved_weight",
     "first_operand",
     "in_place",
     "indexed",
     "linear_product",
     "matrix_product",
+    "norm_of_all",
+    "pooled",
+    "pooled_average",
     "reduced",
     "reduced_boolean",
     "reduced_index",
+    "rows_normalized",
+    "rows_normalized_backward",
     "same",
+    "sorted_index",
     "taken",
     "taken_along_axis",
 ]
 
 Spec = tuple[tuple[int, ...], np.dtype[Any]]
+Sizes = tuple[int, ...]
 
 
 def _operands(args: tuple[Any, ...]) -> list[Any]:
@@ -135,3 +152,102 @@ def class_losses(logits: Any, *_: Any, **__: Any) -> list[Spec]:
     shape = (logits.shape[0], *logits.shape[2:])
     assert math.prod(shape) >= 0
     return [(shape, logits.dtype), (shape, logits.dtype)]
+
+
+def _statistics(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Statistics of half types are kept in float32."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+def rows_normalized(x: Any, weight: Any = None, bias: Any = None, axes: int = 1, *_: Any, **__: Any) -> list[Spec]:
+    """The result, and mean and 1/deviation of each row, with the normalised axes kept."""
+    kept = ((*x.shape[: x.ndim - axes], *(1,) * axes), _statistics(x.dtype))
+    return [(x.shape, x.dtype), kept, kept]
+
+
+def rows_normalized_backward(
+    g: Any,
+    x: Any,
+    mean: Any,
+    rstd: Any,
+    weight: Any = None,
+    axes: int = 1,
+    centered: bool = True,
+    affine: bool = False,
+) -> Spec | list[Spec]:
+    """The gradient by ``x``; with ``affine`` also those by weight and bias."""
+    parameter = (x.shape[x.ndim - axes :], x.dtype)
+    return [(x.shape, x.dtype), parameter, parameter] if affine else (x.shape, x.dtype)
+
+
+def channels_normalized(x: Any, *_: Any, **__: Any) -> list[Spec]:
+    """The result, and mean and variance of each channel."""
+    kept = (x.shape[1:2], _statistics(x.dtype))
+    return [(x.shape, x.dtype), kept, kept]
+
+
+def channels_normalized_backward(g: Any, x: Any, *_: Any, **__: Any) -> list[Spec]:
+    """The gradients by ``x``, weight and bias."""
+    return [(x.shape, x.dtype), (x.shape[1:2], x.dtype), (x.shape[1:2], x.dtype)]
+
+
+def convolved(x: Any, weight: Any, bias: Any, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Spec:
+    """``(N, C, ...) x (O, C / groups, ...) -> (N, O, ...)``."""
+    positions = out_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return (x.shape[0], weight.shape[0], *positions), x.dtype
+
+
+def convolved_input(
+    g: Any, weight: Any, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Spec:
+    """``(N, O, ...) x (O, C / groups, ...) -> (N, C, *size)``."""
+    return (g.shape[0], weight.shape[1] * groups, *size), g.dtype
+
+
+def convolved_weight(
+    g: Any, x: Any, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Spec:
+    """``(N, O, ...) x (N, C, ...) -> (O, C / groups, *kernel_size)``."""
+    return (g.shape[1], x.shape[1] // groups, *kernel_size), g.dtype
+
+
+def pooled(
+    x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool = False
+) -> list[Spec]:
+    """Values and indices of the windows."""
+    shape = (*x.shape[:2], *out_size(x.shape[2:], kernel, stride, padding, dilation, ceil_mode))
+    return [(shape, x.dtype), (shape, np.dtype(np.int64))]
+
+
+def pooled_average(
+    x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, ceil_mode: bool = False, *_: Any, **__: Any
+) -> Spec:
+    """One value per window."""
+    return (*x.shape[:2], *out_size(x.shape[2:], kernel, stride, padding, (1,) * len(kernel), ceil_mode)), x.dtype
+
+
+def norm_of_all(arrays: Any, *_: Any, **__: Any) -> Spec:
+    """One number, float64 if an array is and else float32."""
+    return (), np.dtype(np.float64 if any(a.dtype.itemsize == 8 for a in arrays) else np.float32)
+
+
+def sorted_index(x: Any, *_: Any, **__: Any) -> Spec:
+    """The same shape; int64."""
+    return x.shape, np.dtype(np.int64)
+
+
+def chosen_index(x: Any, k: int, axis: int = -1, *_: Any, **__: Any) -> Spec:
+    """``k`` along ``axis``; int64."""
+    shape = list(x.shape)
+    shape[axis] = k
+    return tuple(shape), np.dtype(np.int64)
+
+
+def attended(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> list[Spec]:
+    """The result, (B, H, L, D), and the log-sum-exp of every query's scores."""
+    return [((*q.shape[:3], v.shape[3]), q.dtype), (q.shape[:3], _statistics(q.dtype))]
+
+
+def attended_backward(g: Any, q: Any, k: Any, v: Any, *_: Any, **__: Any) -> list[Spec]:
+    """The gradients by query, key and value."""
+    return [(x.shape, x.dtype) for x in (q, k, v)]

@@ -3,11 +3,11 @@
 The house, from the ground up; each floor uses only the floors below it:
 
 - ``kernels/``: the instruction set, array-level functions for NumPy and CUDA side by side, behind one launch point.
-- ``backend.py``, ``dtypes.py``, ``random.py``: devices, the rules by which dtypes combine, the random stream.
+- ``backend.py``, ``dtypes.py``, ``generator.py``, ``cuda/``: devices, how dtypes combine, the random stream, streams.
 - ``tape.py``, ``tensor.py``, ``autograd.py``: the Tensor, what a computation leaves behind, and the walk back.
 - ``ops/``: an op is a forward and its gradient, defined once.
-- ``nn/``, ``optim/``: modules, losses, optimizers; they know nothing of devices.
-- ``data/``, ``train.py``, ``io.py``, ``viz.py``: what surrounds a training run.
+- ``nn/``, ``optim/``, ``amp.py``: modules, losses, optimizers, mixed precision; they know nothing of devices.
+- ``data/``, ``train/``, ``io.py``, ``viz/``: what surrounds a training run.
 """
 
 from __future__ import annotations
@@ -129,6 +129,7 @@ from .ops.memory import (
     zeros_like,
 )
 from .ops.reduction import all, any, argmax, argmin, count_nonzero, logsumexp, max, mean, min, prod, std, sum, var
+from .ops.selection import argsort, sort, topk
 from .ops.shape import (
     broadcast_arrays,
     broadcast_to,
@@ -150,7 +151,9 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor, as_tensor, asarray, tensor
 
 if TYPE_CHECKING:
+    from . import amp as amp
     from . import autograd as autograd
+    from . import backends as backends
     from . import cuda as cuda
     from . import data as data
     from . import io as io
@@ -170,7 +173,7 @@ nan = float("nan")
 newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
-_SUBMODULES = ("autograd", "cuda", "data", "io", "nn", "optim", "random", "testing", "train", "viz")
+_SUBMODULES = ("amp", "autograd", "backends", "cuda", "data", "io", "nn", "optim", "random", "testing", "train", "viz")
 _ELSEWHERE = {
     "manual_seed": "random",
     "rand": "random",

@@ -23,6 +23,7 @@ from .tensor import Tensor
 
 __all__ = ["Function", "backward", "detect_anomaly", "grad"]
 
+_add = K.add.launch
 _accumulating = threading.Lock()  # two threads may reach one leaf
 
 
@@ -177,23 +178,39 @@ def _propagate(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wa
 
 
 def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None) -> list[Any]:
-    pending: dict[Node, Any] = {}  # gradients on their way; of a node with branches, a list of its results' gradients
+    pending: dict[Node, Any] = {}  # gradients on their way; of a node with branches, its results' gradients by index
     owned: set[Node] = set()  # nodes whose pending gradient is the engine's own buffer, free to be added into
-    heap: list[tuple[int, Node]] = []  # by time, latest first
+    heap: list[tuple[int, Node]] = []  # the pending nodes by time, latest first
     needed = None if wanted is None else _ancestry(start, wanted)
     found: dict[Node, Any] = {}
+    tracing = tape.trace_forward is not None
 
     for node, g in start:
         if node in pending:
-            pending[node] = pending[node] + g if create_graph else K.add(pending[node], g)
+            pending[node] = _plus(pending[node], g, False)
         else:
             pending[node] = g
             heappush(heap, (-node.time, node))
 
-    while heap:
-        node = heappop(heap)[1]
-        g = pending.pop(node)
-        mine = node in owned
+    # Most nodes of a deep graph lead to one that is next in line: that one stays out of the heap.
+    ahead: Node | None = None
+    ahead_g: Any = None
+    ahead_mine = False
+    while True:
+        if ahead is not None and (not heap or ahead.time > -heap[0][0]):
+            node, g, mine = ahead, ahead_g, ahead_mine
+        else:
+            if ahead is not None:
+                pending[ahead] = ahead_g
+                if ahead_mine:
+                    owned.add(ahead)
+                heappush(heap, (-ahead.time, ahead))
+            if not heap:
+                break
+            node = heappop(heap)[1]
+            g = pending.pop(node)
+            mine = node in owned
+        ahead = None
         if node.hooks is not None:
             g, mine = _run_hooks(node, g, create_graph), False
         if needed is not None:
@@ -222,10 +239,11 @@ def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted:
             g = _all_outputs(node, g, create_graph)
 
         gradients = _joint(node, op, g, saved, create_graph) if op.joint else None
-        position = 0
-        for parent in node.parents:
+        position = -1
+        for target in node.parents:
+            parent = target
+            position += 1
             if parent is None or (needed is not None and parent not in needed):
-                position += 1
                 continue
             if gradients is not None:
                 part = gradients[position]
@@ -245,31 +263,43 @@ def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted:
                     part = op.rules[position](g, value)
                 else:
                     part = op.rules[position](g, *_as_arrays(node, values))
-            position += 1
             if part is None:
                 continue
-            if tape.trace_forward is not None:
+            if tracing:
                 check_gradient(node, part)
             if op.broadcasts and part.shape != parent.shape:
                 part = _sum_to(part, parent.shape)
-            if parent in pending:
-                if create_graph:
-                    pending[parent] = pending[parent] + part
-                elif parent in owned:
-                    K.add(pending[parent], part, pending[parent])
-                else:
-                    pending[parent] = K.add(pending[parent], part)
-                    owned.add(parent)
+
+            if parent is ahead:
+                ahead_g, ahead_mine = _plus(ahead_g, part, ahead_mine), True
+            elif parent in pending:
+                pending[parent] = _plus(pending[parent], part, parent in owned)
+                owned.add(parent)
             else:
-                pending[parent] = part
-                heappush(heap, (-parent.time, parent))
                 # A rule's result is a buffer of its own unless it is the incoming gradient or a view of something.
-                if not create_graph and part is not g and part.base is None and not op.shares_gradients:
+                fresh = not create_graph and part is not g and part.base is None and not op.shares_gradients
+                if ahead is None:
+                    ahead, ahead_g, ahead_mine = parent, part, fresh
+                    continue
+                if parent.time > ahead.time:
+                    ahead, parent = parent, ahead
+                    ahead_g, part = part, ahead_g
+                    ahead_mine, fresh = fresh, ahead_mine
+                pending[parent] = part
+                if fresh:
                     owned.add(parent)
+                heappush(heap, (-parent.time, parent))
         if op.saves_arrays and not keep:
             node.saved = None
 
     return [] if wanted is None else [found.get(node) for node in wanted]
+
+
+def _plus(total: Any, part: Any, mine: bool) -> Any:
+    """Two gradients of one node added up, in the first one's buffer if it is the engine's."""
+    if isinstance(total, Tensor):
+        return total + part
+    return _add(total, part, total if mine else None)
 
 
 def _ancestry(start: list[tuple[Node, Any]], wanted: list[Node]) -> dict[Node, bool]:
@@ -380,7 +410,7 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
         elif x.grad is None:
             x.grad = Tensor(g if mine else K.copy(g))
         elif x.grad._node is None:
-            K.add(x.grad._data, g, x.grad._data)
+            _add(x.grad._data, g, x.grad._data)
             x.grad._written()
         else:
             x.grad = Tensor(K.add(x.grad._data, g))

@@ -48,6 +48,11 @@ class Device:
         self.type = type
         self.index = index
 
+    @property
+    def is_cuda(self) -> bool:
+        """Whether this is a CUDA device."""
+        return self.type == "cuda"
+
     def __str__(self) -> str:
         return "cpu" if self.type == "cpu" else f"cuda:{self.index}"
 
@@ -76,6 +81,11 @@ def cuda_is_available() -> bool:
     return bool(cupy.cuda.is_available())
 
 
+def cuda_device_count() -> int:
+    """Number of CUDA devices; 0 where there is none."""
+    return int(require_cuda().cuda.runtime.getDeviceCount()) if cuda_is_available() else 0
+
+
 def _cupy_is_installed() -> bool:
     import sys
 
@@ -95,7 +105,21 @@ def require_cuda() -> Any:
         raise RuntimeError(
             "device 'cuda' needs an NVIDIA GPU and its driver: CuPy is installed but sees no device (check nvidia-smi)"
         )
+    if _prepared is not cupy:
+        _prepare(cupy)
     return cupy
+
+
+_prepared: Any = None
+
+
+def _prepare(cupy: Any) -> None:
+    """What is done once, when CUDA is first asked for."""
+    global _prepared
+    _prepared = cupy
+    from .cuda.memory import install
+
+    install(cupy)
 
 
 def resolve_device(spec: Any = None) -> Device:
@@ -171,41 +195,88 @@ def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
         view: Any = np.ndarray(shape, array.dtype, array, 0, strides)
         view.flags.writeable = False
         return view
-    return require_cuda().broadcast_to(array, shape)
+    return on_device_of(array, require_cuda().broadcast_to, (array, shape))
 
 
-def to_device(array: Any, device: Device) -> Any:
-    """The array on ``device``: itself if it is there already, else a copy."""
+def to_device(array: Any, device: Device, non_blocking: bool = False) -> Any:
+    """The array on ``device``: itself if it is there already, else a copy.
+
+    With ``non_blocking``, copies from and to page-locked memory run beside the host; one to the host holds its values
+    once the device has been waited for.
+    """
     source = device_of(array)
     if source == device:
         return array
-    if device.type == "cpu":
+    if device.type == "cpu" and not non_blocking:
         return to_numpy(array)
+    from .cuda import transfer
+
     cupy = require_cuda()
+    if device.type == "cpu":
+        return transfer.download(array)
+    if source.type == "cuda":
+        return transfer.between_devices(array, device)
+    if non_blocking and transfer.can_upload(array):
+        return transfer.upload(array, device)
     with cupy.cuda.Device(device.index):
-        return cupy.array(array)
+        copy = cupy.array(array)
+        if transfer.is_pinned(array):  # CuPy stages other host memory; from this the device reads until it is done
+            cupy.cuda.get_current_stream().synchronize()
+        return copy
+
+
+def pin_array(array: Any) -> Any:
+    """A host array in page-locked memory."""
+    if not isinstance(array, np.ndarray):
+        raise RuntimeError(f"pin_memory: only tensors in host memory can be pinned, this one is on {device_of(array)}")
+    from .cuda.transfer import pinned
+
+    return pinned(array)
+
+
+def array_is_pinned(array: Any) -> bool:
+    """Whether an array lies in page-locked memory."""
+    from .cuda.transfer import is_pinned
+
+    return is_pinned(array)
 
 
 def to_numpy(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """The array in host memory; waits for the device, and reports indices that a kernel found out of range."""
     if isinstance(array, np.ndarray):
         return array
-    host = array.get()
-    _report_errors(array.device.id)
+    index = array.device.id
+    with require_cuda().cuda.Device(index):
+        host = array.get()
+    report_cuda_errors(index)
     return host  # type: ignore[no-any-return]
 
 
-def _report_errors(index: int) -> None:
+def report_cuda_errors(index: int) -> None:
     """Raise what kernels found wrong with their input while nobody was waiting for them."""
     from .kernels.cuda import errors
 
     errors.check(index)
 
 
-def synchronize_cuda(device: Device) -> None:
+def synchronize_cuda(index: int) -> None:
     """Wait for all work on a CUDA device."""
-    require_cuda().cuda.Device(device.index).synchronize()
-    _report_errors(device.index)
+    cupy = require_cuda()
+    with cupy.cuda.Device(index):
+        cupy.cuda.Device(index).synchronize()
+    report_cuda_errors(index)
+
+
+def on_device_of(array: Any, function: Any, args: Any) -> Any:
+    """Call a function of an array with the array's device as the current one."""
+    if isinstance(array, np.ndarray) or not is_array(array):
+        return function(*args)
+    from .kernels.cuda.placement import on_device
+
+    return on_device(array.data.device_id, function, *args)
+
+
+_NUMBERS = frozenset((bool, int, float, complex))
 
 
 def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
@@ -214,7 +285,11 @@ def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
     Python floats become the default floating dtype; arrays keep theirs. Always a fresh copy.
     """
     if not is_array(data):
-        data = _from_object(data, dtype)
+        data = _from_object(data, dtype) if type(data) not in _NUMBERS else np.array(data, dtype or scalar_dtype(data))
+        if not data.ndim and device.is_cuda and data.dtype.kind in "fbi":
+            out = empty((), data.dtype, device)
+            K.fill(out, data.item())  # by value: a copy from the host would be forbidden while a stream is captured
+            return out
     elif dtype is None:
         dtype = dtype_of(data.dtype)
     moved = to_device(data, device)

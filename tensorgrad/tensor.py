@@ -279,8 +279,18 @@ class Tensor:
             raise AttributeError("__cuda_array_interface__: this tensor is on the CPU")
         return self._data.__cuda_array_interface__
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Tensor:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False
+    ) -> Tensor:
         """The tensor on another device or in another dtype, given in either order; itself if nothing changes.
+
+        Parameters
+        ----------
+        non_blocking : bool
+            Copy page-locked memory (`pin_memory`) to a GPU while the program goes on; do not change it before
+            ``tg.cuda.synchronize()``. From a GPU, the result is page-locked and holds its values after that.
+        copy : bool
+            Copy even if nothing changes.
 
         Examples
         --------
@@ -300,16 +310,16 @@ class Tensor:
                     raise ValueError(
                         f"to: {arg!r} is neither a device ('cpu', 'cuda', 'cuda:<index>') nor a dtype"
                     ) from None
-        y = self if device is None else self._moved(resolve_device(device))
+        y = self if device is None else self._moved(resolve_device(device), non_blocking)
         y = y if dtype is None else y.astype(dtype, copy=False)
         return y.clone() if copy and y is self else y
 
-    def _moved(self, device: Device) -> Tensor:
+    def _moved(self, device: Device, non_blocking: bool = False) -> Tensor:
         if device == self.device:
             return self
         from .ops.memory import moved
 
-        return moved(self, device)  # type: ignore[no-any-return]
+        return moved(self, device, non_blocking)  # type: ignore[no-any-return]
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
         """The array API's name for `to`."""
@@ -317,13 +327,33 @@ class Tensor:
             raise ValueError("to_device: stream is not supported; work is ordered on the current stream")
         return self._moved(resolve_device(device))
 
-    def cpu(self) -> Tensor:
+    def cpu(self, non_blocking: bool = False) -> Tensor:
         """The tensor in host memory."""
-        return self._moved(CPU)
+        return self._moved(CPU, non_blocking)
 
-    def cuda(self, index: int | None = None) -> Tensor:
-        """The tensor on a CUDA device."""
-        return self._moved(resolve_device("cuda" if index is None else f"cuda:{index}"))
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> Tensor:
+        """The tensor on a CUDA device: a number, a name or a `Device`, by default the current one."""
+        name = "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device
+        return self._moved(resolve_device(name), non_blocking)
+
+    def pin_memory(self) -> Tensor:
+        """A copy in page-locked host memory, which a GPU reads on its own; itself if it lies there. No gradient flows.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no GPU, or the tensor is on one.
+        """
+        from .backend import pin_array
+
+        array = pin_array(self._data)
+        return self if array is self._data else Tensor(array)
+
+    def is_pinned(self) -> bool:
+        """Whether the tensor lies in page-locked host memory."""
+        from .backend import array_is_pinned
+
+        return array_is_pinned(self._data)
 
     # ------------------------------------------------------------------------------------------------ Python protocol
     def __len__(self) -> int:
@@ -552,7 +582,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     if isinstance(data, Tensor):
         device = data.device if device is None else device
         data = data._data
-    elif device is None and is_array(data):
+    elif device is None and is_array(data) and device_of(data) != CPU:
         device = device_of(data)
     x = Tensor(as_array(data, None if dtype is None else dtype_of(dtype), resolve_device(device)))
     if requires_grad:

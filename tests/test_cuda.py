@@ -112,8 +112,10 @@ class TestDevices:
             with tg.cuda.stream(there):
                 assert tg.cuda.current_device() == 1
                 y = x.to("cuda:1") + 1
-                assert y.tolist() == [4, 4, 4]
             x *= 0  # ordered after the copy, or the emulator raises
+            assert x.tolist() == [0, 0, 0]
+            with tg.cuda.stream(there):
+                assert y.tolist() == [4, 4, 4]
 
 
 class TestStreams:
@@ -129,6 +131,11 @@ class TestStreams:
             x + 1
         tg.cuda.current_stream().wait_stream(side)
         assert (x + 1).tolist() == [3] * 4
+
+    def test_a_stream_of_another_device(self, emulated):
+        with tg.cuda.stream(tg.cuda.Stream(1)):
+            assert tg.ones(1, device="cuda").device == "cuda:1"
+        assert tg.cuda.current_device() == 0
 
     def test_events(self, emulated):
         side = tg.cuda.Stream()
@@ -239,6 +246,7 @@ class TestCopies:
         del x
         gc.collect()
         assert source() is not None
+        assert len(transfer._lanes.by_device[0]._under_way) == 1, "by us, and not by the emulator alone"
         assert y.tolist() == [1, 2]
         tg.tensor([0.0]).pin_memory().to("cuda", non_blocking=True)
         gc.collect()
@@ -316,6 +324,23 @@ class TestLoader:
         computing.settle()
         assert computing.clock.get(lane.id, 0) < lane.clock[lane.id]
 
+    def test_a_buffer_is_waited_for_before_it_is_filled_again(self, emulated):
+        """In the emulator all copies are done at once; here one is not."""
+
+        class Event:
+            waited, done = 0, False
+
+            def synchronize(self):
+                self.waited += 1
+
+        staging = transfer._Staging()
+        staging._event = event = Event()
+        staging.free()
+        assert event.waited == 1
+        event.done = True
+        staging.free()
+        assert event.waited == 1
+
     def test_structures_and_strings(self, emulated):
         data = [{"x": tg.tensor([float(i)]), "name": str(i)} for i in range(5)]
         loader = tg.data.DataLoader(data, batch_size=2, device="cuda", pin_memory=True)
@@ -387,6 +412,16 @@ def test_a_training_step_waits_for_nothing(emulated):
     assert (counts.device_to_host, counts.synchronizations) == (1, 1)
 
 
+def test_numbers_are_not_copied_to_the_device(emulated):
+    x, n = tg.ones(3, device="cuda"), tg.arange(3, device="cuda")
+    with cuda_emulator.count() as counts:
+        results = [x + 1, 2 * x, x / 3.0, n + 1, n * True, tg.where(x > 0, x, 5), tg.tensor(2.5, device="cuda")]
+    assert (counts.host_to_device, counts.device_to_host, counts.synchronizations) == (0, 0, 0)
+    assert [r.tolist() for r in results[:2]] == [[2, 2, 2], [2, 2, 2]]
+    assert results[3].dtype == tg.int64
+    assert results[-1].item() == 2.5
+
+
 class TestMemory:
     def test_counts(self, emulated):
         tg.cuda.empty_cache()
@@ -394,7 +429,7 @@ class TestMemory:
         tg.cuda.reset_peak_memory_stats()
         x = tg.zeros(1 << 18, device="cuda")
         assert tg.cuda.memory_allocated() - before == 1 << 20
-        y = x + 1
+        y = x + 1.0
         del y
         gc.collect()
         assert tg.cuda.memory_allocated() - before == 1 << 20

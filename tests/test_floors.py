@@ -158,6 +158,7 @@ def _device_branches(tree: ast.AST) -> Iterator[int]:
 
 # Where, outside of backend.py and kernels/, a device is looked at, and why that is no branch on what work is done.
 LOOKS = {
+    "amp.py": "the half type that autocast takes by default differs between devices, as PyTorch's does",
     "tensor.py": "conversions that exist on one side only (numpy, __cuda_array_interface__, repr); as_tensor's sharing",
     "ops/indexing.py": "an index that is a 0-d tensor in host memory is read as a number, which costs nothing there",
 }

@@ -228,6 +228,10 @@ def sigmoid_backward(g: Array, y: Array, out: Array | None = None) -> Array:
 
 def tanh_backward(g: Array, y: Array, out: Array | None = None) -> Array:
     """``g * (1 - y ** 2)``, where ``y = tanh(x)``."""
+    if out is None and y.ndim and 0 < y.size <= BLOCK and y.dtype.char in "fd" and g.shape == y.shape:
+        w = np.multiply(y, y)  # what `elementwise` would do, with less ado: recurrent nets live on small tanhs
+        np.subtract(_ONE[y.dtype.char], w, w)
+        return np.multiply(w, g, w)
     return elementwise(_TANH_BACKWARD, out, g, y)
 
 

@@ -216,6 +216,8 @@ def _blockwise(
 ) -> Array:
     dtype = inputs[-1].dtype
     shape = np.broadcast_shapes(*(a.shape for a in inputs))
+    if out is not None and out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, the result {shape}")
     body = formulas[compute.char]
     result = out
     if out is None or out.dtype != dtype or not out.flags.c_contiguous or overlaps(out, inputs):

@@ -91,7 +91,7 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
 def round(x: Array, out: Array | None = None) -> Array:
     """The nearest integer, halves to even; integers are themselves, which NumPy would make floating."""
     if x.dtype.kind not in "biu":
-        return np.rint(x, out=out)  # type: ignore[no-any-return]
+        return np.rint(x, out=out)
     if out is None:
         return x.copy()
     np.copyto(out, x)
@@ -100,7 +100,7 @@ def round(x: Array, out: Array | None = None) -> Array:
 
 def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``x1`` where the condition holds, else ``x2``."""
-    chosen = np.where(condition, x1, x2)
+    chosen: Array = np.where(condition, x1, x2)
     if out is None:
         return chosen
     np.copyto(out, chosen)

@@ -16,7 +16,13 @@ import numpy as np
 from .blocked import BLOCK, compute_type
 from .softmax import line_max, line_sum, row_sum, walk_lines
 
-__all__ = ["cross_entropy", "cross_entropy_backward", "soft_cross_entropy", "soft_cross_entropy_backward"]
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_backward",
+    "soft_cross_entropy",
+    "soft_cross_entropy_backward",
+    "target_weight",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pair = tuple[Array, Array]
@@ -334,6 +340,21 @@ def _soft_gradient(
     np.multiply(p, line_sum(q), p)
     np.subtract(p, q, p)
     np.multiply(p, g[:, None], p)
+
+
+def target_weight(
+    logits: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, out: Array | None = None
+) -> Array:
+    """Sum of the weights of the classes of all samples that are not ignored; their number without weights."""
+    counted = target != ignore_index
+    if weight is None:
+        total: Any = np.count_nonzero(counted)
+    else:
+        total = weight[target[counted]].sum(dtype=np.float64 if weight.dtype == np.float64 else np.float32)
+    if out is None:
+        return np.asarray(total, logits.dtype)
+    out[...] = total
+    return out
 
 
 def soft_cross_entropy(

@@ -14,7 +14,7 @@ import numpy as np
 
 from .blocked import BLOCK, compute_type, scratch, walk
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = ["adam_step", "global_norm", "scale", "sgd_step"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Update = Callable[..., None]
@@ -279,3 +279,44 @@ def _flush(updates: dict[tuple[str, float], Update], tiny: dict[tuple[str, float
             _apply_together(updates[key], _ADAM_WORK, count, group)
             group.clear()
     return 0
+
+
+# ------------------------------------------------------------------------------------------------------------ gradients
+def global_norm(arrays: Sequence[Array], p: float = 2.0, out: Array | None = None) -> Array:
+    r"""The p-norm of all elements of a list together, :math:`(\sum |x|^p)^{1/p}`; the largest :math:`|x|` for infinity.
+
+    Accumulates float32 and the half types in float32, arrays among each other in float64. The result is 0-d, float64 if
+    one of the arrays is, else float32.
+    """
+    wide = any(a.dtype.itemsize == 8 for a in arrays)
+    total = 0.0
+    for a in arrays:
+        x = a.reshape(-1)
+        for start in range(0, x.size, 4 * BLOCK):
+            part = x[start : start + 4 * BLOCK].astype(compute_type(x.dtype), copy=False)
+            if p == 2:
+                total += float(np.dot(part, part))
+            elif p == math.inf:
+                total = float(np.maximum(total, np.max(np.abs(part))))
+            else:
+                size = np.abs(part)
+                total += float(np.add.reduce(size if p == 1 else np.power(size, p, size)))
+    if p == 2:
+        total = math.sqrt(total)
+    elif p not in {1.0, math.inf}:
+        total = float(np.power(total, 1.0 / p))
+    y = np.array(total, np.float64 if wide else np.float32)
+    if out is None:
+        return y
+    np.copyto(out, y, casting="unsafe")
+    return out
+
+
+def scale(arrays: Sequence[Array], factor: Any) -> None:
+    """Multiply every array of a list, in place, by a number or a 0-d array."""
+    value = float(factor)
+    for a in arrays:
+        if a.dtype.char in "fd":
+            np.multiply(a, a.dtype.type(value), a)
+        else:  # rounded once
+            np.multiply(a, np.float32(value), a, dtype=np.float32, casting="unsafe")

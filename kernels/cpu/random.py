@@ -278,6 +278,16 @@ def _dropout(x: Array, y: Array, threshold: Any, factor: Any, seed: int, offset:
         np.bitwise_and(target[start:stop], mask[:n], out=target[start:stop])
 
 
+def keep_mask(first: int, count: int, p: float, seed: int, offset: Any) -> Array:
+    """Whether `dropout` keeps the elements ``first`` to ``first + count - 1`` of an array."""
+    threshold = dropout_constants(p)[0]
+    start = first % 16  # a Philox block serves 16 elements
+    kept = np.empty(start + count, np.bool_)
+    for low, high, bits in _bits(start + count, _UINT16, seed, int(offset) + first // 16):
+        np.greater_equal(bits, threshold, out=kept[low:high])
+    return kept[start:]
+
+
 @lru_cache
 def dropout_constants(p: float) -> tuple[int, float]:
     """The number of 16-bit values that mean "drop", and the factor of what is kept."""

@@ -114,6 +114,8 @@ def _along(body: Callable[..., None], work: int, axis: int, out: Array | None, *
             return y
         np.copyto(out, y)
         return out
+    if out is not None and out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, the result {shape}")
     compute = compute_type(dtype)
     y = np.empty(shape, dtype) if out is None or not out.flags.c_contiguous or overlaps(out, inputs) else out
     if x.size:

@@ -45,7 +45,6 @@ atanh = cupy.arctanh
 floor = cupy.floor
 ceil = cupy.ceil
 trunc = cupy.trunc
-round = cupy.rint
 bitwise_invert = cupy.invert
 isnan = cupy.isnan
 isinf = cupy.isinf
@@ -116,6 +115,13 @@ logical_or = _generated("logical_or")
 logical_xor = _generated("logical_xor")
 bitwise_left_shift = _generated("bitwise_left_shift")
 bitwise_right_shift = _generated("bitwise_right_shift")
+
+
+def round(x: Any, out: Any | None = None) -> Any:
+    """The nearest integer, halves to even; integers are themselves."""
+    if x.dtype.kind not in "biu":
+        return cupy.rint(x) if out is None else cupy.rint(x, out)
+    return stored(x.copy(), out)
 
 
 def where(condition: Any, x1: Any, x2: Any, out: Any | None = None) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "cross_entropy_backward",
     "soft_cross_entropy",
     "soft_cross_entropy_backward",
+    "target_weight",
 ]
 
 _KERNELS = ("cross_entropy", "cross_entropy_backward", "soft_cross_entropy", "soft_cross_entropy_backward")
@@ -125,6 +126,18 @@ def cross_entropy_backward(
     """Gradient by the logits."""
     smoothing = float(label_smoothing)
     return _backward("cross_entropy_backward", g, logits, target, lse, weight, ignore_index, smoothing, out)
+
+
+def target_weight(
+    logits: Any, target: Any, weight: Any | None = None, ignore_index: int = -100, out: Any | None = None
+) -> Any:
+    """Sum of the weights of the classes of all samples that are not ignored; their number without weights."""
+    counted = target != ignore_index
+    if weight is None:
+        return stored(cupy.count_nonzero(counted).astype(logits.dtype), out)
+    chosen = weight[cupy.clip(target, 0, weight.size - 1)]  # targets out of range are reported by cross_entropy
+    total = cupy.where(counted, chosen, 0).sum(dtype=np.float32 if is_half(weight.dtype) else weight.dtype)
+    return stored(total.astype(logits.dtype), out)
 
 
 def soft_cross_entropy(

@@ -13,12 +13,11 @@ from typing import Any
 import cupy
 import numpy as np
 
+from .. import switches
 from .gemm import COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F, DATA_TYPES, cublas
 from .module import stored
 
-__all__ = ["accumulate", "allow_tf32", "linear", "matmul"]
-
-allow_tf32 = False  # float32 products may round their operands to 10 bits of mantissa; many times faster
+__all__ = ["accumulate", "linear", "matmul"]
 
 _LOOP_LIMIT = 16  # products launched one by one rather than copying an operand whose batch axes do not merge
 
@@ -30,7 +29,7 @@ Call = tuple[int, ...]  # arguments of cuBLAS but the pointers, with an offset i
 def _compute_type(dtype: Any) -> int:
     if dtype.itemsize >= 8 and dtype.char != "F":
         return COMPUTE_64F
-    return COMPUTE_32F_FAST_TF32 if allow_tf32 and dtype.char in "fF" else COMPUTE_32F
+    return COMPUTE_32F_FAST_TF32 if switches.allow_tf32 and dtype.char in "fF" else COMPUTE_32F
 
 
 def _stored_as(rows: int, columns: int, row_stride: int, column_stride: int) -> tuple[int, int] | None:

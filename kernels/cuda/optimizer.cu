@@ -154,3 +154,55 @@ extern "C" __global__ void advance_steps(const __grid_constant__ Table<1> table,
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count) *reinterpret_cast<float*>(table.pointer[0][i]) += 1.0f;
 }
+
+// ----------------------------------------------------------------------------------------------------------- gradients
+// What a p-norm adds up: |x|**p, or for p infinite the largest |x|, where NaN counts as the largest.
+template <typename C>
+struct Power {
+    C p;
+    bool largest;
+
+    __device__ explicit Power(double power)
+        : p(static_cast<C>(power)), largest(power > 1.7976931348623157e308) {}
+    __device__ C of(C x) const {
+        const C size = x < C(0) ? -x : x;
+        if (largest || p == C(1)) return size;
+        return p == C(2) ? x * x : exp_of(p * log_of(size));
+    }
+    __device__ void merge(C& sum, C other) const {
+        if (!largest) sum += other;
+        else if (other > sum || other != other) sum = other;
+    }
+};
+
+template <typename T, typename R>
+__global__ void add_powers(const __grid_constant__ Table<1> table, int count, double p, R* partial) {
+    using C = compute_t<T>;
+    const Share share = share_of_block(table, count);
+    const Power<C> power(p);
+    C sum = C(0);
+    for_each(reinterpret_cast<const T*>(table.pointer[0][share.tensor]) + share.begin, share.end - share.begin, 1,
+             [&](C x, long long) { power.merge(sum, power.of(x)); });
+    sum = group_merge(sum, [&](C& a, const C& b) { power.merge(a, b); });
+    if (threadIdx.x == 0) partial[blockIdx.x] = static_cast<R>(sum);
+}
+
+template <typename R>
+__global__ void finish_norm(const R* partial, long long count, double p, R* out) {
+    const Power<R> power(p);
+    R sum = R(0);
+    for (long long i = threadIdx.x; i < count; i += blockDim.x) power.merge(sum, partial[i]);
+    sum = group_merge(sum, [&](R& a, const R& b) { power.merge(a, b); });
+    if (threadIdx.x) return;
+    if (!power.largest && power.p != R(1)) sum = power.p == R(2) ? sqrt_of(sum) : exp_of(log_of(sum) / power.p);
+    *out = sum;
+}
+
+template <typename T>
+__global__ void scale(const __grid_constant__ Table<1> table, int count, const float* single, const double* twice,
+                      double value) {
+    using C = compute_t<T>;
+    const Share share = share_of_block(table, count);
+    const C factor = static_cast<C>(single ? static_cast<double>(*single) : twice ? *twice : value);
+    update<T>(table, share, 1, [&](C* v) { v[0] *= factor; });
+}

@@ -9,12 +9,17 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .module import FLOATS, c_name, launch
+from .module import FLOATS, c_name, launch, stored
 
-__all__ = ["INSTANTIATIONS", "adam_step", "sgd_step"]
+__all__ = ["INSTANTIATIONS", "adam_step", "global_norm", "scale", "sgd_step"]
 
 INSTANTIATIONS = {
-    "optimizer": [*(f"{kernel}<{t}>" for kernel in ("sgd_step", "adam_step") for t in FLOATS), "advance_steps"]
+    "optimizer": [
+        *(f"{kernel}<{t}>" for kernel in ("sgd_step", "adam_step", "scale") for t in FLOATS),
+        *(f"add_powers<{t}, {r}>" for t in FLOATS for r in ("float", "double") if (t, r) != ("double", "float")),
+        *(f"finish_norm<{r}>" for r in ("float", "double")),
+        "advance_steps",
+    ]
 }
 
 _CHUNK, _TABLE_WORDS = 4096, 480  # as in optimizer.cu
@@ -127,3 +132,39 @@ def adam_step(
     rows = zip(params, grads, exp_avgs, exp_avg_sqs, largest, steps, strict=True)
     for group in _grouped(rows, lambda row: row[0].dtype.name).values():
         _launch_all("adam_step", group[0][0].dtype, group, 6, lr, options)
+
+
+def global_norm(arrays: Sequence[Any], p: float = 2.0, out: Any | None = None) -> Any:
+    """The p-norm of all elements of a list together, one launch for every dtype and one for the sum of their shares."""
+    result = np.dtype(np.float64 if any(a.dtype.itemsize == 8 for a in arrays) else np.float32)
+    launches = []
+    count = 0
+    groups = _grouped(((cupy.ascontiguousarray(a),) for a in arrays), lambda row: row[0].dtype)  # alive until launched
+    for dtype, rows in groups.items():
+        for table, tensors, grid in _tables(rows, 1):
+            launches.append((dtype, table, tensors, grid, count))
+            count += grid
+    partial = cupy.empty(max(count, 1), result)
+    power = math.inf if p == math.inf else float(p)
+    for dtype, table, tensors, grid, first in launches:
+        name = f"add_powers<{c_name(dtype)}, {c_name(result)}>"
+        launch("optimizer", name, (grid,), (256,), (table, np.int32(tensors), power, partial[first:]))
+    y = cupy.empty((), result) if out is None or out.dtype != result else out
+    launch("optimizer", f"finish_norm<{c_name(result)}>", (1,), (512,), (partial, count, power, y))
+    return stored(y, out)
+
+
+def scale(arrays: Sequence[Any], factor: Any) -> None:
+    """Multiply every array of a list, in place, by a number or a 0-d array on the device."""
+    single = double = None
+    if hasattr(factor, "dtype") and not isinstance(factor, (np.generic, np.ndarray)):
+        single, double = (None, factor) if factor.dtype == np.float64 else (factor.astype(np.float32, copy=False), None)
+        factor = 0.0
+    for dtype, rows in _grouped(((a,) for a in arrays), lambda row: row[0].dtype).items():
+        pairs = [_in_memory_order(row) for row in rows]
+        for table, tensors, grid in _tables([contiguous for contiguous, _ in pairs], 1):
+            arguments = (table, np.int32(tensors), single, double, float(factor))
+            launch("optimizer", f"scale<{c_name(dtype)}>", (grid,), (256,), arguments)
+        for _, copies in pairs:
+            for array, copy in copies:
+                array[...] = copy

@@ -108,7 +108,7 @@ class DataLoader:
         if prefetch_factor is not None and (not pin_memory or device is None):
             raise ValueError("DataLoader: prefetch_factor needs pin_memory=True and a device to copy the batches to")
         if prefetch_factor is not None and positive_integer(prefetch_factor, "DataLoader: prefetch_factor") < 2:
-            raise ValueError("DataLoader: prefetch_factor must be at least 2: one batch is used while others are copied")
+            raise ValueError("DataLoader: prefetch_factor must be at least 2: one is used, the next copied")
         self.pin_memory = pin_memory
         self.prefetch_factor = prefetch_factor
         self._whole = whole_tensors(dataset) if collate_fn is None else None

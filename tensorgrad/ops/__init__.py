@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..tensor import Tensor
-from . import activation, elementwise, indexing, inplace, matmul, memory, reduction, shape, softmax
+from . import activation, elementwise, indexing, inplace, matmul, memory, norm, reduction, selection, shape, softmax
 from .definition import OPS
 
 __all__ = ["OPS"]
@@ -59,6 +59,7 @@ METHODS = {
     "expand_dims": shape.expand_dims, "unsqueeze": shape.expand_dims, "swapaxes": shape.swapaxes,
     "broadcast_to": shape.broadcast_to, "flip": shape.flip, "moveaxis": shape.moveaxis,
     "astype": memory.astype, "clone": memory.clone, "matmul": matmul.matmul, "take": indexing.take,
+    "argsort": selection.argsort, "sort": selection.sort, "topk": selection.topk,
     "gather": indexing.gather, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
 }  # fmt: skip
 

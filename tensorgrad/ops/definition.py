@@ -21,6 +21,7 @@ from ..backend import as_array, device_of, is_array
 from ..kernels import Kernel
 from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
+from .precision import raised
 
 __all__ = ["OPS", "Function", "binary", "is_tensor", "lift", "primitive", "unary", "variadic"]
 
@@ -80,7 +81,15 @@ _WEAK = frozenset("fc")  # kinds that keep their dtype when they meet a Python n
 _NUMBERS = frozenset((int, float))
 
 
-def unary(name: str, kernel: Any, rule: Rule | None = None, *, doc: str, fractional: bool = True) -> Function:
+def unary(
+    name: str,
+    kernel: Any,
+    rule: Rule | None = None,
+    *,
+    doc: str,
+    fractional: bool = True,
+    delicate: bool = False,
+) -> Function:
     """Define an elementwise op of one input.
 
     Parameters
@@ -93,6 +102,8 @@ def unary(name: str, kernel: Any, rule: Rule | None = None, *, doc: str, fractio
         Docstring of the function.
     fractional : bool
         Whether integers become the default floating dtype first, as for ``sqrt``.
+    delicate : bool
+        Whether automatic mixed precision computes it in float32.
     """
     op = _defined(Op(name, (rule,), ("x", "out", "x_shape", "x_dtype"), ("x", "out")))
     launch = kernel.launch
@@ -104,6 +115,8 @@ def unary(name: str, kernel: Any, rule: Rule | None = None, *, doc: str, fractio
             if on_arrays.get():
                 return launch(x)
             x = lift(x)
+        if delicate:
+            x = raised(x)
         data = x._data
         if fractional and data.dtype.kind in _INTEGERS:
             return function(x.astype(dtypes.get_default_dtype()))
@@ -141,57 +154,71 @@ def binary(
     has1, has2 = rule1 is not None, rule2 is not None
 
     def function(x1: Any, x2: Any, /) -> Any:
-        if isinstance(x1, Tensor):
-            a1 = x1._data
-            node1 = x1._node
-            if isinstance(x2, Tensor):
-                a2 = x2._data
-                node2 = x2._node
-                if a1.dtype is not a2.dtype:
-                    dtype = dtypes.promote_types(a1.dtype, a2.dtype)
-                    if dtype is not a1.dtype or dtype is not a2.dtype:
-                        return function(x1.astype(dtype, copy=False), x2.astype(dtype, copy=False))
-            elif isinstance(x2, (float, int)) and not isinstance(x2, bool):
-                a2, node2 = x2, None
-                kind = a1.dtype.kind
-                if kind not in _WEAK:
-                    if kind == "V":  # NumPy would widen bfloat16
-                        return function(x1, lift(x2, x1))
-                    if isinstance(x2, float) or kind == "b":
-                        return function(x1.astype(dtypes.with_scalar(a1.dtype, x2)), x2)
-                    _check_int(name, x2, a1.dtype)
-            else:
-                return NotImplemented if x2 is None or isinstance(x2, str) else function(x1, lift(x2, x1))
-        elif isinstance(x2, Tensor):
-            if isinstance(x1, (float, int)) and not isinstance(x1, bool) and x2._data.dtype.kind in _WEAK:
-                a2, node2 = x2._data, x2._node
-                a1, node1 = x1, None
-            else:
-                return NotImplemented if x1 is None or isinstance(x1, str) else function(lift(x1, x2), x2)
+        if isinstance(x1, Tensor) and isinstance(x2, Tensor):
+            a1, a2 = x1._data, x2._data
+            node1, node2 = x1._node, x2._node
+            if a1.dtype is not a2.dtype or fractional:
+                promoted = _promoted(x1, x2, fractional)
+                if promoted is not None:
+                    return function(*promoted)
         elif on_arrays.get():
             if x2.__class__ in _NUMBERS:
                 return launch(x1, x2 if x1.dtype.kind != "V" else lift(x2, x1))
             return launch(x1 if x1.__class__ not in _NUMBERS or x2.dtype.kind != "V" else lift(x1, x2), x2)
+        elif x2.__class__ in _NUMBERS and isinstance(x1, Tensor) and x1._data.dtype.kind in _WEAK:
+            a1, a2 = x1._data, x2
+            node1, node2 = x1._node, None
+        elif x1.__class__ in _NUMBERS and isinstance(x2, Tensor) and x2._data.dtype.kind in _WEAK:
+            a1, a2 = x1, x2._data
+            node1, node2 = None, x2._node
         else:
-            return function(lift(x1), lift(x2))
-        if fractional and (a1 if isinstance(x1, Tensor) else a2).dtype.kind in _INTEGERS:
-            default = dtypes.get_default_dtype()
-            return function(
-                x1.astype(default) if isinstance(x1, Tensor) else x1,
-                x2.astype(default) if isinstance(x2, Tensor) else x2,
-            )
+            return _lifted(function, x1, x2)
         y = launch(a1, a2)
-        needs1 = node1 is not None and has1
-        needs2 = node2 is not None and has2
-        if not (needs1 or needs2) or not grad_mode.get():
+        if (node1 is None and node2 is None) or not grad_mode.get():
             return Tensor(y)
-        saved1 = pick1((x1, x2, y)) if needs1 and pick1 is not None else ()
-        saved2 = pick2((x1, x2, y)) if needs2 and pick2 is not None else ()
-        parents = (node1 if needs1 else None, node2 if needs2 else None)
-        return Tensor(y, Node(op, parents, (saved1, saved2), y.shape))
+        saved1 = saved2 = ()
+        if node1 is not None:
+            if not has1:
+                node1 = None
+            elif pick1 is not None:
+                saved1 = pick1((x1, x2, y))
+        if node2 is not None:
+            if not has2:
+                node2 = None
+            elif pick2 is not None:
+                saved2 = pick2((x1, x2, y))
+        if node1 is None and node2 is None:
+            return Tensor(y)
+        return Tensor(y, Node(op, (node1, node2), (saved1, saved2), y.shape))
 
     _describe(function, name, doc)
     return function
+
+
+def _promoted(x1: Tensor, x2: Tensor, fractional: bool) -> tuple[Tensor, Tensor] | None:
+    """The operands in the dtype in which they meet; None if they have it."""
+    dtype = dtypes.promote_types(x1.dtype, x2.dtype)
+    if fractional and dtype.kind in _INTEGERS:
+        dtype = dtypes.get_default_dtype()
+    if dtype is x1.dtype and dtype is x2.dtype:
+        return None
+    return x1.astype(dtype, copy=False), x2.astype(dtype, copy=False)
+
+
+def _lifted(function: Function, x1: Any, x2: Any) -> Any:
+    """A binary op of which one operand or both are not tensors: numbers, arrays, sequences."""
+    for x in (x1, x2):
+        if x is None or isinstance(x, str):
+            return NotImplemented
+    if isinstance(x1, Tensor):
+        if isinstance(x2, int) and not isinstance(x2, bool) and x1.dtype.kind in "iu":
+            _check_int(function.__name__, x2, x1.dtype)
+        return function(x1, lift(x2, x1))
+    if isinstance(x2, Tensor):
+        if isinstance(x1, int) and not isinstance(x1, bool) and x2.dtype.kind in "iu":
+            _check_int(function.__name__, x1, x2.dtype)
+        return function(lift(x1, x2), x2)
+    return function(lift(x1), lift(x2))
 
 
 def _check_int(name: str, value: Any, dtype: Any) -> None:

@@ -9,6 +9,7 @@ from .. import dtypes
 from .. import kernels as K
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .memory import cast, zeros_like
+from .precision import raised
 
 __all__ = [
     "abs",
@@ -102,7 +103,7 @@ divide: Function = binary(
 )
 negative: Function = unary("negative", K.negative, lambda g: negative(g), fractional=False, doc="``-x``.")
 reciprocal: Function = unary(
-    "reciprocal", K.reciprocal, lambda g, out: negative(multiply(g, square(out))), doc="``1 / x``."
+    "reciprocal", K.reciprocal, lambda g, out: negative(multiply(g, square(out))), delicate=True, doc="``1 / x``."
 )
 square: Function = unary(
     "square", K.square, lambda g, x: multiply(multiply(g, x), 2.0), fractional=False, doc="``x * x``."
@@ -147,7 +148,11 @@ def positive(x: Any, /) -> Any:
 # -------------------------------------------------------------------------------------------------------------- powers
 sqrt: Function = unary("sqrt", K.sqrt, lambda g, out: divide(multiply(g, 0.5), out), doc="Square root.")
 rsqrt: Function = unary(
-    "rsqrt", K.rsqrt, lambda g, out: multiply(multiply(g, -0.5), multiply(out, square(out))), doc="``1 / sqrt(x)``."
+    "rsqrt",
+    K.rsqrt,
+    lambda g, out: multiply(multiply(g, -0.5), multiply(out, square(out))),
+    delicate=True,
+    doc="``1 / sqrt(x)``.",
 )
 _power: Function = binary(
     "pow",
@@ -188,19 +193,25 @@ def pow(x1: Any, x2: Any, /) -> Any:
             return sqrt(x1)
         if x2 == -1:
             return reciprocal(x1)
-    return _power(x1, x2)
+    return _power(raised(x1), raised(x2))
 
 
 # ----------------------------------------------------------------------------------------- exponentials and logarithms
-exp: Function = unary("exp", K.exp, lambda g, out: multiply(g, out), doc="``e ** x``.")
+exp: Function = unary("exp", K.exp, lambda g, out: multiply(g, out), delicate=True, doc="``e ** x``.")
 exp2: Function = unary("exp2", K.exp2, lambda g, out: multiply(multiply(g, out), _LN2), doc="``2 ** x``.")
 expm1: Function = unary(
-    "expm1", K.expm1, lambda g, out: multiply(g, add(out, 1.0)), doc="``e ** x - 1``, accurate near 0."
+    "expm1", K.expm1, lambda g, out: multiply(g, add(out, 1.0)), delicate=True, doc="``e ** x - 1``, accurate near 0."
 )
-log: Function = unary("log", K.log, lambda g, x: divide(g, x), doc="Natural logarithm.")
-log2: Function = unary("log2", K.log2, lambda g, x: divide(g, multiply(x, _LN2)), doc="Logarithm to base 2.")
-log10: Function = unary("log10", K.log10, lambda g, x: divide(g, multiply(x, _LN10)), doc="Logarithm to base 10.")
-log1p: Function = unary("log1p", K.log1p, lambda g, x: divide(g, add(x, 1.0)), doc="``log(1 + x)``, accurate near 0.")
+log: Function = unary("log", K.log, lambda g, x: divide(g, x), delicate=True, doc="Natural logarithm.")
+log2: Function = unary(
+    "log2", K.log2, lambda g, x: divide(g, multiply(x, _LN2)), delicate=True, doc="Logarithm to base 2."
+)
+log10: Function = unary(
+    "log10", K.log10, lambda g, x: divide(g, multiply(x, _LN10)), delicate=True, doc="Logarithm to base 10."
+)
+log1p: Function = unary(
+    "log1p", K.log1p, lambda g, x: divide(g, add(x, 1.0)), delicate=True, doc="``log(1 + x)``, accurate near 0."
+)
 logaddexp: Function = binary(
     "logaddexp",
     K.logaddexp,
@@ -221,14 +232,22 @@ def _logistic(x: Any) -> Any:
 # -------------------------------------------------------------------------------------- trigonometric and hyperbolic
 sin: Function = unary("sin", K.sin, lambda g, x: multiply(g, cos(x)), doc="Sine of radians.")
 cos: Function = unary("cos", K.cos, lambda g, x: negative(multiply(g, sin(x))), doc="Cosine of radians.")
-tan: Function = unary("tan", K.tan, lambda g, out: multiply(g, add(square(out), 1.0)), doc="Tangent of radians.")
-asin: Function = unary("asin", K.asin, lambda g, x: multiply(g, rsqrt(subtract(1.0, square(x)))), doc="Inverse sine.")
+tan: Function = unary(
+    "tan", K.tan, lambda g, out: multiply(g, add(square(out), 1.0)), delicate=True, doc="Tangent of radians."
+)
+asin: Function = unary(
+    "asin", K.asin, lambda g, x: multiply(g, rsqrt(subtract(1.0, square(x)))), delicate=True, doc="Inverse sine."
+)
 acos: Function = unary(
-    "acos", K.acos, lambda g, x: negative(multiply(g, rsqrt(subtract(1.0, square(x))))), doc="Inverse cosine."
+    "acos",
+    K.acos,
+    lambda g, x: negative(multiply(g, rsqrt(subtract(1.0, square(x))))),
+    delicate=True,
+    doc="Inverse cosine.",
 )
 atan: Function = unary("atan", K.atan, lambda g, x: divide(g, add(square(x), 1.0)), doc="Inverse tangent.")
-sinh: Function = unary("sinh", K.sinh, lambda g, x: multiply(g, cosh(x)), doc="Hyperbolic sine.")
-cosh: Function = unary("cosh", K.cosh, lambda g, x: multiply(g, sinh(x)), doc="Hyperbolic cosine.")
+sinh: Function = unary("sinh", K.sinh, lambda g, x: multiply(g, cosh(x)), delicate=True, doc="Hyperbolic sine.")
+cosh: Function = unary("cosh", K.cosh, lambda g, x: multiply(g, sinh(x)), delicate=True, doc="Hyperbolic cosine.")
 tanh: Function = unary("tanh", K.tanh, lambda g, out: tanh_backward(g, out), doc="Hyperbolic tangent.")
 tanh_backward: Function = primitive(
     "tanh_backward",

@@ -11,12 +11,15 @@ from ..tape import grad_mode
 from ..tensor import Tensor
 from . import reduction
 from .definition import Function, lift, primitive
+from .elementwise import multiply
 from .inplace import become, before, check_writable
 from .memory import cast, zeros_like
 from .reduction import normalize_axes
 from .shape import broadcast_to
 
-__all__ = ["gather", "getitem", "put_along_axis", "scatter", "scatter_add", "setitem", "take", "take_along_axis"]
+__all__ = [
+    "embedding", "gather", "getitem", "put_along_axis", "scatter", "scatter_add", "setitem", "take", "take_along_axis",
+]  # fmt: skip
 
 
 def _array_of(x: Any) -> Any:
@@ -103,6 +106,8 @@ def getitem(x: Any, index: Any) -> Any:
     IndexError
         If the index does not fit the shape, naming both.
     """
+    if index is True or index is False:  # one more axis, with the whole or with nothing in it
+        return getitem(getitem(x, None), slice(0, int(index)))
     plain, advanced = _plain_index(x, index)
     try:
         if advanced:
@@ -219,6 +224,59 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
         return _take(x, indices, place)
     except IndexError as error:
         raise IndexError(f"take: {error} (shape {x.shape})") from None
+
+
+def embedding(indices: Any, weight: Any, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Any:
+    """The rows of ``weight`` at ``indices``.
+
+    Parameters
+    ----------
+    indices : Tensor
+        Integers of any shape.
+    weight : Tensor
+        Shape (rows, features).
+    padding_idx : int, optional
+        A row that gets no gradient.
+    scale_grad_by_freq : bool
+        Divide the gradient of each row by how often it was looked up.
+    """
+    weight = lift(weight)
+    indices = _indices("embedding", indices, weight)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: the weight must have 2 axes (rows, features), got shape {weight.shape}")
+    rows = weight.shape[0]
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise ValueError(f"embedding: padding_idx {padding_idx} is out of range for {rows} rows")
+    try:
+        if padding_idx is None and not scale_grad_by_freq:
+            return _take(weight, indices, 0)
+        return _embedding(weight, indices, None if padding_idx is None else padding_idx % rows, scale_grad_by_freq)
+    except IndexError as error:
+        raise IndexError(f"embedding: {error} (weight of shape {weight.shape})") from None
+
+
+def _row_factors(g: Any, indices: Any, rows: int, padding_idx: int | None, by_frequency: bool) -> Any:
+    """What the gradient of each looked-up row is multiplied by, as an array of one column."""
+    indices, like = _array_of(indices), _array_of(g)
+    factor = empty(indices.shape, like.dtype, device_of(like))
+    K.fill(factor, 1)
+    if by_frequency:
+        ones = K.copy(factor)
+        counts = _accumulated_into(K.take_add, ones, indices, 0, (rows,))
+        factor = K.divide(ones, K.take(counts, indices, 0))
+    if padding_idx is not None:
+        factor = K.multiply(factor, K.cast(K.not_equal(indices, padding_idx), factor.dtype))
+    return factor.reshape(*factor.shape, 1)
+
+
+_embedding: Function = primitive(
+    "embedding",
+    lambda weight, indices, padding_idx, by_frequency: K.take(weight, indices, 0),
+    lambda g, weight_shape, indices, padding_idx, by_frequency: _taken_back(
+        multiply(g, _row_factors(g, indices, weight_shape[0], padding_idx, by_frequency)), indices, 0, weight_shape
+    ),
+    None,
+)
 
 
 def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:

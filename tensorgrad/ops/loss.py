@@ -9,6 +9,7 @@ from .definition import Function, lift, primitive
 from .elementwise import add, divide, multiply, not_equal, subtract, where
 from .indexing import take
 from .memory import cast, ones_like
+from .precision import raised
 from .reduction import sum
 from .shape import broadcast_to, expand_dims, reshape
 from .softmax import log_softmax, softmax, softmax_backward
@@ -24,22 +25,11 @@ def _reduced(losses: Any, weight_sum: Any, reduction: str) -> Any:
     return total if reduction == "sum" else K.divide(total, weight_sum)
 
 
-def _weight_sum(logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
-    """What the mean divides by: the weights of the classes of the samples that count, their number without weights."""
-    if reduction != "mean":
-        return None
-    counted = K.not_equal(target, ignore_index)
-    if weight is None:
-        return K.sum(K.cast(counted, logits.dtype))
-    safe = K.multiply(target, K.cast(counted, target.dtype))
-    return K.sum(K.multiply(K.take(weight, safe, 0), K.cast(counted, weight.dtype)))
-
-
 def _forward(
     logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
 ) -> tuple[Any, Any, Any]:
     losses, lse = K.cross_entropy(logits, target, weight, ignore_index, label_smoothing)
-    weight_sum = _weight_sum(logits, target, weight, ignore_index, reduction)
+    weight_sum = K.target_weight(logits, target, weight, ignore_index) if reduction == "mean" else None
     return _reduced(losses, weight_sum, reduction), lse, weight_sum
 
 
@@ -202,7 +192,7 @@ def cross_entropy(
     >>> [round(x, 4) for x in loss.tolist()]
     [0.1054, 2.3026]
     """
-    input, target = lift(input), lift(target)
+    input, target, weight = raised(lift(input)), raised(lift(target)), raised(weight)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none", got {reduction!r}')
     if not 0.0 <= label_smoothing <= 1.0:

@@ -9,6 +9,7 @@ from .. import dtypes
 from .. import kernels as K
 from .definition import Function, lift, primitive
 from .memory import cast
+from .precision import lowered
 from .reduction import summed
 from .shape import permuted, reshape, swapaxes
 
@@ -64,6 +65,7 @@ def matmul(x1: Any, x2: Any, /) -> Any:
             f"matmul: shapes {x1.shape} and {x2.shape} do not agree: {x1.shape[-1]} != {inner} "
             f"(axis -1 of the first, {-2 if x2.ndim > 1 else -1} of the second)"
         )
+    x1, x2 = lowered(x1, x2)
     if x1.dtype != x2.dtype:
         dtype = dtypes.promote_types(x1.dtype, x2.dtype)
         x1, x2 = cast(x1, dtype), cast(x2, dtype)
@@ -102,7 +104,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     Tensor
         Shape (..., out_features).
     """
-    x, weight = lift(x), lift(weight)
+    x, weight, bias = lowered(lift(x), lift(weight), bias)
     if weight.ndim == 1:
         y = matmul(x, weight)
         return y if bias is None else y + bias

@@ -33,13 +33,15 @@ _cast: Function = primitive("cast", K.cast, lambda g, x_dtype: cast(g, x_dtype))
 clone: Function = primitive("clone", K.copy, lambda g: g)
 clone.__doc__ = "A copy in fresh contiguous memory, through which gradients flow."
 _moved: Function = primitive(
-    "moved", lambda x, device, source: to_device(x, device), lambda g, device, source: _moved(g, source, device)
+    "moved",
+    lambda x, device, source, non_blocking: to_device(x, device, non_blocking),
+    lambda g, device, source: _moved(g, source, device, False),
 )
 
 
-def moved(x: Any, device: Device) -> Any:
+def moved(x: Any, device: Device, non_blocking: bool = False) -> Any:
     """The tensor on another device; its gradient comes back to the first."""
-    return _moved(x, device, _device(x))
+    return _moved(x, device, _device(x), non_blocking)
 
 
 def _device(x: Any) -> Device:

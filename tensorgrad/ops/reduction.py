@@ -10,6 +10,7 @@ from .. import kernels as K
 from .definition import Function, lift, primitive
 from .elementwise import divide, equal, exp, multiply, not_equal, subtract, where
 from .memory import cast, ones_like, zeros_like
+from .precision import raised
 from .shape import broadcast_to, concat, flip, moveaxis, reshape
 
 __all__ = [
@@ -61,7 +62,7 @@ def sum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fal
     >>> tg.sum(tg.ones(2, 3), axis=1)
     tensor([3., 3.])
     """
-    x = _accumulated(lift(x), dtype)
+    x = _accumulated(raised(lift(x)), dtype)
     return summed(x, normalize_axes("sum", axis, x.ndim), keepdims)
 
 
@@ -130,7 +131,7 @@ def _product_before(rows: Any) -> Any:
 
 def prod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
     """Product over ``axis``, all axes by default; the gradient is exact also where elements are 0."""
-    x = _accumulated(lift(x), dtype)
+    x = _accumulated(raised(lift(x)), dtype)
     return _prod(x, normalize_axes("prod", axis, x.ndim), keepdims)
 
 
@@ -245,7 +246,7 @@ def _finite(out: Any) -> Any:
 
 def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """``log(sum(exp(x)))`` over ``axis`` without overflow, all axes by default."""
-    x = _fractional(lift(x))
+    x = _fractional(raised(lift(x)))
     return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
 
 

@@ -9,6 +9,7 @@ from .. import kernels as K
 from .definition import Function, lift, primitive
 from .elementwise import exp, multiply, negative, subtract
 from .memory import cast
+from .precision import raised
 from .reduction import normalize_axes, sum
 from .shape import reshape
 
@@ -40,7 +41,7 @@ _log_softmax_backward: Function = primitive(
 
 
 def _prepared(name: str, x: Any, axis: int, dtype: Any) -> tuple[Any, int]:
-    x = lift(x)
+    x = raised(lift(x))
     if dtype is not None:
         x = cast(x, dtypes.dtype_of(dtype))
     elif x.dtype.kind in "biu":

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
                 _duration(result.torch_time),
                 f"{result.ratio:.2f}",
                 f"{result.lowest:.2f}-{result.highest:.2f}",
-                f"{result.target:.1f}",
+                "" if result.target is None else f"{result.target:.1f}",
                 f"{result.loss_difference:.0e}",
                 f"{result.memory:.0f}/{result.torch_memory:.0f}",
             ),

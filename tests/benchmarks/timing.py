@@ -48,7 +48,7 @@ class Comparison:
 
     workload: str
     title: str
-    target: float
+    target: float | None
     time: float
     torch_time: float
     ratio: float

@@ -297,6 +297,8 @@ class ndarray:  # noqa: N801 - CuPy's name
         masked = any(_is_mask(part) for part in parts)
         if not any(part is Ellipsis for part in parts):
             index = (*parts, ...)  # a single element is a view of zero dimensions, not a scalar
+        if all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts) and not masked:
+            return ndarray.over(self._values[index], self)  # nothing is launched: any device may be the current one
         result: ndarray = call(operator.getitem, (self, index), label="getitem", synchronizes=masked)
         return result
 
@@ -371,6 +373,9 @@ class ndarray:  # noqa: N801 - CuPy's name
         from .dispatch import call
 
         shape = shape[0] if len(shape) == 1 else shape
+        view = self._values.reshape(shape, order=order)
+        if np.may_share_memory(view, self._values):  # nothing is launched, so the current device does not matter
+            return ndarray.over(view, self)
         result: ndarray = call(lambda x: x.reshape(shape, order=order), (self,), label="reshape")
         return result
 

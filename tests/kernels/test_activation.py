@@ -226,6 +226,13 @@ def test_gradient_layouts_and_out(name: str, shape: tuple[int, int]) -> None:
         assert np.array_equal(operands[which], expected)
 
 
+def test_out_of_another_shape() -> None:
+    for shape in ((3, 4), (300, 400)):
+        x = values(shape, "float32")
+        with pytest.raises(ValueError):
+            K.gelu(x, out=np.empty(shape[1:], "float32"))
+
+
 def test_out_that_overlaps_an_input_askew() -> None:
     store = values((70_001,), "float32")
     expected = K.gelu(store[:-1].copy())

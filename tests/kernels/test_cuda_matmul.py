@@ -127,11 +127,12 @@ def test_accumulation() -> None:
 
 
 def test_tf32_is_a_switch(library: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorgrad.kernels import switches
     from tensorgrad.kernels.cuda import gemm, matmul
 
     x = to_device(array((3, 3)))
     matmul.matmul(x, x)
-    monkeypatch.setattr(matmul, "allow_tf32", True)
+    monkeypatch.setattr(switches, "allow_tf32", True)
     matmul.matmul(x, x)
     matmul.matmul(x.astype("f8"), x.astype("f8"))
     kinds = [call["compute_type"] for call in library]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tensorgrad.kernels import INSTRUCTIONS
 
-from tests.kernels.test_cuda_agreement import array, assert_close, strided, to_device
+from tests.kernels.test_cuda_agreement import FLOATS, agree, array, assert_close, strided, to_device
 
 SIZES = [(3,), (0,), (5, 7), (), (4096,), (9001,), (2, 3, 4)]
 
@@ -105,3 +105,31 @@ def test_no_synchronisation() -> None:
         INSTRUCTIONS["adam_step"].cuda(params, grads, m, v, None, steps, 1e-3, 0.9, 0.999, 1e-8, 0.0, False, False)
     assert counters.launches == 2
     assert counters.device_to_host == counters.host_to_device == 0
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, float("inf")])
+@pytest.mark.parametrize("kinds", [("float32",), ("float64", "float32"), ("float16", "float32", "bfloat16")])
+def test_global_norm(p: float, kinds: tuple[str, ...]) -> None:
+    shapes = [(3, 5), (0,), (5000,), (1,), *[(4,)] * 200]
+    arrays = [array(shape, kinds[i % len(kinds)], i) for i, shape in enumerate(shapes)]
+    agree("global_norm", arrays, p, bounds={"rtol": 1e-4, "atol": 0})
+    agree("global_norm", [], p)
+
+
+@pytest.mark.parametrize("p", [2.0, float("inf")])
+def test_global_norm_of_nan(p: float) -> None:
+    agree("global_norm", [np.float32([1, np.nan, 3]), np.float32([5])], p)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_scale(dtype: str) -> None:
+    for place in (None, strided):
+        arrays = [array(shape, dtype) for shape in ((3, 5), (5000,), (0,), ())]
+        for factor in (0.3, np.float32(0.3), np.array(0.3)):
+            expected = [a.copy() for a in arrays]
+            INSTRUCTIONS["scale"].cpu(expected, factor)
+            on_device = to_device(arrays, place)
+            is_array = isinstance(factor, np.ndarray)
+            INSTRUCTIONS["scale"].cuda(on_device, to_device(factor) if is_array else factor)
+            for a, e in zip(on_device, expected, strict=True):
+                assert_close(a, e)

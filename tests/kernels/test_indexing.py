@@ -52,7 +52,7 @@ def test_out_of_range(wrong, device):
     """Raised at once on the CPU, at the next read of the device on CUDA."""
     x, index = array(values(3, 2), device), array([0, wrong], device)
     value = array(values(2, 2), device)
-    along = array([[0, 0], [wrong, 0]], device)
+    along = array([[0, 0], [wrong, 1]], device)
     for launch in (
         lambda: to_numpy(K.take(x, index, 0)),
         lambda: to_numpy(K.getitem(x, (index,))),

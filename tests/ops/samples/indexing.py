@@ -299,3 +299,22 @@ add(
     _I1[:2],
     reference=lambda x, v, i: _scattered(x, i, v, 1, True),
 )
+
+
+for _rows, _padding, _frequency in (
+    ([[2, 1], [0, 2]], None, False),
+    ([[2, 1], [0, 2]], 1, False),
+    ([[2, 1], [0, 2]], None, True),
+    ([[2, 1], [0, 2]], -2, True),
+    ([[2], [0]], 1, True),
+):
+    _op = "take" if _padding is None and not _frequency else "embedding"
+    add(
+        _op,
+        f"embedding of {_rows}, padding_idx={_padding}, by frequency={_frequency}",
+        lambda w, i=_rows, p=_padding, f=_frequency: ops.embedding(tg.tensor(i, device=w.device), w, p, f),
+        values(3, 2),
+        reference=lambda w, i=_rows: w[np.array(i)],
+        # a gradient that passes rows over or divides by their number is not the derivative
+        constant=(0,) if _op == "embedding" and len(_rows[0]) == 2 else (),
+    )

@@ -1,0 +1,135 @@
+"""Tables of vectors that are looked up by index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import kernels as K
+from ..ops.memory import empty
+from ..tensor import Tensor, as_tensor
+from . import functional as F
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["Embedding"]
+
+
+class Embedding(Module):
+    """A table of ``num_embeddings`` vectors, drawn from N(0, 1).
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        Number of vectors and their size.
+    padding_idx : int, optional
+        A vector that is 0 at first and gets no gradient; counted from the end if negative.
+    max_norm : float, optional
+        Vectors that are looked up and longer than this are scaled down to it, in place.
+    norm_type : float
+        p of the p-norm for ``max_norm``.
+    scale_grad_by_freq : bool
+        Divide the gradient of each vector by how often it was looked up.
+    sparse : bool
+        Must be False: gradients are dense.
+
+    Attributes
+    ----------
+    weight : Parameter
+        Shape (num_embeddings, embedding_dim).
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nn.Embedding(10, 3)(tg.tensor([[1, 2, 4, 5], [4, 3, 2, 9]])).shape
+    (2, 4, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Any = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if sparse:
+            raise ValueError("Embedding: sparse gradients do not exist here; use sparse=False")
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"Embedding: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx + num_embeddings if padding_idx is not None and padding_idx < 0 else padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        if _weight is None:
+            self.weight = Parameter(empty(num_embeddings, embedding_dim, device=device, dtype=dtype), not _freeze)
+            self.reset_parameters()
+        else:
+            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
+                raise ValueError(
+                    f"Embedding: the weight must have shape {(num_embeddings, embedding_dim)}, got {_weight.shape}"
+                )
+            self.weight = Parameter(as_tensor(_weight), not _freeze)
+
+    def reset_parameters(self) -> None:
+        """Draw the vectors anew; that of ``padding_idx`` is 0."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            K.fill(self.weight._data[self.padding_idx], 0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Integers of any shape to ``(*shape, embedding_dim)``."""
+        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:
+        """An embedding with the given vectors, whose memory it shares.
+
+        Parameters
+        ----------
+        embeddings : Tensor
+            Shape (num_embeddings, embedding_dim).
+        freeze : bool
+            Whether the vectors take no gradient.
+
+        Examples
+        --------
+        >>> import tensorgrad as tg
+        >>> table = tg.nn.Embedding.from_pretrained(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        >>> table(tg.tensor([1]))
+        tensor([[3., 4.]])
+        """
+        if embeddings.ndim != 2:
+            raise ValueError(f"from_pretrained: expected embeddings with 2 axes, got shape {embeddings.shape}")
+        rows, columns = embeddings.shape
+        return cls(rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
+
+    def extra_repr(self) -> str:
+        shown = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.padding_idx is not None:
+            shown.append(f"padding_idx={self.padding_idx}")
+        if self.max_norm is not None:
+            shown.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            shown.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq:
+            shown.append("scale_grad_by_freq=True")
+        return ", ".join(shown)

@@ -1,0 +1,100 @@
+"""Gradients kept within bounds, in place, before an optimizer's step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ... import kernels as K
+from ...backend import device_of, to_device
+from ...ops.memory import zeros
+from ...tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [p.grad for p in listed if p.grad is not None]
+
+
+def _by_device(gradients: list[Tensor]) -> dict[Any, list[Tensor]]:
+    groups: dict[Any, list[Tensor]] = {}
+    for g in gradients:
+        groups.setdefault(g.device, []).append(g)
+    return groups
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients together so that their norm, taken as of one vector, is at most ``max_norm``.
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without a gradient are passed over.
+    max_norm : float
+    norm_type : float
+        p of the p-norm, greater than 0; may be infinity.
+    error_if_nonfinite : bool
+        Raise if the norm is NaN or infinite. That waits for the device; nothing else here does.
+
+    Returns
+    -------
+    Tensor
+        The norm before scaling, 0-d.
+
+    Raises
+    ------
+    ValueError
+        If ``norm_type`` is not greater than 0.
+    RuntimeError
+        If the norm is not finite and ``error_if_nonfinite`` is set; the gradients are as they were.
+
+    Notes
+    -----
+    The factor is ``min(1, max_norm / (norm + 1e-6))``, as in PyTorch. Pascanu, Mikolov and Bengio, On the difficulty of
+    training Recurrent Neural Networks, 2013.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> w = tg.zeros(2, requires_grad=True)
+    >>> w.grad = tg.tensor([3.0, 4.0])
+    >>> tg.nn.utils.clip_grad_norm_(w, 1.0)
+    tensor(5.)
+    >>> [round(g, 3) for g in w.grad.tolist()]
+    [0.6, 0.8]
+    """
+    p = float(norm_type)
+    if not p > 0:
+        raise ValueError(f"clip_grad_norm_: norm_type must be greater than 0, got {norm_type}")
+    groups = _by_device(_gradients(parameters))
+    if not groups:
+        return zeros(())
+    norms = [K.global_norm([g._data for g in group], p) for group in groups.values()]
+    home = device_of(norms[0])
+    norm = norms[0] if len(norms) == 1 else K.global_norm([to_device(n, home) for n in norms], p)
+    if error_if_nonfinite and not bool(K.isfinite(norm).item()):
+        raise RuntimeError(
+            f"clip_grad_norm_: the total norm of order {p} is {float(norm.item())}, so the gradients cannot be "
+            "clipped; with error_if_nonfinite=False they are scaled by it nevertheless"
+        )
+    factor = K.minimum(K.divide(float(max_norm), K.add(norm, 1e-6)), 1.0)
+    for device, group in groups.items():
+        K.scale([g._data for g in group], to_device(factor, device))
+        for g in group:
+            g._written()
+    return Tensor(norm)
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Clip every element of every gradient to [-clip_value, clip_value], in place."""
+    limit = float(clip_value)
+    for g in _gradients(parameters):
+        K.clip(g._data, -limit, limit, out=g._data)
+        g._written()

@@ -1,0 +1,232 @@
+"""Convolution kernels beyond the samples: large enough for panels, threads, tiles and parts; cuDNN's plans."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+from tensorgrad.kernels import INSTRUCTIONS as K
+from tensorgrad.kernels.cpu import blocked
+from tensorgrad.kernels.cpu import conv as cpu
+
+from .test_cuda_agreement import array, to_device, to_host
+
+SHAPES = {
+    # images, (input, output channels), size, kernel, stride, padding, dilation, groups
+    "lenet": (5, (1, 6), (12, 12), (5, 5), (1, 1), (2, 2), (1, 1), 1),
+    "vgg": (2, (16, 24), (9, 10), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "strided": (3, (9, 12), (11, 7), (3, 2), (2, 3), (1, 0), (1, 2), 1),
+    "one by one": (3, (16, 9), (6, 5), (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "grouped": (2, (16, 32), (7,), (3,), (2,), (1,), (1,), 2),
+    "depthwise": (3, (10, 10), (8, 7), (3, 3), (1, 1), (1, 1), (1, 1), 10),
+    "volume": (2, (3, 8), (4, 5, 6), (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 1, 2), 1),
+}
+
+
+def operands(name, dtype="float64"):
+    images, (inputs, outputs), size, kernel, stride, padding, dilation, groups = SHAPES[name]
+    how = (stride, padding, dilation, groups)
+    x = array((images, inputs, *size), dtype)
+    w = array((outputs, inputs // groups, *kernel), dtype, seed=1)
+    b = array((outputs,), dtype, seed=2)
+    (shape, _) = K["conv"].rule(x, w, b, *how)
+    return x, w, b, array(shape, dtype, seed=3), how
+
+
+def by_offsets(x, w, b, stride, padding, dilation, groups):
+    """One product per offset of the kernel, in float64."""
+    x, w = x.astype(np.float64), w.astype(np.float64)
+    x = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    rows = zip(x.shape[2:], w.shape[2:], stride, dilation, strict=True)
+    out = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in rows]
+    x = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
+    y = np.zeros((x.shape[0], groups, w.shape[0] // groups, *out))
+    w = w.reshape(groups, -1, *w.shape[1:])
+    for k in np.ndindex(*w.shape[3:]):
+        cut = tuple(
+            slice(j * d, j * d + (o - 1) * s + 1, s) for j, d, o, s in zip(k, dilation, out, stride, strict=True)
+        )
+        y += np.einsum("ngc...,goc->ngo...", x[(..., *cut)], w[(..., *k)])
+    return y.reshape(y.shape[0], -1, *out) + b.reshape(-1, *(1,) * len(out))
+
+
+@pytest.mark.parametrize("panel", [1, 700, 1 << 18])
+@pytest.mark.parametrize("name", SHAPES)
+def test_panels_of_any_size(name, panel, monkeypatch):
+    monkeypatch.setattr(cpu, "_PANEL", panel)
+    x, w, b, g, how = operands(name)
+    y = cpu.conv(x, w, b, *how)
+    np.testing.assert_allclose(y, by_offsets(x, w, b, *how), rtol=1e-11, atol=1e-11)
+    # <g, conv(x, w)> is linear in x and in w: the gradients are its transposes
+    total = (g * (y - b.reshape(-1, *(1,) * (y.ndim - 2)))).sum()
+    dx = cpu.conv_input_gradient(g, w, x.shape[2:], *how)
+    dw = cpu.conv_weight_gradient(g, x, w.shape[2:], *how)
+    np.testing.assert_allclose([(dx * x).sum(), (dw * w).sum()], total, rtol=1e-10)
+
+
+def test_threads_change_nothing_but_the_order_of_sums(monkeypatch):
+    x, w, b, g, how = operands("lenet")
+    one = [cpu.conv(x, w, b, *how), cpu.conv_weight_gradient(g, x, w.shape[2:], *how)]
+    monkeypatch.setattr(blocked, "_THREAD_WORK", 1)
+    monkeypatch.setattr(blocked, "_THREAD_BLOCK", 1)
+    before = blocked.get_num_threads()
+    blocked.set_num_threads(3)
+    try:
+        several = [cpu.conv(x, w, b, *how), cpu.conv_weight_gradient(g, x, w.shape[2:], *how)]
+        again = [cpu.conv(x, w, b, *how), cpu.conv_weight_gradient(g, x, w.shape[2:], *how)]
+    finally:
+        blocked.set_num_threads(before)
+    for first, second, third in zip(one, several, again, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(second, third)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_cuda_agrees(name, dtype, device):
+    if device == "cpu":
+        return
+    x, w, b, g, how = operands(name, dtype)
+    limit = {"float32": 1e-4, "float64": 1e-11, "float16": 2e-2, "bfloat16": 2e-1}[dtype]
+    for kernel, args in (
+        ("conv", (x, w, b, *how)),
+        ("conv_input_gradient", (g, w, x.shape[2:], *how)),
+        ("conv_weight_gradient", (g, x, w.shape[2:], *how)),
+    ):
+        wanted = K[kernel].cpu(*args)
+        found = to_host(K[kernel].cuda(*to_device(args)))
+        again = to_host(K[kernel].cuda(*to_device(args)))
+        np.testing.assert_array_equal(found, again)
+        np.testing.assert_allclose(
+            found.astype(np.float64), wanted.astype(np.float64), rtol=limit, atol=limit, err_msg=kernel
+        )
+
+
+def test_the_weight_gradient_in_parts(device):
+    if device == "cpu":
+        return
+    x, w = array((4, 8, 20, 20)), array((8, 8, 3, 3), seed=1)
+    how = ((1, 1), (1, 1), (1, 1), 1)
+    g = array((4, 8, 20, 20), seed=2)
+    found = to_host(K["conv_weight_gradient"].cuda(*to_device((g, x)), w.shape[2:], *how))
+    np.testing.assert_allclose(found, cpu.conv_weight_gradient(g, x, (3, 3), *how), rtol=1e-4, atol=2e-3)
+
+
+class _Graph:
+    """What `cudnn_conv` calls of a cuDNN graph, computed by the kernels for the CPU."""
+
+    executed = 0
+
+    def __init__(self, **_):
+        self.shapes, self.unwanted = [], []
+
+    def tensor(self, dim, stride, data_type, name):
+        made = _Tensor()
+        made.set_dim(dim).set_stride(stride)
+        self.shapes.append(made)
+        return made
+
+    def _operation(self, name, first, second, how):
+        made = _Tensor()
+        self.call = (name, first, second, made, tuple(map(tuple, (how["stride"], how["padding"], how["dilation"]))))
+        return made
+
+    def conv_fprop(self, image, weight, **how):
+        return self._operation("conv", image, weight, how)
+
+    def conv_dgrad(self, loss, filter, **how):
+        return self._operation("conv_input_gradient", loss, filter, how)
+
+    def conv_wgrad(self, loss, image, **how):
+        return self._operation("conv_weight_gradient", loss, image, how)
+
+    def validate(self):
+        if len(self.call[3].dim) > 4:
+            raise RuntimeError("no engine")
+
+    def build_operation_graph(self):
+        pass
+
+    check_support = build_plans = build_operation_graph
+
+    def create_execution_plans(self, modes):
+        assert modes == ["A", "FALLBACK"]
+
+    def deselect_numeric_notes(self, notes):
+        assert notes[0] == "NONDETERMINISTIC"
+
+    def get_workspace_size(self):
+        return 0
+
+    def execute(self, pointers, workspace, handle):
+        type(self).executed += 1
+        name, first, second, made, how = self.call
+        a, b, y = (_view(pointers[t], t) for t in (first, second, made))
+        if name == "conv":
+            y[...] = cpu.conv(a, b, None, *how, a.shape[1] // b.shape[1])
+        elif name == "conv_input_gradient":
+            y[...] = cpu.conv_input_gradient(a, b, y.shape[2:], *how, y.shape[1] // b.shape[1])
+        else:
+            y[...] = cpu.conv_weight_gradient(a, b, y.shape[2:], *how, b.shape[1] // y.shape[1])
+
+
+class _Tensor:
+    def set_dim(self, dim):
+        self.dim = tuple(dim)
+        return self
+
+    def set_stride(self, stride):
+        self.stride = stride
+        return self
+
+    def set_output(self, _):
+        return self
+
+    set_data_type = set_output
+
+
+def _view(pointer, tensor):
+    import ctypes
+
+    span = 1 + sum((n - 1) * s for n, s in zip(tensor.dim, tensor.stride, strict=True))
+    flat = np.ctypeslib.as_array((ctypes.c_float * span).from_address(pointer))
+    return np.lib.stride_tricks.as_strided(flat, tensor.dim, [4 * s for s in tensor.stride])
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_cudnn_is_used_where_it_has_a_plan(tf32, device, monkeypatch):
+    """With a stand-in for the library: what is asked of it, that plans are kept, and that its refusal is no error."""
+    if device == "cpu":
+        return
+    from tensorgrad.kernels import switches
+    from tensorgrad.kernels.cuda import conv, cudnn_conv
+
+    names = types.SimpleNamespace(
+        pygraph=_Graph,
+        create_handle=lambda: "handle",
+        set_stream=lambda handle, stream: None,
+        data_type=types.SimpleNamespace(FLOAT=0, HALF=1, BFLOAT16=2),
+        heur_mode=types.SimpleNamespace(A="A", FALLBACK="FALLBACK"),
+        numerical_note=types.SimpleNamespace(NONDETERMINISTIC="NONDETERMINISTIC", TENSOR_CORE="TENSOR_CORE"),
+    )
+    monkeypatch.setitem(cudnn_conv._state, "cudnn", names)
+    monkeypatch.setattr(cudnn_conv, "_plans", {})
+    monkeypatch.setattr(switches, "allow_tf32", tf32)
+    for name in SHAPES:
+        x, w, b, g, how = operands(name, "float32")
+        for kernel, args in (
+            ("conv", (x, w, b, *how)),
+            ("conv_input_gradient", (g, w, x.shape[2:], *how)),
+            ("conv_weight_gradient", (g, x, w.shape[2:], *how)),
+        ):
+            for _ in range(2):
+                found = to_host(K[kernel].cuda(*to_device(args)))
+                np.testing.assert_allclose(
+                    found, K[kernel].cpu(*args), rtol=1e-4, atol=1e-4, err_msg=f"{name} {kernel}"
+                )
+            assert conv.choice[kernel] == ("own" if x.ndim == 5 else "cudnn")
+    assert len(cudnn_conv._plans) == 3 * len(SHAPES)
+    monkeypatch.setattr(conv, "use_cudnn", False)
+    conv.conv(*to_device(operands("lenet", "float32")[:3]), *operands("lenet")[4])
+    assert conv.choice["conv"] == "own"

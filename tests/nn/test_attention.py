@@ -1,0 +1,144 @@
+"""Attention against its formula in NumPy, and the multi-head layer against its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special
+
+import tensorgrad as tg
+from tensorgrad import autograd, nn
+from tensorgrad.nn import functional as F
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def formula(q, k, v, mask=None, scale=None):
+    scores = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf)
+    return special.softmax(scores, -1) @ v
+
+
+def close(found, wanted):
+    np.testing.assert_allclose(found.detach().cpu().numpy(), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_leading_axes_and_options(device):
+    q, k, v = values(2, 6, 5, 4), values(2, 6, 7, 4, seed=1), values(2, 6, 7, 3, seed=2)
+    t = [tg.tensor(x, device=device) for x in (q, k, v)]
+    close(F.scaled_dot_product_attention(*t), formula(q, k, v))
+    close(F.scaled_dot_product_attention(*t, scale=0.3), formula(q, k, v, scale=0.3))
+    close(F.scaled_dot_product_attention(*t, is_causal=True), formula(q, k, v, np.tril(np.ones((5, 7), bool))))
+    for part in (lambda x: x[0], lambda x: x[0, 0], lambda x: x[None]):
+        close(F.scaled_dot_product_attention(*map(part, t)), formula(part(q), part(k), part(v)))
+    shared = [tg.tensor(x[:, :2], device=device) for x in (k, v)]
+    wanted = formula(q, k[:, [0] * 3 + [1] * 3], v[:, [0] * 3 + [1] * 3])
+    close(F.scaled_dot_product_attention(t[0], *shared, enable_gqa=True), wanted)
+
+
+def test_many_blocks_are_one(monkeypatch):
+    from tensorgrad.kernels.cpu import attention
+
+    q, k, v = (tg.tensor(values(2, 3, 9, 4, seed=i), requires_grad=True) for i in range(3))
+    found = []
+    for keys, scores in ((1024, 65536), (2, 6)):
+        monkeypatch.setattr(attention, "_KEYS", keys)
+        monkeypatch.setattr(attention, "_SCORES", scores)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        found.append([y, *autograd.grad((y * y).sum(), (q, k, v))])
+    for one, other in zip(*found, strict=True):
+        close(one, other.detach().numpy())
+
+
+def test_dropout_is_the_mask_of_dropout(device):
+    q, k, v = (tg.tensor(values(2, 3, 9, 4, seed=i), device=device, requires_grad=True) for i in range(3))
+    tg.manual_seed(3)
+    y = F.scaled_dot_product_attention(q, k, v, dropout_p=0.4)
+    tg.manual_seed(3)
+    weights = F.dropout(tg.softmax(q @ k.mT * 0.5, -1), 0.4)
+    close(y, (weights @ v).detach().cpu().numpy())
+    first, second = (autograd.grad((x * x).sum(), (q, k, v)) for x in (y, weights @ v))
+    for one, other in zip(first, second, strict=True):
+        close(one, other.detach().cpu().numpy())
+
+
+def test_gradient_of_a_mask():
+    q, k, v = (tg.tensor(values(2, 3, 4, seed=i), requires_grad=True) for i in range(3))
+    mask = tg.tensor(values(3, 3), requires_grad=True)
+    found = autograd.grad((F.scaled_dot_product_attention(q, k, v, mask) ** 2).sum(), (mask, q))
+    wanted = autograd.grad(((tg.softmax(q @ k.mT * 0.5 + mask, -1) @ v) ** 2).sum(), (mask, q))
+    for one, other in zip(found, wanted, strict=True):
+        close(one, other.numpy())
+
+
+def test_errors():
+    x = tg.ones(2, 3, 4)
+    attend = F.scaled_dot_product_attention
+    with pytest.raises(ValueError, match="not both"):
+        attend(x, x, x, tg.ones(3, 3), is_causal=True)
+    with pytest.raises(ValueError, match="must agree"):
+        attend(x, tg.ones(2, 3, 5), x)
+    with pytest.raises(TypeError, match="dtype"):
+        attend(x, x, x.astype("float64"))
+    with pytest.raises(TypeError, match="boolean or floating"):
+        attend(x, x, x, tg.ones(3, 3, dtype="int64"))
+    with pytest.raises(ValueError, match="multiple"):
+        attend(x, tg.ones(3, 3, 4), tg.ones(3, 3, 4), enable_gqa=True)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        attend(x, x, x, dropout_p=1.5)
+    with pytest.raises(ValueError, match="divisible"):
+        nn.MultiheadAttention(5, 2)
+    with pytest.raises(ValueError, match="is_causal"):
+        nn.MultiheadAttention(4, 2)(x, x, x, is_causal=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"add_bias_kv": True}, {"add_zero_attn": True},
+                                     {"kdim": 5, "vdim": 3}])  # fmt: skip
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_multihead_attention(options, batch_first, device):
+    layer = nn.MultiheadAttention(8, 2, batch_first=batch_first, device=device, dtype="float64", **options)
+    sizes = 8, options.get("kdim", 8), options.get("vdim", 8)
+    q, k, v = (values(3, 4, n, seed=n) for n in sizes)
+    inputs = [tg.tensor(x if batch_first else x.swapaxes(0, 1), device=device) for x in (q, k, v)]
+    hidden = np.triu(np.ones((4, 4), bool), 1)
+    y, weights = layer(*inputs, attn_mask=tg.tensor(hidden, device=device))
+    direct, nothing = layer(*inputs, attn_mask=tg.tensor(hidden, device=device), need_weights=False)
+    assert nothing is None
+    state = {name: p.cpu().numpy() for name, p in layer.state_dict().items()}
+    joint = state.get("in_proj_weight")
+    parts = [state[f"{n}_proj_weight"] for n in "qkv"] if joint is None else np.split(joint, 3)
+    biases = np.split(state.get("in_proj_bias", np.zeros(24)), 3)
+    q, k, v = (x @ w.T + b for x, w, b in zip((q, k, v), parts, biases, strict=True))
+    extra = [(state["bias_k"][0], state["bias_v"][0])] if "bias_k" in state else []
+    extra += [(np.zeros((1, 8)),) * 2] if options.get("add_zero_attn") else []
+    for row_k, row_v in extra:
+        k = np.concatenate([k, np.broadcast_to(row_k, (3, 1, 8))], 1)
+        v = np.concatenate([v, np.broadcast_to(row_v, (3, 1, 8))], 1)
+        hidden = np.concatenate([hidden, np.zeros((4, 1), bool)], 1)
+    q, k, v = (x.reshape(3, -1, 2, 4).swapaxes(1, 2) for x in (q, k, v))
+    wanted = formula(q, k, v, ~hidden).swapaxes(1, 2).reshape(3, 4, 8)
+    wanted = wanted @ state["out_proj.weight"].T + state.get("out_proj.bias", 0)
+    for found in (y, direct):
+        close(found, wanted if batch_first else wanted.swapaxes(0, 1))
+    assert weights.shape == (3, 4, k.shape[2])
+    close(weights.sum(-1), np.ones((3, 4)))
+
+
+def test_padding_and_heads_apart():
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    x = tg.tensor(values(3, 4, 8).astype(np.float32))
+    padding = tg.tensor([[False] * 4, [False, False, True, True], [False, True, False, True]])
+    _, weights = layer(x, x, x, key_padding_mask=padding, average_attn_weights=False)
+    assert weights.shape == (3, 2, 4, 4)
+    assert weights.detach().numpy()[1, :, :, 2:].max() == 0
+    y, _ = layer(x[0], x[0], x[0])
+    assert y.shape == (4, 8)
+
+
+def test_state_dict_keys():
+    assert list(nn.MultiheadAttention(4, 2, add_bias_kv=True).state_dict()) == [
+        "in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj.weight", "out_proj.bias",
+    ]  # fmt: skip
