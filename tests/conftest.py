@@ -42,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
     _cuda_is_missing = f"{why}; use --emulate-cuda to run the CUDA tests on the CPU"
 
 
+def why_no_cuda() -> str | None:
+    """Why this run has no CUDA device; None if it has one."""
+    return _cuda_is_missing
+
+
 def _succeeds(program: str) -> bool:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 
@@ -62,6 +67,7 @@ def _device_of(item: pytest.Item) -> str:
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> str:
     """The name of a device to run on."""
-    if request.param == "cuda" and _cuda_is_missing is not None:
-        pytest.skip(_cuda_is_missing)
+    missing = why_no_cuda()
+    if request.param == "cuda" and missing is not None:
+        pytest.skip(missing)
     return request.param

@@ -13,14 +13,16 @@ import tensorgrad as tg
 from tensorgrad import backend, nn
 from tensorgrad.cuda import transfer
 from tests import cuda_emulator
+from tests.conftest import why_no_cuda
 from tests.test_backend import HIDE_CUPY, run
 
 
 @pytest.fixture(params=["cuda"])
-def device(request, pytestconfig):
-    """The emulator: these tests count what it counts, or need its two devices."""
-    if not tg.cuda.is_available():
-        pytest.skip("needs a GPU or --emulate-cuda")
+def device(request):
+    """CUDA only: these tests count what the emulator counts, or need its two devices."""
+    missing = why_no_cuda()
+    if missing is not None:
+        pytest.skip(missing)
     return request.param
 
 

@@ -280,6 +280,13 @@ class TestNonFinite:
 
 
 class TestInterrupt:
+    @pytest.fixture(autouse=True)
+    def _python_handles_ctrl_c(self):
+        """A shell that starts a job in the background lets it ignore the signal."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     def run(self, at: Any) -> tuple[Watched, History, int]:
         model = Watched(at)
         model.eval()

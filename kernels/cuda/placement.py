@@ -10,7 +10,6 @@ from typing import Any
 
 import cupy
 import numpy as np
-from cupy.cuda.compiler import CompileException
 
 __all__ = ["on_device", "placed"]
 
@@ -18,6 +17,7 @@ _HERE = Path(__file__).resolve().parent
 _FIRST_ERROR = re.compile(r"^\S*?(?:\((\d+)\)|:(\d+)(?::\d+)?): error:? *(.*)$", re.MULTILINE)
 _NEIGHBOURS = (-3, -2, -1, 1, 2, 3)
 
+CompileException = cupy.cuda.compiler.CompileException
 _current, _use = cupy.cuda.runtime.getDevice, cupy.cuda.runtime.setDevice
 
 
