@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .autograd import grad
 from .backend import Device as device
 from .backend import get_default_device, set_default_device
+from .creation import as_tensor, asarray, tensor
 from .dtypes import bool_ as bool
 from .dtypes import (
     complex64,
@@ -81,7 +82,6 @@ from .ops.elementwise import (
     log1p,
     log2,
     log10,
-    logaddexp,
     logical_and,
     logical_not,
     logical_or,
@@ -146,9 +146,9 @@ from .ops.shape import (
     swapaxes,
     unstack,
 )
-from .ops.softmax import log_softmax, softmax
+from .ops.softmax import log_softmax, logaddexp, softmax
 from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from .tensor import Tensor, as_tensor, asarray, tensor
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from . import amp as amp

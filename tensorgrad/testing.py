@@ -10,9 +10,10 @@ import numpy as np
 
 from . import autograd
 from .backend import to_numpy
+from .creation import tensor
 from .dtypes import DType, is_differentiable, is_floating
 from .tape import enable_grad
-from .tensor import Tensor, tensor
+from .tensor import Tensor
 
 __all__ = ["GradcheckError", "assert_close", "gradcheck", "gradgradcheck"]
 

@@ -18,7 +18,7 @@ EXAMPLES = PACKAGE.parent / "examples"
 FLOORS = [
     ("kernels",),
     ("dtypes", "backend", "generator", "cuda", "backends"),
-    ("tape", "tensor", "function", "anomaly", "autograd", "checkpoint", "random"),
+    ("tape", "tensor", "creation", "function", "anomaly", "autograd", "checkpoint", "random"),
     ("ops", "linalg", "fft", "func", "einsum"),
     ("jit",),
     ("nn", "optim", "amp"),
@@ -159,7 +159,8 @@ def _device_branches(tree: ast.AST) -> Iterator[int]:
 # Where, outside of backend.py and kernels/, a device is looked at, and why that is no branch on what work is done.
 LOOKS = {
     "amp.py": "the half type that autocast takes by default differs between devices, as PyTorch's does",
-    "tensor.py": "conversions that exist on one side only (numpy, __cuda_array_interface__, repr); as_tensor's sharing",
+    "tensor.py": "conversions that exist on one side only (numpy, __cuda_array_interface__, repr)",
+    "creation.py": "as_tensor shares memory that is where it is wanted",
     "ops/indexing.py": "an index that is a 0-d tensor in host memory is read as a number, which costs nothing there",
 }
 

@@ -15,8 +15,8 @@ import pytest
 
 from tensorgrad import dtypes, random
 from tensorgrad import kernels as K
+from tensorgrad.creation import tensor
 from tensorgrad.random import Generator
-from tensorgrad.tensor import tensor
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import kernels as K
 from ..backend import Device, device_of, resolve_device, to_device
+from ..creation import as_tensor, tensor
 from ..cuda.transfer import pinned_if_possible, prefetched
 from ..ops.shape import stack
 from ..random import Generator, randperm
 from ..tape import no_grad
-from ..tensor import Tensor, as_tensor, tensor
+from ..tensor import Tensor
 from .dataset import whole_tensors
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, positive_integer
 

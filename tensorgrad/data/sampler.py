@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..creation import tensor
 from ..random import Generator, multinomial, randint, randperm
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor
 
 __all__ = [
     "BatchSampler",

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import kernels as K
-from ..tensor import Tensor, as_tensor
+from ..creation import as_tensor
+from ..tensor import Tensor
 
 __all__ = ["Buffer", "Parameter", "clear_gradients"]
 

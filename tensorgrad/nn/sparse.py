@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
+from ..creation import as_tensor
 from ..ops.memory import empty
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .module import Module

@@ -53,8 +53,7 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
-    "logaddexp",
-    "logical_and",
+        "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
@@ -212,23 +211,6 @@ log10: Function = unary(
 log1p: Function = unary(
     "log1p", K.log1p, lambda g, x: divide(g, add(x, 1.0)), delicate=True, doc="``log(1 + x)``, accurate near 0."
 )
-logaddexp: Function = binary(
-    "logaddexp",
-    K.logaddexp,
-    lambda g, x1, x2: multiply(g, _logistic(subtract(x1, x2))),
-    lambda g, x1, x2: multiply(g, _logistic(subtract(x2, x1))),
-    fractional=True,
-    doc="``log(exp(x1) + exp(x2))`` without overflow.",
-)
-
-
-def _logistic(x: Any) -> Any:
-    """``1 / (1 + exp(-x))``, with derivatives that do not overflow."""
-    from .activation import sigmoid  # which is built on this file
-
-    return sigmoid(x)
-
-
 # -------------------------------------------------------------------------------------- trigonometric and hyperbolic
 sin: Function = unary("sin", K.sin, lambda g, x: multiply(g, cos(x)), doc="Sine of radians.")
 cos: Function = unary("cos", K.cos, lambda g, x: negative(multiply(g, sin(x))), doc="Cosine of radians.")

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm."""
+"""Softmax, its logarithm, and the logarithm of a sum of exponentials."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from .definition import Function, lift, primitive
+from .activation import sigmoid
+from .definition import Function, binary, lift, primitive
 from .elementwise import exp, multiply, negative, subtract
 from .memory import cast
 from .precision import raised
 from .reduction import normalize_axes, sum
 from .shape import reshape
 
-__all__ = ["log_softmax", "softmax"]
+__all__ = ["log_softmax", "logaddexp", "softmax"]
+
+
+logaddexp: Function = binary(
+    "logaddexp",
+    K.logaddexp,
+    lambda g, x1, x2: multiply(g, sigmoid(subtract(x1, x2))),
+    lambda g, x1, x2: multiply(g, sigmoid(subtract(x2, x1))),
+    fractional=True,
+    doc="``log(exp(x1) + exp(x2))`` without overflow.",
+)
 
 
 def _total(x: Any, axis: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...creation import tensor
 from ...ops import pool as ops
 from ...ops.conv import per_axis
 from ...ops.elementwise import abs, maximum, pow, sign
@@ -16,7 +17,7 @@ from ...ops.matmul import matmul
 from ...ops.memory import zeros
 from ...ops.reduction import argmax
 from ...ops.shape import moveaxis
-from ...tensor import Tensor, tensor
+from ...tensor import Tensor
 from .conv import batched
 
 __all__ = [
