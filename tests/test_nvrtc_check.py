@@ -15,6 +15,7 @@ def test_every_source_is_declared():
         assert any(path.stem in program.label for program in programs), f"{path.name} is never compiled"
 
 
+@pytest.mark.slow  # the compiler is installed by the stages of .ci/run after the fast tests
 def test_a_planted_syntax_error_is_found():
     try:
         compiler = nvrtc_check.Nvrtc()

@@ -1,6 +1,6 @@
 """Convolution on CUDA: cuDNN where it is installed and takes the call, else the kernels of ``conv.cu``.
 
-`choice` says which of the two computed the last call of each instruction; `use_cudnn` switches the first off.
+`choice` says which of the two is asked first, `computed_by` which computed the last call of each instruction.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import cupy
 import numpy as np
 
 from ..windows import out_size
-from . import reduction
+from . import cudnn, cudnn_conv, reduction
 from .module import FLOATS, blocks, by_value, c_name, is_half, launch, stored
 
-__all__ = ["INSTANTIATIONS", "choice", "conv", "conv_input_gradient", "conv_weight_gradient", "use_cudnn"]
+__all__ = ["INSTANTIATIONS", "choice", "computed_by", "conv", "conv_input_gradient", "conv_weight_gradient"]
 
 INSTANTIATIONS = {
     "conv": [
@@ -25,8 +25,7 @@ INSTANTIATIONS = {
     ]
 }
 
-use_cudnn = True
-choice: dict[str, str] = {}
+computed_by: dict[str, str] = {}
 """``"cudnn"`` or ``"own"`` by instruction: what computed its last call in this process."""
 
 _FORWARD, _INPUT, _WEIGHT = 0, 1, 2
@@ -37,14 +36,15 @@ _PARTS = 512  # blocks wanted for the gradient by the weights: the sum is split 
 Sizes = tuple[int, ...]
 
 
+def choice(dtype: Any) -> str:
+    """``"cudnn"`` or ``"own"``: what convolutions of this dtype ask first."""
+    return "own" if cudnn.conv_refusal(np.dtype(dtype).name) else "cudnn"
+
+
 def _cudnn(name: str, *args: Any) -> Any | None:
     """What cuDNN gives, or None where it is missing or does not take the call."""
-    y = None
-    if use_cudnn:
-        from . import cudnn_conv
-
-        y = getattr(cudnn_conv, name)(*args)
-    choice[name] = "own" if y is None else "cudnn"
+    y = getattr(cudnn_conv, name)(*args)
+    computed_by[name] = "own" if y is None else "cudnn"
     return y
 
 

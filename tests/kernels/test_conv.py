@@ -113,6 +113,10 @@ def test_the_weight_gradient_in_parts(device):
     np.testing.assert_allclose(found, cpu.conv_weight_gradient(g, x, (3, 3), *how), rtol=1e-4, atol=2e-3)
 
 
+class _NotSupported(Exception):  # noqa: N818 - cuDNN's
+    """What the frontend raises, which is no RuntimeError."""
+
+
 class _Graph:
     """What `cudnn_conv` calls of a cuDNN graph, computed by the kernels for the CPU."""
 
@@ -143,7 +147,7 @@ class _Graph:
 
     def validate(self):
         if len(self.call[3].dim) > 4:
-            raise RuntimeError("no engine")
+            raise _NotSupported("no engine")
 
     def build_operation_graph(self):
         pass
@@ -195,24 +199,27 @@ def _view(pointer, tensor):
 
 
 @pytest.mark.parametrize("tf32", [False, True])
-def test_cudnn_is_used_where_it_has_a_plan(tf32, device, monkeypatch):
+def test_cudnn_is_used_where_it_has_a_plan(tf32, device, monkeypatch, request):
     """With a stand-in for the library: what is asked of it, that plans are kept, and that its refusal is no error."""
     if device == "cpu":
         return
     from tensorgrad.kernels import switches
-    from tensorgrad.kernels.cuda import conv, cudnn_conv
+    from tensorgrad.kernels.cuda import conv, cudnn
 
     names = types.SimpleNamespace(
+        __version__="1.28.0",
+        backend_version=lambda: 92000,
+        cudnnGraphNotSupportedError=_NotSupported,
         pygraph=_Graph,
         create_handle=lambda: "handle",
         set_stream=lambda handle, stream: None,
         data_type=types.SimpleNamespace(FLOAT=0, HALF=1, BFLOAT16=2),
         heur_mode=types.SimpleNamespace(A="A", FALLBACK="FALLBACK"),
-        numerical_note=types.SimpleNamespace(NONDETERMINISTIC="NONDETERMINISTIC", TENSOR_CORE="TENSOR_CORE"),
+        numerical_note=types.SimpleNamespace(**{n: n for n in ("NONDETERMINISTIC", "TENSOR_CORE", "DOWN_CONVERT_INPUTS")}),
     )
-    monkeypatch.setitem(cudnn_conv._state, "cudnn", names)
-    monkeypatch.setattr(cudnn_conv, "_plans", {})
-    monkeypatch.setattr(switches, "allow_tf32", tf32)
+    cudnn.substitute(names)
+    request.addfinalizer(lambda: cudnn.substitute(None))
+    monkeypatch.setattr(switches, "cudnn_allow_tf32", tf32)
     for name in SHAPES:
         x, w, b, g, how = operands(name, "float32")
         for kernel, args in (
@@ -225,8 +232,11 @@ def test_cudnn_is_used_where_it_has_a_plan(tf32, device, monkeypatch):
                 np.testing.assert_allclose(
                     found, K[kernel].cpu(*args), rtol=1e-4, atol=1e-4, err_msg=f"{name} {kernel}"
                 )
-            assert conv.choice[kernel] == ("own" if x.ndim == 5 else "cudnn")
-    assert len(cudnn_conv._plans) == 3 * len(SHAPES)
-    monkeypatch.setattr(conv, "use_cudnn", False)
+            assert conv.computed_by[kernel] == ("own" if x.ndim == 5 else "cudnn")
+    assert len(cudnn._plans) == 3 * len(SHAPES)
+    assert set(cudnn.refusals().values()) == {"_NotSupported: no engine"}
+    assert (conv.choice("float32"), conv.choice("float64")) == ("cudnn", "own")
+    monkeypatch.setattr(switches, "cudnn_enabled", False)
+    assert conv.choice("float32") == "own"
     conv.conv(*to_device(operands("lenet", "float32")[:3]), *operands("lenet")[4])
-    assert conv.choice["conv"] == "own"
+    assert conv.computed_by["conv"] == "own"
