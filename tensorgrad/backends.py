@@ -13,7 +13,13 @@ from __future__ import annotations
 
 from .kernels import switches
 
-__all__ = ["cuda"]
+__all__ = ["cuda", "cudnn"]
+
+
+def _checked(name: str, value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"backends.{name}: expected True or False, got {value!r}")
+    return value
 
 
 class _Matmul:
@@ -28,9 +34,7 @@ class _Matmul:
 
     @allow_tf32.setter
     def allow_tf32(self, allowed: bool) -> None:
-        if not isinstance(allowed, bool):
-            raise TypeError(f"backends.cuda.matmul.allow_tf32: expected True or False, got {allowed!r}")
-        switches.allow_tf32 = allowed
+        switches.allow_tf32 = _checked("cuda.matmul.allow_tf32", allowed)
 
 
 class _Cuda:
@@ -42,4 +46,29 @@ class _Cuda:
         self.matmul = _Matmul()
 
 
+class _Cudnn:
+    """``tg.backends.cudnn``: convolution, and attention in half precision, by cuDNN."""
+
+    __slots__ = ()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether cuDNN is asked first where it is installed; the library's own kernels compute otherwise."""
+        return switches.cudnn_enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        switches.cudnn_enabled = _checked("cudnn.enabled", enabled)
+
+    @property
+    def allow_tf32(self) -> bool:
+        """As for matrix products, for float32 convolutions; False at first, unlike in PyTorch."""
+        return switches.cudnn_allow_tf32
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        switches.cudnn_allow_tf32 = _checked("cudnn.allow_tf32", allowed)
+
+
 cuda = _Cuda()
+cudnn = _Cudnn()

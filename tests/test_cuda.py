@@ -566,6 +566,23 @@ class TestFlags:
         """
         assert run(program).stdout.strip() == "False"
 
+    def test_cudnn(self):
+        program = """
+        import sys, tensorgrad as tg
+        from tensorgrad.kernels import switches
+        assert tg.backends.cudnn.enabled is True and tg.backends.cudnn.allow_tf32 is False
+        tg.backends.cudnn.enabled, tg.backends.cudnn.allow_tf32 = False, True
+        assert not switches.cudnn_enabled and switches.cudnn_allow_tf32 and not switches.allow_tf32
+        assert tg.backends.cudnn.enabled is False and tg.backends.cudnn.allow_tf32 is True
+        from tensorgrad.kernels.cuda import cudnn
+        assert cudnn.conv_refusal("float32") == "switched off by backends.cudnn.enabled"
+        print("cupy" in sys.modules, "cudnn" in sys.modules)
+        """
+        assert run(program).stdout.strip() == "False False"
+        for name in ("enabled", "allow_tf32"):
+            with pytest.raises(TypeError, match=f"cudnn.{name}: expected True or False"):
+                setattr(tg.backends.cudnn, name, 1)
+
     def test_tf32_reaches_the_product(self, emulated):
         from tensorgrad.kernels.cuda import gemm, matmul
 

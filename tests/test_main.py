@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 import types
@@ -75,6 +76,8 @@ def test_everything_fits(monkeypatch):
     assert "cuDNN           9.20.0" in text
     assert "cuda:0  Some GPU, 64.0 GiB (16.0 free), compute capability 9.0" in text
     assert "matmul       cuBLAS (library)" in text
+    for operation in ("convolution", "attention  "):
+        assert re.search(rf"{operation}  (own kernel \(|cuDNN |float32: own kernel \()", text), text
 
 
 @pytest.mark.parametrize(
@@ -94,8 +97,6 @@ def test_problems(monkeypatch, world, said):
     fake_cupy(monkeypatch, **world)
     found = diagnosis.problems()
     assert len(found) == 1, found
-    import re
-
     assert re.search(said, found[0]), found
     assert found[0] in program.report()
 

@@ -1,4 +1,7 @@
-"""Scaled dot-product attention on CUDA, forward and backward."""
+"""Scaled dot-product attention on CUDA, forward and backward: cuDNN for what it takes, else ``attention.cu``.
+
+`choice` says which of the two is asked first, `computed_by` which computed the last call of each instruction.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ import cupy
 import numpy as np
 
 from ..cpu.random import dropout_constants
+from . import cudnn, cudnn_attention
 from .module import FLOATS, blocks, by_value, c_name, is_half, launch, stored
 
-__all__ = ["INSTANTIATIONS", "attention", "attention_backward"]
+__all__ = ["INSTANTIATIONS", "attention", "attention_backward", "choice", "computed_by"]
 
 INSTANTIATIONS = {
     "attention": [
@@ -20,10 +24,26 @@ INSTANTIATIONS = {
         for mask in (0, 1, 2)
     ]
 }
+computed_by: dict[str, str] = {}
+"""``"cudnn"`` or ``"own"`` by instruction: what computed its last call in this process."""
+
 _TILE, _PITCH = 32, 65  # as in attention.cu
 _SHARED = 48 << 10  # bytes that every device grants without asking
 _MASK64 = 0xFFFFFFFFFFFFFFFF
 _DROPOUT = np.dtype([("seed", "u8"), ("offset", "u8"), ("in_memory", "u8"), ("threshold", "i8"), ("factor", "f8")])
+
+
+def choice(dtype: Any, width: int, value_width: int | None = None, masked: bool = False, p: float = 0.0) -> str:
+    """``"cudnn"`` or ``"own"``: what attention with heads of this width asks first."""
+    value_width = width if value_width is None else value_width
+    return "own" if cudnn.attention_refusal(np.dtype(dtype).name, width, value_width, masked, p > 0) else "cudnn"
+
+
+def _cudnn(name: str, *args: Any) -> Any | None:
+    """What cuDNN gives, or None where it is missing or does not take the call."""
+    made = getattr(cudnn_attention, name)(*args)
+    computed_by[name] = "own" if made is None else "cudnn"
+    return made
 
 
 def _compute(dtype: Any) -> Any:
@@ -108,6 +128,9 @@ def attention(
     out: Any | None = None,
 ) -> Any:
     """``softmax(scale * q @ k.T + mask) @ v``, with dropout, and the log-sum-exp of every query's scores."""
+    made = _cudnn("attention", q, k, v, mask, causal, scale, p)
+    if made is not None:
+        return _stored(made, out)
     compute = _compute(q.dtype)
     shape = (*q.shape[:3], v.shape[3])
     given = out or (None, None)
@@ -135,6 +158,9 @@ def attention_backward(
     out: Any | None = None,
 ) -> Any:
     """The gradients by ``q``, ``k`` and ``v``: one kernel for the first, one for the others."""
+    made = _cudnn("attention_backward", g, q, k, v, y, lse, mask, causal, scale, p)
+    if made is not None:
+        return _stored(made, out)
     compute = _compute(q.dtype)
     call = _Call(q, k, v, mask, causal, scale, p, seed, offset)
     dq, dk, dv = (_place(o, x.shape, x.dtype) for o, x in zip(out or (None,) * 3, (q, k, v), strict=True))

@@ -69,9 +69,7 @@ def _run(
 
     def describe(graph: Any, cudnn: Any) -> Sequence[Any]:
         operation, *names = _OPERATIONS[name]
-        operands = [
-            adapter.operand(graph, cudnn, label, x) for label, x in zip(names, (first, second), strict=True)
-        ]
+        operands = [adapter.operand(graph, cudnn, label, x) for label, x in zip(names, (first, second), strict=True)]
         y = getattr(graph, operation)(
             **dict(zip(names, operands, strict=True)),
             stride=list(stride),

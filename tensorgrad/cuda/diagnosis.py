@@ -133,7 +133,7 @@ def device_lines() -> dict[str, str]:
     return {f"cuda:{i}": answer(functools.partial(_device, i)) for i in range(count)}
 
 
-_LIBRARIES = {"gemm": "cuBLAS", "cudnn": "cuDNN", "nvmath": "cuBLASLt"}  # by the module that a kernel's file imports
+_LIBRARIES = {"gemm": "cuBLAS", "nvmath": "cuBLASLt"}  # by the module that a kernel's file imports
 
 
 def _computed_by(prefix: str) -> str:
@@ -152,10 +152,43 @@ def _computed_by(prefix: str) -> str:
     return f"{used[0]} (library)" if used else "own kernel"
 
 
+_HEAD = 64  # columns of the attention heads that are asked about
+_ASKED = ("float32", "bfloat16", "float16")
+
+
+def _by_cudnn(refusal: Callable[[str], str | None]) -> str:
+    """By dtype, cuDNN with its version or the own kernel with the reason, dtypes of one answer together."""
+    from ..kernels.cuda import cudnn
+
+    dtypes: dict[str, list[str]] = {}
+    for dtype in _ASKED:
+        reason = refusal(dtype)
+        said = f"own kernel ({reason})" if reason else f"cuDNN {cudnn.version()} (library)"
+        dtypes.setdefault(said, []).append(dtype)
+    if len(dtypes) == 1:
+        return next(iter(dtypes))
+    return "; ".join(f"{', '.join(names)}: {said}" for said, names in dtypes.items())
+
+
+def _convolution() -> str:
+    from ..kernels.cuda import cudnn
+
+    return _by_cudnn(cudnn.conv_refusal)
+
+
+def _attention() -> str:
+    from ..kernels.cuda import cudnn
+
+    return _by_cudnn(lambda dtype: cudnn.attention_refusal(dtype, _HEAD, _HEAD))
+
+
 def implementations() -> dict[str, str]:
     """What computes the heavy operations on a GPU."""
-    prefixes = {"matmul": "matmul", "convolution": "conv", "attention": "attention"}
-    return {title: answer(functools.partial(_computed_by, prefix)) for title, prefix in prefixes.items()}
+    return {
+        "matmul": answer(functools.partial(_computed_by, "matmul")),
+        "convolution": answer(_convolution),
+        "attention": answer(_attention),
+    }
 
 
 def problems() -> list[str]:

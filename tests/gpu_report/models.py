@@ -28,7 +28,9 @@ class Model:
     batch : callable
         ``batch(rng, tiny)`` is ``(inputs, target)``.
     dtype : str
-        Of the weights.
+        Of the weights and the inputs.
+    autocast : str, optional
+        The half type that forward pass and loss are run in, with weights in ``dtype``.
     """
 
     title: str
@@ -36,6 +38,12 @@ class Model:
     build: Callable[[Any, bool], Any]
     batch: Callable[[np.random.Generator, bool], Batch]
     dtype: str = "float32"
+    autocast: str | None = None
+
+    @property
+    def precision(self) -> str:
+        """What the report calls it."""
+        return f"{self.autocast} (autocast)" if self.autocast else self.dtype
 
 
 # --------------------------------------------------------------------------------------------------------------- MLPs
@@ -158,7 +166,7 @@ MODELS = (
     Model("MLP 1024-2048-2048-1000, batch 256", (), *_LARGE),
     Model("MLP 1024-2048-2048-1000, batch 256", (), *_LARGE, "bfloat16"),
     Model("ResNet-18, batch 64, 224x224", _CONVOLUTION, _resnet, _images),
-    Model("ResNet-18, batch 64, 224x224", _CONVOLUTION, _resnet, _images, "bfloat16"),
+    Model("ResNet-18, batch 64, 224x224", _CONVOLUTION, _resnet, _images, autocast="bfloat16"),
     Model("GPT-2 124M, batch 8, context 1024", _TRANSFORMER, _gpt, _text),
-    Model("GPT-2 124M, batch 8, context 1024", _TRANSFORMER, _gpt, _text, "bfloat16"),
+    Model("GPT-2 124M, batch 8, context 1024", _TRANSFORMER, _gpt, _text, autocast="bfloat16"),
 )

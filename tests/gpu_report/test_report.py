@@ -58,6 +58,13 @@ def test_training_runs_what_is_built(emulated):
         assert "failed" not in row
 
 
+def test_training_covers_convolution_and_attention_in_both_precisions(emulated):
+    rows = {(row["model"].split()[0], row["dtype"]): row for row in emulated[0]["sections"]["training"]["rows"]}
+    for model, instruction in (("ResNet-18,", "conv_weight_gradient: "), ("GPT-2", "attention_backward: ")):
+        for precision in ("float32", "bfloat16 (autocast)"):
+            assert instruction in rows[model, precision]["computed by"]
+
+
 def test_no_gpu(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(world, "_PROBE", HIDE_CUPY + world._PROBE)
     assert program.main(["--out", str(tmp_path / "x")]) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import statistics
@@ -35,7 +36,7 @@ def run(entry: dict[str, Any], save: Callable[[], None], emulate: bool) -> None:
     end = time.monotonic() + _BUDGET
     failed = []
     for model in MODELS:
-        row: dict[str, Any] = {"model": model.title, "dtype": model.dtype}
+        row: dict[str, Any] = {"model": model.title, "dtype": model.precision}
         entry["rows"].append(row)
         lacking = [name for name in model.needs if not _has(tg.nn, name)]
         if lacking:
@@ -47,11 +48,12 @@ def run(entry: dict[str, Any], save: Callable[[], None], emulate: bool) -> None:
                 _compare(model, row, tg, torch, emulate, end)
             except Exception as error:
                 row["failed"] = f"{type(error).__name__}: {str(error)[:300]}"
-                failed.append(f"{model.title} {model.dtype}: {row['failed']}")
+                failed.append(f"{model.title} {model.precision}: {row['failed']}")
         save()
         tg.cuda.empty_cache()
         if torch is not None:
             torch.cuda.empty_cache()
+    entry["notes"] += _refused()
     if failed:
         entry["error"] = "\n".join(failed)
 
@@ -72,14 +74,42 @@ def _has(owner: Any, name: str) -> bool:
     return True
 
 
-def _step(framework: Any, module: Any, batch: tuple[Any, Any]) -> Step:
+def _forget_who_computed() -> None:
+    from tensorgrad.kernels.cuda import attention, conv
+
+    for family in (attention, conv):
+        family.computed_by.clear()
+
+
+def _who_computed() -> str:
+    """Convolution and attention of the last steps: cuDNN or the own kernels."""
+    from tensorgrad.kernels.cuda import attention, conv
+
+    used = {**conv.computed_by, **attention.computed_by}
+    return ", ".join(f"{name}: {who}" for name, who in used.items())
+
+
+def _refused() -> list[str]:
+    """What cuDNN was asked for and does not compute, with its reasons."""
+    from tensorgrad.kernels.cuda import cudnn
+
+    return [f"cuDNN refused {name}: {reason}" for name, reason in cudnn.refusals().items()]
+
+
+def _step(framework: Any, model: Model, module: Any, batch: tuple[Any, Any]) -> Step:
     optimizer = framework.optim.AdamW(module.parameters(), lr=1e-4)
     cross_entropy = framework.nn.functional.cross_entropy
     inputs, target = batch
 
+    def precision() -> Any:
+        if model.autocast is None:
+            return contextlib.nullcontext()
+        return framework.amp.autocast("cuda", dtype=getattr(framework, model.autocast))
+
     def step() -> Any:
         optimizer.zero_grad()
-        loss = cross_entropy(module(inputs), target)
+        with precision():
+            loss = cross_entropy(module(inputs), target)
         loss.backward()
         optimizer.step()
         return loss.detach()
@@ -103,17 +133,18 @@ def _compare(model: Model, row: dict[str, Any], tg: Any, torch: Any, emulate: bo
     tg.manual_seed(0)
     module, batch = _built(tg, model, emulate, None)
     weights = {name: value.detach().to(tg.float32).cpu().numpy() for name, value in module.state_dict().items()}
-    steps: dict[str, Step] = {"tensorgrad": _step(tg, module, batch)}
+    steps: dict[str, Step] = {"tensorgrad": _step(tg, model, module, batch)}
     if hasattr(tg, "jit"):
         other, batch = _built(tg, model, emulate, weights)
-        steps["tensorgrad jit"] = tg.jit(_step(tg, other, batch))
+        steps["tensorgrad jit"] = tg.jit(_step(tg, model, other, batch))
     if torch is not None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        steps["torch"] = _step(torch, *_built(torch, model, emulate, weights))
+        steps["torch"] = _step(torch, model, *_built(torch, model, emulate, weights))
         compiled, batch = _built(torch, model, emulate, weights)
         compiled.compile()
-        steps["torch.compile"] = _step(torch, compiled, batch)
+        steps["torch.compile"] = _step(torch, model, compiled, batch)
     losses: dict[str, list[float]] = {}
+    _forget_who_computed()
     for name in list(steps):
         try:
             tg.cuda.reset_peak_memory_stats()
@@ -125,6 +156,7 @@ def _compare(model: Model, row: dict[str, Any], tg: Any, torch: Any, emulate: bo
             del steps[name]
         if name == "tensorgrad":
             row["peak MiB"] = tg.cuda.max_memory_allocated() / 2**20
+            row["computed by"] = _who_computed()
     first = losses["tensorgrad"]
     if not all(np.isfinite(first)):
         raise FloatingPointError(f"the losses are not finite: {first}")

@@ -215,7 +215,9 @@ def test_cudnn_is_used_where_it_has_a_plan(tf32, device, monkeypatch, request):
         set_stream=lambda handle, stream: None,
         data_type=types.SimpleNamespace(FLOAT=0, HALF=1, BFLOAT16=2),
         heur_mode=types.SimpleNamespace(A="A", FALLBACK="FALLBACK"),
-        numerical_note=types.SimpleNamespace(**{n: n for n in ("NONDETERMINISTIC", "TENSOR_CORE", "DOWN_CONVERT_INPUTS")}),
+        numerical_note=types.SimpleNamespace(
+            **{note: note for note in ("NONDETERMINISTIC", "TENSOR_CORE", "DOWN_CONVERT_INPUTS")}
+        ),
     )
     cudnn.substitute(names)
     request.addfinalizer(lambda: cudnn.substitute(None))
