@@ -17,8 +17,9 @@ from ..tensor import Tensor
 from .optimizer import Optimizer
 
 __all__ = [
-    "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR",
-    "MultiplicativeLR", "StepLR",
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",
+    "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
 
 
@@ -44,7 +45,7 @@ class LRScheduler:
             raise TypeError(f"{type(self).__name__}: expected an Optimizer, got {type(optimizer).__name__}")
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group["initial_lr"] = _number(group["lr"])
+                group.setdefault("initial_lr", _number(group["lr"]))  # that of the first schedule is kept
             elif "initial_lr" not in group:
                 raise KeyError(f"{type(self).__name__}: to go on at epoch {last_epoch}, group {i} needs 'initial_lr'")
         self.optimizer = optimizer
@@ -278,3 +279,9 @@ class CosineAnnealingLR(LRScheduler):
             return [lr + (base - self.eta_min) * rise for lr, base in zip(rates, self.base_lrs, strict=True)]
         ratio = (1 + math.cos(math.pi * epoch / self.T_max)) / (1 + math.cos(math.pi * (epoch - 1) / self.T_max))
         return [(lr - self.eta_min) * ratio + self.eta_min for lr in rates]
+
+
+# The others, which build on the classes above.
+from .composed_schedulers import ChainedScheduler, PolynomialLR, SequentialLR  # noqa: E402
+from .cyclic_schedulers import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR  # noqa: E402
+from .plateau import ReduceLROnPlateau  # noqa: E402
