@@ -40,6 +40,7 @@ from .dtypes import (
     uint64,
 )
 from .ops.activation import relu, sigmoid
+from .ops.arrangement import chunk, diagonal, meshgrid, repeat, roll, split, tile, trace, tril, triu
 from .ops.elementwise import (
     abs,
     acos,
@@ -128,6 +129,7 @@ from .ops.memory import (
     zeros,
     zeros_like,
 )
+from .ops.product import einsum, inner, kron, outer, tensordot, vecdot
 from .ops.reduction import all, any, argmax, argmin, count_nonzero, logsumexp, max, mean, min, prod, std, sum, var
 from .ops.selection import argsort, sort, topk
 from .ops.shape import (
@@ -156,6 +158,7 @@ if TYPE_CHECKING:
     from . import backends as backends
     from . import cuda as cuda
     from . import data as data
+    from . import func as func
     from . import io as io
     from . import nn as nn
     from . import optim as optim
@@ -173,7 +176,9 @@ nan = float("nan")
 newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
-_SUBMODULES = ("amp", "autograd", "backends", "cuda", "data", "io", "nn", "optim", "random", "testing", "train", "viz")
+_SUBMODULES = (
+    "amp", "autograd", "backends", "cuda", "data", "func", "io", "nn", "optim", "random", "testing", "train", "viz",
+)  # fmt: skip
 _ELSEWHERE = {
     "manual_seed": "random",
     "rand": "random",

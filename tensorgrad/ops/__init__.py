@@ -12,7 +12,21 @@ from typing import Any
 
 from .. import kernels as K
 from ..tensor import Tensor
-from . import activation, elementwise, indexing, inplace, matmul, memory, norm, reduction, selection, shape, softmax
+from . import (
+    activation,
+    arrangement,
+    elementwise,
+    indexing,
+    inplace,
+    matmul,
+    memory,
+    norm,
+    product,
+    reduction,
+    selection,
+    shape,
+    softmax,
+)
 from .definition import OPS
 
 __all__ = ["OPS"]
@@ -61,6 +75,10 @@ METHODS = {
     "astype": memory.astype, "clone": memory.clone, "matmul": matmul.matmul, "take": indexing.take,
     "argsort": selection.argsort, "sort": selection.sort, "topk": selection.topk,
     "gather": indexing.gather, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
+    "inner": product.inner, "outer": product.outer, "kron": product.kron,
+    "repeat": arrangement.repeat, "roll": arrangement.roll, "tile": arrangement.tile,
+    "chunk": arrangement.chunk, "tril": arrangement.tril, "triu": arrangement.triu,
+    "diagonal": arrangement.diagonal, "trace": arrangement.trace,
 }  # fmt: skip
 
 

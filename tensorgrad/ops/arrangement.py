@@ -1,0 +1,238 @@
+"""Repeating, shifting, cutting up and choosing parts of arrays by place; made of the ops of the other files."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import device_of
+from ..tensor import Tensor
+from .definition import lift
+from .elementwise import greater_equal, less_equal, where
+from .memory import arange, zeros_like
+from .reduction import normalize_axes, sum
+from .shape import broadcast_to, concat, moveaxis, permuted, reshape
+
+__all__ = ["chunk", "diagonal", "meshgrid", "repeat", "roll", "split", "tile", "trace", "tril", "triu"]
+
+
+def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
+    """``x`` repeated along every axis, as whole; numbers and axes that are missing count as 1, at the front.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.tile(tg.arange(2), (2, 2))
+    tensor([[0, 1, 0, 1],
+            [0, 1, 0, 1]])
+    """
+    x = lift(x)
+    counts = tuple(map(operator.index, (repetitions,) if isinstance(repetitions, int) else repetitions))
+    if any(n < 0 for n in counts):
+        raise ValueError(f"tile: repetitions {counts} must not be negative")
+    counts = (1,) * (x.ndim - len(counts)) + counts
+    shape = (1,) * (len(counts) - x.ndim) + x.shape
+    spread = tuple(size for n, m in zip(counts, shape, strict=True) for size in (n, m))
+    y = broadcast_to(reshape(x, tuple(size for m in shape for size in (1, m))), spread)
+    return reshape(y, tuple(n * m for n, m in zip(counts, shape, strict=True)))
+
+
+def repeat(x: Any, repeats: int, /, *, axis: int | None = None) -> Any:
+    """Every element ``repeats`` times in a row along ``axis``; None flattens first.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.repeat(tg.arange(3), 2)
+    tensor([0, 0, 1, 1, 2, 2])
+    """
+    x = lift(x)
+    if axis is None:
+        x, axis = reshape(x, (x.size,)), 0
+    (place,) = normalize_axes("repeat", axis, x.ndim)
+    count = operator.index(repeats)
+    if count < 0:
+        raise ValueError(f"repeat: repeats must not be negative, got {repeats}")
+    before, n, after = x.shape[:place], x.shape[place], x.shape[place + 1 :]
+    y = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, count, *after))
+    return reshape(y, (*before, n * count, *after))
+
+
+def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Any:
+    """The elements moved on by ``shift`` along ``axis``, those from the end to the start; None rolls them flattened.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.roll(tg.arange(4), 1)
+    tensor([3, 0, 1, 2])
+    """
+    x = lift(x)
+    if axis is None:
+        flat = roll(reshape(x, (x.size,)), shift, axis=0)
+        return reshape(flat, x.shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    shifts = shift if isinstance(shift, tuple) else (shift,) * len(axes)
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
+    for a, by in zip(axes, shifts, strict=True):
+        (place,) = normalize_axes("roll", a, x.ndim)
+        n = x.shape[place]
+        cut = n - by % n if n else 0
+        if cut not in (0, n):
+            lead = (slice(None),) * place
+            x = concat([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis=place)
+    return x
+
+
+def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) -> tuple[Any, ...]:
+    """Parts along ``axis``, as views: a number of equal ones, or those between the given indices, as NumPy's.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.split(tg.arange(4), 2)
+    (tensor([0, 1]), tensor([2, 3]))
+    >>> tg.split(tg.arange(4), [1])
+    (tensor([0]), tensor([1, 2, 3]))
+    """
+    x = lift(x)
+    (place,) = normalize_axes("split", axis, x.ndim)
+    n = x.shape[place]
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1 or n % indices_or_sections:
+            raise ValueError(
+                f"split: axis {axis} of shape {x.shape} does not divide into {indices_or_sections} equal parts; "
+                "give the indices to split at, or use chunk"
+            )
+        size = n // indices_or_sections
+        indices = [size * k for k in range(1, indices_or_sections)]
+    else:
+        indices = [operator.index(index) for index in indices_or_sections]
+    return _parts(x, place, indices)
+
+
+def _parts(x: Any, place: int, indices: Sequence[int]) -> tuple[Any, ...]:
+    """The slices of axis ``place`` that end at the given indices and at its end."""
+    before = (slice(None),) * place
+    starts, stops = [0, *indices], [*indices, x.shape[place]]
+    return tuple(x[(*before, slice(start, stop))] for start, stop in zip(starts, stops, strict=True))
+
+
+def chunk(x: Any, chunks: int, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """At most ``chunks`` parts along ``axis``, as views, of equal size but for the last, which may be smaller.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.chunk(tg.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
+    x = lift(x)
+    (place,) = normalize_axes("chunk", axis, x.ndim)
+    if chunks < 1:
+        raise ValueError(f"chunk: needs at least one part, got {chunks}")
+    size = max(-(-x.shape[place] // chunks), 1)
+    return _parts(x, place, range(size, x.shape[place], size))
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
+    """Coordinates of a grid from those of its axes, as views.
+
+    Parameters
+    ----------
+    *arrays : Tensor
+        One axis each.
+    indexing : str
+        ``"ij"``: axis k of the results is that of the k-th tensor; ``"xy"``: the first two exchanged.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.meshgrid(tg.arange(2), tg.arange(3), indexing="ij")[1]
+    tensor([[0, 1, 2],
+            [0, 1, 2]])
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+    tensors = [lift(x) for x in arrays]
+    if any(x.ndim != 1 for x in tensors):
+        raise ValueError(f"meshgrid: needs tensors of one axis, got shapes {', '.join(str(x.shape) for x in tensors)}")
+    count = len(tensors)
+    shape = tuple(x.size for x in tensors)
+    grids = [
+        broadcast_to(reshape(x, tuple(x.size if i == k else 1 for i in range(count))), shape)
+        for k, x in enumerate(tensors)
+    ]
+    if indexing == "xy" and count > 1:
+        grids = [permuted(grid, (1, 0, *range(2, count))) for grid in grids]
+    return grids
+
+
+def tril(x: Any, /, *, k: int = 0) -> Any:
+    """The matrices of the last two axes with zeros above diagonal ``k``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.tril(tg.ones(2, 3))
+    tensor([[1., 0., 0.],
+            [1., 1., 0.]])
+    """
+    return _triangle("tril", x, k, less_equal)
+
+
+def triu(x: Any, /, *, k: int = 0) -> Any:
+    """The matrices of the last two axes with zeros below diagonal ``k``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.triu(tg.ones(2, 3))
+    tensor([[1., 1., 1.],
+            [0., 1., 1.]])
+    """
+    return _triangle("triu", x, k, greater_equal)
+
+
+def _triangle(name: str, x: Any, k: int, compare: Any) -> Any:
+    x = lift(x)
+    if x.ndim < 2:
+        raise ValueError(f"{name}: needs at least 2 axes, got shape {x.shape}")
+    rows, columns = x.shape[-2:]
+    device = x.device if isinstance(x, Tensor) else device_of(x)
+    inside = compare(
+        reshape(arange(columns, device=device), (1, columns)), reshape(arange(rows, device=device), (rows, 1)) + k
+    )
+    return where(inside, x, zeros_like(x))
+
+
+def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The elements whose places on the two axes differ by ``offset``, along a new last axis.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.diagonal(tg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
+    x = lift(x)
+    first, second = normalize_axes("diagonal", (axis1, axis2), x.ndim)
+    x = moveaxis(x, (first, second), (-2, -1))
+    x = x[..., :, offset:] if offset >= 0 else x[..., -offset:, :]
+    n = min(x.shape[-2:])
+    x = x[..., :n, :n]
+    return reshape(x, (*x.shape[:-2], n * n))[..., :: n + 1]
+
+
+def trace(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Sum of the `diagonal`.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.trace(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
+    return sum(diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1)
