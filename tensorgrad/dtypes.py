@@ -16,7 +16,6 @@ __all__ = [
     "bool_",
     "complex64",
     "complex128",
-    "default_dtype",
     "dtype_of",
     "float16",
     "float32",
@@ -79,9 +78,6 @@ def set_default_dtype(dtype: Any) -> None:
     if not is_floating(wanted):
         raise TypeError(f"set_default_dtype: expected a floating dtype, got {wanted}")
     _default = wanted
-
-
-default_dtype = get_default_dtype
 
 
 def bfloat16_or_none() -> DType | None:

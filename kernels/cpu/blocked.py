@@ -22,6 +22,7 @@ __all__ = [
     "compute_type",
     "elementwise",
     "get_num_threads",
+    "is_half",
     "overlaps",
     "scratch",
     "set_num_threads",
@@ -171,6 +172,11 @@ def scratch(count: int, size: int, dtype: Any) -> list[Array]:
 
 
 # ---------------------------------------------------------------------------------------------------------- elementwise
+def is_half(dtype: np.dtype[Any]) -> bool:
+    """Whether the dtype is float16 or bfloat16."""
+    return dtype.itemsize == 2 and dtype.kind not in "iu"
+
+
 def compute_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype to compute in: float32 for the half types, else the dtype itself."""
     if dtype.char in "fd":

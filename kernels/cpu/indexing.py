@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .blocked import is_half
+
 __all__ = [
     "add_along_axis",
     "getitem",
@@ -33,13 +35,9 @@ def setitem(out: Array, index: tuple[Any, ...], value: Any) -> None:
     out[index] = value
 
 
-def _is_half(x: Array) -> bool:
-    return x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
-
-
 def scatter_add(out: Array, index: tuple[Any, ...], value: Any) -> None:
     """``out[index] += value``, adding again for every repetition of an index."""
-    if _is_half(out):  # many small terms: accumulate in float32, round once
+    if is_half(out.dtype):  # many small terms: accumulate in float32, round once
         total = np.zeros(out.shape, np.float32)
         np.add.at(total, index, np.asarray(value, np.float32))
         np.add(out, total, out=out, casting="unsafe")

@@ -9,20 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from .blocked import is_half
+
 __all__ = ["linear", "matmul"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def _is_half(x: Array) -> bool:
-    return x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
 
 
 def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
     """``np.matmul``; a stack of matrices times one matrix is a single product."""
     if x1.ndim == 2 and x2.ndim == 2 and x1.dtype.itemsize != 2:
         return np.matmul(x1, x2) if out is None else np.matmul(x1, x2, out=out)
-    if _is_half(x1):
+    if is_half(x1.dtype):
         y = matmul(x1.astype(np.float32), x2.astype(np.float32)).astype(x1.dtype)
         if out is None:
             return y

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .blocked import is_half
+
 __all__ = ["all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -22,7 +24,7 @@ _and: Any = np.logical_and.reduce
 
 def _accumulator(x: Array) -> np.dtype[Any]:
     """The dtype to accumulate in: sums of float16 or bfloat16 lose their digits after a few hundred terms."""
-    return np.dtype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x.dtype
+    return np.dtype(np.float32) if is_half(x.dtype) else x.dtype
 
 
 def _stored(y: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
