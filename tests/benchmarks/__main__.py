@@ -1,92 +1,120 @@
-"""``python -m tests.benchmarks``: time per training step, side by side with PyTorch on the CPU.
+"""``python -m tests.benchmarks``: training steps and inference beside PyTorch, eager and compiled, on the CPU.
 
-Needs PyTorch, which nothing else in this repository does: ``pip install -e ".[bench]"``.
+Needs PyTorch, which nothing else in this repository does: ``pip install -e ".[bench]"``; what is missing leaves its
+column empty.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
 import sys
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 _THREADS = 2
-_TORCH = "2.13.0"
+_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TENSORGRAD_NUM_THREADS")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the chosen workloads, print the table and write the figures if asked to."""
+    """Run the chosen workloads, print the table and write the figures where asked to."""
     options = _parse(arguments)
-    missing = [name for name in ("tensorgrad", "torch") if importlib.util.find_spec(name) is None]
-    if missing:
-        print(f'benchmarks: {" and ".join(missing)} not installed; pip install -e ".[bench]"', file=sys.stderr)
-        return 2
-    # Thread pools read these when their library is loaded, which happens in the workers.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TENSORGRAD_NUM_THREADS"):
-        os.environ[variable] = str(options.threads)
+    # Thread pools read these when their library is loaded, which the workers do.
+    os.environ.update(dict.fromkeys(_POOLS, str(options.threads)))
+    if options.profile:
+        from .profiling import report
 
-    from .timing import compare
-    from .workloads import WORKLOADS
+        print(report(options.profile))
+        return 0
+    with tempfile.TemporaryDirectory() as cache:  # of torch.compile: every run compiles anew
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+        return _run(options)
 
-    unknown = [name for name in options.workload or () if name not in WORKLOADS]
-    if unknown:
-        print(f"benchmarks: no workload {unknown[0]!r}; there are {', '.join(WORKLOADS)}", file=sys.stderr)
-        return 2
-    setting = _setting(options)
-    print(", ".join(f"{key} {value}" for key, value in setting.items()))
-    if setting["torch"].split("+")[0] != _TORCH:
-        print(f"note: the targets were set against torch {_TORCH}")
-    print("\n" + _row("", "tensorgrad", "torch", "ratio", "(rounds)", "target", "loss diff", "MiB"))
+
+def _run(options: argparse.Namespace) -> int:
+    from . import limits, table
+    from .timing import Effort, compare
+
+    effort = Effort(options.passes, options.rounds, 0.05 if options.quick else 0.2, 3 if options.quick else 8,
+                    options.threads)  # fmt: skip
+    setting = _setting(effort.passes, effort.rounds, effort.threads)
+    print("; ".join(f"{key} {value}" for key, value in setting.items()))
+    found = limits.measure(options.threads)
+    for what, values in (("sgemm GFLOP/s", found.sgemm), ("copy GB/s", found.copy)):
+        print(what, ", ".join(f"{library} {value:.1f}" for library, value in values.items()))
+    print("\n" + table.heading(options.contender))
     results = []
-    for name in options.workload or WORKLOADS:
-        result = compare(name, options.rounds, options.threads)
-        results.append(result.as_dict())
-        print(
-            _row(
-                result.title,
-                _duration(result.time),
-                _duration(result.torch_time),
-                f"{result.ratio:.2f}",
-                f"{result.lowest:.2f}-{result.highest:.2f}",
-                "" if result.target is None else f"{result.target:.1f}",
-                f"{result.loss_difference:.0e}",
-                f"{result.memory:.0f}/{result.torch_memory:.0f}",
-            ),
-            flush=True,
-        )
+    for name in options.workload:
+        results.append(compare(name, options.contender, effort))
+        print(table.row(results[-1]), flush=True)
     print(
-        "\nmedian time per training step (per op for the chains); ratio: tensorgrad/torch, the median over rounds and "
-        "its range;\nloss diff: largest relative difference over the first 32 steps; MiB: peak memory beyond the import"
+        "\nmedian time per step (per op for the tiny chain), its ratio to PyTorch: the median over rounds, and the "
+        "range;\ndiff: the largest relative difference of results in the first steps"
     )
     if options.json:
-        options.json.write_text(json.dumps({"setting": setting, "results": results}, indent=2) + "\n")
+        figures = {"setting": setting, "limits": found.as_dict(), "results": [result.as_dict() for result in results]}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if options.markdown:
+        table.write_markdown(options.markdown, table.markdown(results, setting, found))
+    if not table.agree(results):
+        print(f"benchmarks: results differ by more than {table.TOLERANCE}", file=sys.stderr)
+        return 1
     return 0
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--workload", action="append", metavar="NAME", help="run this one only; may be given again")
-    parser.add_argument("--rounds", type=int, default=10, help="how often the two frameworks take turns (default 10)")
-    parser.add_argument("--threads", type=int, default=_THREADS, help=f"threads for each (default {_THREADS})")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures to this file")
-    return parser.parse_args(arguments)
+    from .contenders import CONTENDERS
+    from .workloads import WORKLOADS
+
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        epilog=f"workloads: {', '.join(WORKLOADS)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--workload", action="append", choices=WORKLOADS, metavar="NAME", help="this one only; may be given again")
+    add("--contender", action="append", choices=CONTENDERS, help="this one only; may be given again")
+    add("--quick", action="store_true", help="one pass of three short rounds")
+    add("--passes", type=int, help="how often all processes start anew (default 3)")
+    add("--rounds", type=int, help="how often the contenders take turns in a pass (default 5)")
+    add("--threads", type=int, default=_THREADS, help=f"threads for each (default {_THREADS})")
+    add("--json", type=Path, metavar="PATH", help="write the figures to this file")
+    add("--markdown", type=Path, metavar="PATH", help="write the tables between the two markers of this page")
+    add("--profile", choices=WORKLOADS, metavar="NAME", help="list tensorgrad's kernels by time for this workload")
+    options = parser.parse_args(arguments)
+    options.workload = options.workload or list(WORKLOADS)
+    options.contender = options.contender or list(CONTENDERS)
+    options.passes = options.passes or (1 if options.quick else 3)
+    options.rounds = options.rounds or (3 if options.quick else 5)
+    return options
 
 
-def _setting(options: argparse.Namespace) -> dict[str, Any]:
+def _setting(passes: int, rounds: int, threads: int) -> dict[str, Any]:
     """What the figures depend on."""
-    versions = {"tensorgrad": "tensorgrad-cupy", "torch": "torch", "numpy": "numpy"}
+    distributions = {"tensorgrad": "tensorgrad-cupy", "PyTorch": "torch", "NumPy": "numpy"}
     return {
-        **{name: importlib.metadata.version(distribution) for name, distribution in versions.items()},
-        "python": platform.python_version(),
-        "cpu": _processor(),
-        "threads": options.threads,
-        "rounds": options.rounds,
+        "date": datetime.now(UTC).date().isoformat(),
+        "CPU": _processor(),
+        "threads": threads,
+        **{name: _version(distribution) for name, distribution in distributions.items()},
+        "Python": platform.python_version(),
+        "passes": passes,
+        "rounds": rounds,
     }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:
@@ -96,17 +124,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _row(title: str, *cells: str) -> str:
-    widths = (12, 12, 8, 14, 8, 11, 12)
-    return f"{title:<52}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-
-
-def _duration(microseconds: float) -> str:
-    if microseconds < 1000:
-        return f"{microseconds:.2f} us" if microseconds < 100 else f"{microseconds:.0f} us"
-    return f"{microseconds / 1000:.2f} ms"
 
 
 if __name__ == "__main__":

@@ -1,171 +1,172 @@
-"""How it is timed: each framework in a process of its own, the two taking turns round by round.
+"""How it is timed: the contenders take turns round by round, in several passes with fresh processes.
 
-Separate processes keep one framework's spinning threads and memory allocator away from the other; taking turns gives
-both the same share of whatever else the machine is doing.
+Taking turns gives all the same share of whatever else the machine is doing, and a ratio compares neighbours in time
+only. A process can be slow for its whole life, for where its memory came to lie; hence the passes.
 """
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
-import resource
 import statistics
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["FRAMEWORKS", "Comparison", "compare"]
+import numpy as np
 
-FRAMEWORKS = ("tensorgrad", "torch")
-_COMPARED = 32  # steps from the common start whose losses are compared; they also warm up
-_ROUND = 0.4  # seconds that a round of the faster framework takes
-_LEAST = 5  # steps of a round
+from .contenders import REFERENCE
+from .worker import Steps, Worker, WorkerError
+from .workloads import WORKLOADS
+
+__all__ = ["Comparison", "Effort", "Figures", "compare", "difference"]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What came of one workload; times in microseconds per part of a step.
+class Effort:
+    """How long to measure.
 
     Attributes
     ----------
-    time, torch_time : float
-        Median over all timed steps.
-    ratio : float
-        Median over the rounds of tensorgrad's median over PyTorch's.
-    lowest, highest : float
-        The extremes of that ratio over the rounds.
-    loss_difference : float
-        Largest relative difference of the losses over the first steps.
-    memory, torch_memory : float
-        Peak memory of the process beyond what importing the framework took, in MiB.
-    steps : int
-        Timed steps per framework.
+    passes : int
+        How often all start anew.
+    rounds : int
+        How often they take turns in each pass.
+    seconds : float
+        What a round of the fastest contender takes, if it is not one long step.
+    compared : int
+        Steps from the common start whose results are compared; they also warm up.
+    threads : int
+        For each contender.
     """
+
+    passes: int
+    rounds: int
+    seconds: float
+    compared: int
+    threads: int
+
+
+@dataclass
+class Figures:
+    """What came of one contender; times in microseconds per part of a step.
+
+    Attributes
+    ----------
+    time : float
+        Median over all timed steps.
+    ratio : float or None
+        Median over all rounds of its median step over that of `REFERENCE`; lowest and highest are the extremes.
+    difference : float or None
+        Largest difference from the results of `REFERENCE` in the first steps, relative to their largest element.
+    memory : float
+        Peak beyond what the import took, in MiB.
+    start : float
+        Seconds that the first steps of the first pass took beyond as many later ones.
+    failed : str or None
+        Why there are no figures.
+    """
+
+    time: float = 0.0
+    ratio: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    difference: float | None = None
+    memory: float = 0.0
+    start: float = 0.0
+    failed: str | None = None
+
+
+@dataclass
+class Comparison:
+    """One row of the table: the figures by contender."""
 
     workload: str
     title: str
-    target: float | None
-    time: float
-    torch_time: float
-    ratio: float
-    lowest: float
-    highest: float
-    loss_difference: float
-    memory: float
-    torch_memory: float
-    steps: int
+    figures: dict[str, Figures]
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Everything by name."""
         return asdict(self)
 
 
-def compare(name: str, rounds: int, threads: int) -> Comparison:
-    """Time one workload in both frameworks.
+@dataclass
+class _Record:
+    """What was measured of one contender."""
 
-    Parameters
-    ----------
-    name : str
-        A key of `workloads.WORKLOADS`.
-    rounds : int
-        How often the two take turns.
-    threads : int
-        Threads for PyTorch; NumPy's come from the environment.
-    """
-    from .workloads import WORKLOADS
+    seconds: list[float] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list)  # the median of each
+    results: list[Any] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    memory: float = 0.0
+    failed: str | None = None
 
-    workload = WORKLOADS[name]
+
+def compare(workload: str, contenders: Sequence[str], effort: Effort) -> Comparison:
+    """Time one workload, by its name, in all contenders."""
+    records = {contender: _Record() for contender in contenders}
+    for _ in range(effort.passes):
+        _one_pass(workload, records, effort)
+    reference = records.get(REFERENCE)
+    figures = {
+        contender: _figures(record, reference, 1e6 / WORKLOADS[workload].per) for contender, record in records.items()
+    }
+    return Comparison(workload, WORKLOADS[workload].title, figures)
+
+
+def _one_pass(workload: str, records: dict[str, _Record], effort: Effort) -> None:
+    """Fresh processes, their first steps, and the rounds; a contender that fails leaves the race for good."""
     with ExitStack() as stack:
-        ours, theirs = (stack.enter_context(_worker(framework, name, threads)) for framework in FRAMEWORKS)
-        losses = [_run(worker, _COMPARED)[1] for worker in (ours, theirs)]
-        difference = max(abs(a - b) / max(abs(b), 1e-12) for a, b in zip(*losses, strict=True))
-        fastest = min(statistics.median(_run(worker, _LEAST)[0]) for worker in (ours, theirs))
-        steps = max(_LEAST, int(_ROUND / fastest))
-        times: tuple[list[float], list[float]] = ([], [])
-        ratios = []
-        for turn in range(rounds):
-            medians = {}
-            for side in (0, 1) if turn % 2 == 0 else (1, 0):
-                durations, _ = _run((ours, theirs)[side], steps)
-                times[side].extend(durations)
-                medians[side] = statistics.median(durations)
-            ratios.append(medians[0] / medians[1])
-        memory = [_peak(worker) for worker in (ours, theirs)]
-    microseconds = 1e6 / workload.per
-    return Comparison(
-        workload=name,
-        title=workload.title,
-        target=workload.target,
-        time=statistics.median(times[0]) * microseconds,
-        torch_time=statistics.median(times[1]) * microseconds,
-        ratio=statistics.median(ratios),
-        lowest=min(ratios),
-        highest=max(ratios),
-        loss_difference=difference,
-        memory=memory[0],
-        torch_memory=memory[1],
-        steps=steps * rounds,
-    )
+        workers: dict[str, Worker] = {}
+
+        def ask(contender: str, count: int, results: bool = False) -> Steps | None:
+            try:
+                return workers[contender].steps(count, results)
+            except WorkerError as failure:
+                records[contender].failed = str(failure)
+                return None
+
+        for contender, record in records.items():
+            if record.failed is None:
+                workers[contender] = stack.enter_context(Worker(contender, workload, effort.threads))
+                first = ask(contender, effort.compared, results=True)
+                if first is not None and not record.results:
+                    record.results, record.first = first.results, first.seconds
+        probes = [ask(contender, 2) for contender in _running(records)]
+        fastest = min((min(probe.seconds) for probe in probes if probe is not None), default=1.0)
+        count = max(1, round(effort.seconds / fastest))
+        for turn in range(effort.rounds):
+            order = _running(records)
+            for contender in order[turn % len(order) :] + order[: turn % len(order)] if order else []:
+                steps = ask(contender, count)
+                if steps is not None:
+                    records[contender].seconds += steps.seconds
+                    records[contender].rounds.append(statistics.median(steps.seconds))
+        for contender in _running(records):
+            records[contender].memory = max(records[contender].memory, workers[contender].memory())
 
 
-# ------------------------------------------------------------------------------------------------- the other process
-@contextmanager
-def _worker(framework: str, workload: str, threads: int) -> Iterator[Connection]:
-    """A process that holds one workload in one framework and runs steps on request."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, framework, workload, threads), daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield here
-        here.send(None)
-    finally:
-        here.close()
-        process.join(10)
-        process.terminate()
+def _running(records: dict[str, _Record]) -> list[str]:
+    return [contender for contender, record in records.items() if record.failed is None]
 
 
-def _serve(connection: Connection, framework: str, workload: str, threads: int) -> None:
-    from .workloads import WORKLOADS
-
-    module = importlib.import_module(framework)
-    if framework == "torch":
-        module.set_num_threads(threads)
-    imported = _peak_memory()
-    step = WORKLOADS[workload].make(module)
-    while True:
-        request = connection.recv()
-        if request is None:
-            return
-        if request == "memory":
-            connection.send(_peak_memory() - imported)
-            continue
-        durations, losses = [], []
-        for _ in range(request):
-            start = time.perf_counter()
-            loss = step()
-            durations.append(time.perf_counter() - start)
-            losses.append(loss)
-        connection.send((durations, losses))
+def _figures(record: _Record, reference: _Record | None, scale: float) -> Figures:
+    """Medians; a contender that failed has no figures, and without the reference there are no ratios."""
+    if record.failed is not None:
+        return Figures(failed=record.failed)
+    time = statistics.median(record.seconds)
+    start = max(0.0, sum(record.first) - len(record.first) * time)
+    figures = Figures(time=time * scale, memory=record.memory, start=start)
+    if reference is not None and reference.failed is None:
+        ratios = [own / other for own, other in zip(record.rounds, reference.rounds, strict=True)]
+        figures.ratio, figures.lowest, figures.highest = statistics.median(ratios), min(ratios), max(ratios)
+        figures.difference = difference(record.results, reference.results)
+    return figures
 
 
-def _run(worker: Connection, steps: int) -> tuple[list[float], list[float]]:
-    worker.send(steps)
-    durations, losses = worker.recv()
-    return durations, losses
-
-
-def _peak(worker: Connection) -> float:
-    worker.send("memory")
-    return float(worker.recv())
-
-
-def _peak_memory() -> float:
-    """Peak resident memory of this process in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+def difference(results: Sequence[Any], reference: Sequence[Any]) -> float:
+    """The largest difference of two runs, step by step relative to the largest element; infinite for a NaN."""
+    worst = 0.0
+    for own, other in zip(results, reference, strict=True):
+        step = float(np.max(np.abs(own - other)) / max(float(np.max(np.abs(other))), 1e-12))
+        worst = max(worst, step if np.isfinite(step) else float("inf"))
+    return worst
