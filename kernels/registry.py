@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from .cpu.blocked import BLOCK
+from .cpu.large import in_pieces
+
 __all__ = ["Kernel", "LaunchHook", "add_hook", "ieee_semantics", "remove_hook"]
 
 _ndarray = np.ndarray
@@ -110,7 +113,7 @@ class Kernel:
         For elementwise instructions: the value of one element as a CUDA C++ expression in the parameters' names.
     """
 
-    __slots__ = ("_cuda", "_placed", "cpu", "expression", "family", "launch", "name", "rule", "signature")
+    __slots__ = ("_cuda", "_placed", "cpu", "expression", "family", "large", "launch", "name", "rule", "signature")
 
     def __init__(
         self, name: str, family: str, signature: str, rule: Callable[..., Any], expression: str | None = None
@@ -121,6 +124,8 @@ class Kernel:
         self.rule = rule
         self.expression = expression
         self.cpu = getattr(importlib.import_module(f"tensorgrad.kernels.cpu.{family}"), name)
+        # what launches take instead where the first array is larger than a block: a plain ufunc knows no threads
+        self.large = in_pieces(self.cpu) if isinstance(self.cpu, np.ufunc) else self.cpu
         self._cuda: Callable[..., Any] | None = None
         self._placed: Callable[..., Any] | None = None
         self.launch = _launcher(self)
@@ -151,7 +156,8 @@ class Kernel:
             return self.launch(*args)
         try:
             if type(args[0]) is _ndarray and not _hooks and _error_state.get() is _SILENT:
-                result = self.cpu(*args, **params)
+                cpu = self.cpu if args[0].size <= BLOCK else self.large
+                result = cpu(*args, **params)
                 return result if type(result) is _ndarray else _arrays(result)
             return self._observed(args, params)
         except (TypeError, ValueError) as error:
@@ -159,7 +165,7 @@ class Kernel:
 
     def _observed(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Launch with hooks, parameters by name, or where the first argument does not tell the backend."""
-        implementation = self._on_its_device() if any(_on_cuda(a) for a in args) else self.cpu
+        implementation = self._on_its_device() if any(_on_cuda(a) for a in args) else self.large
 
         def run() -> Any:
             with ieee_semantics():
@@ -192,13 +198,14 @@ class Kernel:
 
 
 def _launcher(kernel: Kernel) -> Callable[..., Any]:
-    """The short way in, bound once per kernel: NumPy arrays, arguments by position, nobody watching.
+    """The short way in, bound once per kernel: small NumPy arrays, arguments by position, nobody watching.
 
     The two that most launches take are written out, because passing arguments on costs as much as a small addition.
     """
     cpu = kernel.cpu
     observed = kernel._observed
     current, enter_quiet = _error_state.get, _enter_quiet
+    block = BLOCK
 
     def recovered(error: Exception, args: tuple[Any, ...]) -> Any:
         if isinstance(error, RuntimeError) and "cannot enter context" in str(error):  # another thread is in it
@@ -207,7 +214,7 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
 
     def launch_one(x: Any) -> Any:
         try:
-            if type(x) is not _ndarray or _hooks:
+            if type(x) is not _ndarray or x.size > block or _hooks:
                 return observed((x,), {})
             result = cpu(x) if current() is _SILENT else enter_quiet(cpu, x)
             return result if type(result) is _ndarray else _arrays(result)
@@ -216,7 +223,7 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
 
     def launch_two(x1: Any, x2: Any, out: Any = None) -> Any:
         try:
-            if type(x1) is not _ndarray or _hooks:
+            if type(x1) is not _ndarray or x1.size > block or _hooks:
                 return observed((x1, x2), {} if out is None else {"out": out})
             if out is not None:
                 return cpu(x1, x2, out) if current() is _SILENT else enter_quiet(cpu, x1, x2, out)

@@ -1,7 +1,9 @@
 """Scaled dot-product attention on NumPy: blocks of queries against blocks of keys, BLAS on each pair.
 
 The score matrix never exists as a whole. Where the keys come in several blocks, the softmax keeps a running maximum and
-sum; of each query the log-sum-exp of its scores is kept, from which the gradient finds the probabilities again.
+sum; of each query the log-sum-exp of its scores is kept, from which the gradient finds the probabilities again. A block
+is that of many heads at once, and its matrix products are so small that BLAS computes each on one thread: the threads
+share out the heads.
 
 Source: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022.
 """
@@ -10,12 +12,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blocked import BLOCK, compute_type
+from .blocked import compute_type, get_num_threads, overlaps, walk
 from .random import dropout_constants, keep_mask
 from .softmax import line_max, row_sum
 
@@ -23,80 +25,98 @@ __all__ = ["attention", "attention_backward"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_KEYS = 1024  # of a block, at most
-_SCORES = 2 * BLOCK  # of a block, about
+_SIDE = 64  # queries, and keys, of a block; twice that where there are few heads
+_FEW = 4  # heads for each thread: fewer are not shared out, and BLAS may use its threads
+_SCORES = 3 << 15  # of a block of many heads, at most: two such arrays fit in a second-level cache
+_SMALL = 20.0  # scores up to here need no shift: their exponentials neither overflow nor vanish beside one another
 
 
-class _Tile(NamedTuple):
-    """Some queries of some heads of one sample."""
+class _Heads(NamedTuple):
+    """Some heads of one sample, or all heads of some samples: an index of the first two axes."""
 
-    sample: int
+    samples: slice
     heads: slice
-    queries: slice
 
 
 class _Scores:
-    """What makes the scores of a tile: scale, mask, causality and dropout."""
+    """What makes the scores: scale, mask, causality and dropout; and how they are cut into blocks."""
 
     def __init__(
         self, q: Array, k: Array, mask: Array | None, causal: bool, scale: float, p: float, seed: int, offset: Any
     ) -> None:
         self.batch, self.heads, self.rows = q.shape[:3]
-        self.columns = k.shape[2]
+        self.columns, self.width = k.shape[2:]
         self.causal, self.scale = causal, q.dtype.type(scale)
         self.mask = None if mask is None else np.broadcast_to(mask, (*q.shape[:3], self.columns))
         self.p, self.seed, self.offset = p, seed, offset
         self.factor = q.dtype.type(dropout_constants(p)[1] if p else 1.0)
-        self.width = max(min(self.columns, _KEYS), 1)
-        self.depth = max(min(self.rows, max(_SCORES // self.width, 16)), 1)
-        self.group = max(min(self.heads, _SCORES // (self.width * self.depth)), 1)
+        share = -(-self.batch * self.heads // get_num_threads())
+        few = share < _FEW
+        self.side = 2 * _SIDE if few else _SIDE
+        pair = min(self.rows, self.side) * min(self.columns, self.side)
+        self.group = max(min(_SCORES // max(pair, 1), self.batch * self.heads if few else share), 1)
 
-    def head_groups(self) -> Iterator[tuple[int, slice]]:
-        for sample in range(self.batch):
-            for first in range(0, self.heads, self.group):
-                yield sample, slice(first, min(first + self.group, self.heads))
+    def walk(self, task: Callable[[_Heads], None], work: int) -> None:
+        """Call ``task`` for groups of heads that cover all, in several threads if there is enough to do."""
+        if not self.batch * self.heads:
+            return
+        if self.group >= self.heads:
+            step = self.group // self.heads
+            groups = [_Heads(slice(n, n + step), slice(None)) for n in range(0, self.batch, step)]
+        else:
+            starts = [(n, h) for n in range(self.batch) for h in range(0, self.heads, self.group)]
+            groups = [_Heads(slice(n, n + 1), slice(h, h + self.group)) for n, h in starts]
 
-    def tiles(self, sample: int, heads: slice) -> Iterator[_Tile]:
-        for first in range(0, self.rows, self.depth):
-            yield _Tile(sample, heads, slice(first, min(first + self.depth, self.rows)))
+        def several(low: int, high: int, _: int) -> None:
+            for group in groups[low:high]:
+                task(group)
 
-    def key_blocks(self, tile: _Tile) -> list[slice]:
-        """The keys that the tile's queries see, in blocks."""
-        end = min(self.columns, tile.queries.stop) if self.causal else self.columns
-        return [slice(first, min(first + self.width, end)) for first in range(0, end, self.width)]
+        walk(several, len(groups), self.batch * self.heads * self.rows * self.columns // len(groups), work)
 
-    def of(self, q: Array, k: Array, tile: _Tile, keys: slice) -> Array:
-        """Scores of (heads, queries, keys), minus infinity where a key is hidden."""
-        s: Array = np.matmul(q, k[tile.sample, tile.heads, keys].swapaxes(1, 2))
-        s *= self.scale
-        if self.mask is not None:
-            mask = self.mask[tile.sample, tile.heads, tile.queries, keys]
-            if mask.dtype.kind == "b":
-                np.copyto(s, -math.inf, where=~mask)
-            else:
-                np.add(s, mask, s, casting="unsafe")
-        if self.causal and keys.stop - 1 > tile.queries.start:
-            first = tile.queries.start - keys.start
-            np.copyto(s, -math.inf, where=_hidden(s.shape[1], s.shape[2], first))
+    def query_blocks(self) -> list[slice]:
+        return [slice(first, min(first + self.side, self.rows)) for first in range(0, self.rows, self.side)]
+
+    def key_blocks(self, queries: slice | None = None) -> list[slice]:
+        """The keys in blocks; of a block of queries, those that it sees."""
+        end = self.columns if queries is None or not self.causal else min(self.columns, queries.stop)
+        return [slice(first, min(first + self.side, self.columns)) for first in range(0, end, self.side)]
+
+    def packed(self, x: Array) -> Array:
+        """The scaled transpose of every matrix: BLAS is twice as fast with it as with a transposed view."""
+        y = np.empty((*x.shape[:2], x.shape[3], x.shape[2]), x.dtype)
+        return np.multiply(x.swapaxes(2, 3), self.scale, y)
+
+    def of(self, q: Array, k: Array, group: _Heads, queries: slice, keys: slice) -> Array:
+        """Scores of a block of queries and packed keys, with what a mask adds."""
+        s: Array = np.matmul(q, k[..., keys])
+        if self.mask is not None and self.mask.dtype.kind != "b":
+            np.add(s, self.mask[(*group, queries, keys)], s, casting="unsafe")
         return s
 
-    def kept(self, tile: _Tile) -> Array | None:
-        """Dropout's factor of every probability of the tile, 0 where it is dropped; None without dropout."""
+    def hide(self, s: Array, group: _Heads, queries: slice, keys: slice) -> None:
+        """Minus infinity for hidden keys, whatever is there."""
+        if self.mask is not None and self.mask.dtype.kind == "b":
+            np.copyto(s, -math.inf, where=~self.mask[(*group, queries, keys)])
+        if self.causal and keys.stop - 1 > queries.start:
+            np.copyto(s, -math.inf, where=_later(s.shape[2], s.shape[3], queries.start - keys.start))
+
+    def kept(self, group: _Heads, queries: slice) -> Array | None:
+        """Dropout's factor of every probability of some queries, 0 where it is dropped; None without dropout."""
         if not self.p:
             return None
-        count = tile.queries.stop - tile.queries.start
-        first = tile.sample * self.heads
+        count = (queries.stop - queries.start) * self.columns
+        samples, heads = range(self.batch)[group.samples], range(self.heads)[group.heads]
         masks = [
-            keep_mask(((first + h) * self.rows + tile.queries.start) * self.columns, count * self.columns, self.p,
-                      self.seed, self.offset).reshape(count, self.columns)
-            for h in range(tile.heads.start, tile.heads.stop)
+            keep_mask(((n * self.heads + h) * self.rows + queries.start) * self.columns, count, self.p, self.seed,
+                      self.offset)
+            for n in samples for h in heads
         ]  # fmt: skip
         kept: Array = np.multiply(np.stack(masks), self.factor, dtype=self.factor.dtype)
-        return kept
+        return kept.reshape(len(samples), len(heads), -1, self.columns)
 
 
 @functools.lru_cache(64)
-def _hidden(rows: int, columns: int, first: int) -> Array:
+def _later(rows: int, columns: int, first: int) -> Array:
     """Where the key comes after the query, the first of the queries standing at key ``first``."""
     return np.arange(columns) > np.arange(first, first + rows)[:, None]
 
@@ -109,23 +129,30 @@ def _line_sum(s: Array) -> Array:
     return row_sum(s.reshape(-1, s.shape[-1])).reshape(*s.shape[:-1], 1)
 
 
-def _wide(x: Array) -> Array:
-    return x.astype(compute_type(x.dtype), copy=False)
+def _operand(x: Array) -> Array:
+    """``x`` in the dtype to compute in, its matrices laid out as BLAS takes them."""
+    x = x.astype(compute_type(x.dtype), copy=False)
+    rows, columns = x.strides[-2:]
+    return x if columns == x.itemsize and rows >= columns * x.shape[-1] else np.ascontiguousarray(x)
 
 
-def _like(x: Array, width: int, dtype: Any) -> Array:
-    """Memory laid out as ``x`` is, for another size of the last axis."""
-    return np.empty_like(x, dtype, shape=(*x.shape[:-1], width))
-
-
-def _stored(results: tuple[Array, ...], out: tuple[Array, ...] | None) -> tuple[Array, ...]:
-    if out is None:
-        return results
-    for y, target in zip(results, out, strict=True):
-        np.copyto(target, y, casting="unsafe")
+def _place(out: Array | None, like: Array, width: int, inputs: tuple[Array, ...]) -> Array:
+    """Memory for a result: ``out`` if it can be written block by block, else laid out as ``like``."""
+    if out is None or out.dtype != like.dtype or out.strides[-1] != out.itemsize or overlaps(out, inputs):
+        y = np.empty_like(like, shape=(*like.shape[:-1], width))
+        return y if y.strides[-1] == y.itemsize else np.empty(y.shape, y.dtype)
     return out
 
 
+def _stored(y: Array, dtype: Any, out: Array | None) -> Array:
+    """``y`` where it is wanted, in the dtype wanted."""
+    if out is None or y is out:
+        return y.astype(dtype, copy=False)
+    np.copyto(out, y, casting="unsafe")
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------------- forward
 def attention(
     q: Array,
     k: Array,
@@ -158,46 +185,59 @@ def attention(
         result 0, where a query sees no key.
     """
     dtype = q.dtype
-    q, k, v = _wide(q), _wide(k), _wide(v)
-    y, lse = _like(q, v.shape[3], q.dtype), np.empty(q.shape[:3], q.dtype)
+    q, k, v = _operand(q), _operand(k), _operand(v)
+    wanted = (None, None) if out is None else out
+    y, lse = _place(wanted[0], q, v.shape[3], (q, k, v)), np.empty(q.shape[:3], q.dtype)
     scores = _Scores(q, k, mask, causal, scale, p, seed, offset)
-    for sample, heads in scores.head_groups():
-        for tile in scores.tiles(sample, heads):
-            y[tile], lse[tile] = _attend(scores, tile, q[tile], k, v)
-    return _stored((y.astype(dtype, copy=False), lse), out)
+
+    def attend(group: _Heads) -> None:
+        keys = scores.packed(k[group])
+        for queries in scores.query_blocks():
+            place = (*group, queries)
+            _attend(scores, group, queries, q[place], keys, v[group], y[place], lse[place])
+
+    scores.walk(attend, 10 + scores.width // 2)
+    return _stored(y, dtype, wanted[0]), _stored(lse, lse.dtype, wanted[1])
 
 
-def _attend(scores: _Scores, tile: _Tile, q: Array, k: Array, v: Array) -> tuple[Array, Array]:
-    kept = scores.kept(tile)
-    top: Any = None
-    total: Any = None
-    result: Any = None
-    for keys in scores.key_blocks(tile):
-        s = scores.of(q, k, tile, keys)
-        highest = _line_max(s)
-        if top is not None:
-            highest = np.maximum(highest, top)
-        shift = np.where(highest == -math.inf, 0, highest)  # a query that has seen no key yet
-        s -= shift
+def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, v: Array, y: Array, lse: Array) -> None:
+    """Result and log-sum-exp of a block of queries, from all keys, which are packed."""
+    kept = scores.kept(group, queries)
+    level: Any = None  # what exponents are relative to: 0 as long as all scores are small, else the maximum of each row
+    total: Any = 0
+    for keys in scores.key_blocks(queries):
+        s = scores.of(q, k, group, queries, keys)
+        small = not isinstance(level, np.ndarray) and s.min() > -_SMALL and s.max() < _SMALL
+        scores.hide(s, group, queries, keys)
+        before, fade = level, None
+        if small:
+            level = 0.0
+        else:
+            level = _line_max(s) if before is None else np.maximum(_line_max(s), before)
+            shift = np.where(level == -math.inf, 0, level)  # a query that has seen no key yet
+            s -= shift
+            fade = None if before is None else np.exp(before - shift)
         np.exp(s, s)
         part = _line_sum(s)
         if kept is not None:
             s *= kept[..., keys]
-        product = np.matmul(s, v[tile.sample, tile.heads, keys])
-        if top is None:
+        product = np.matmul(s, v[:, :, keys])
+        if before is None:
             total, result = part, product
-        else:
-            fade = np.exp(top - shift)
-            total = total * fade + part
-            result = result * fade + product
-        top = highest
-    if top is None:  # no keys at all
-        shape = (*q.shape[:2], v.shape[3])
-        return np.zeros(shape, q.dtype), np.full(shape[:2], math.inf, q.dtype)
-    result /= np.where(total == 0, 1, total)
-    return result, np.where(total == 0, math.inf, np.log(total) + top)[..., 0]
+            continue
+        if fade is not None:
+            total *= fade
+            result *= fade
+        total += part
+        result += product
+    if level is None:  # no keys at all
+        y[...], lse[...] = 0, math.inf
+        return
+    np.divide(result, np.where(total == 0, 1, total), y)
+    lse[...] = np.where(total == 0, math.inf, np.log(total) + level)[..., 0]
 
 
+# ------------------------------------------------------------------------------------------------------------ backward
 def attention_backward(
     g: Array,
     q: Array,
@@ -222,30 +262,63 @@ def attention_backward(
     where the tilde is dropout.
     """
     dtypes = q.dtype, k.dtype, v.dtype
-    g, q, k, v, y, lse = (_wide(a) for a in (g, q, k, v, y, lse))
-    dq, dk, dv = _like(q, q.shape[3], q.dtype), np.zeros_like(k), np.zeros_like(v)
+    g, q, k, v, y = (_operand(x) for x in (g, q, k, v, y))
+    wanted = (None, None, None) if out is None else out
+    inputs = (g, q, k, v, y, lse)
+    gradients = tuple(_place(o, x, x.shape[3], inputs) for o, x in zip(wanted, (q, k, v), strict=True))
     scores = _Scores(q, k, mask, causal, scale, p, seed, offset)
-    for sample, heads in scores.head_groups():
-        for tile in scores.tiles(sample, heads):
-            upstream, queries = g[tile], q[tile]
-            delta, level = np.einsum("hij,hij->hi", upstream, y[tile])[..., None], lse[tile][..., None]
-            kept = scores.kept(tile)
-            total = np.zeros_like(queries)
-            for keys in scores.key_blocks(tile):
-                place = (sample, heads, keys)
-                s = scores.of(queries, k, tile, keys)
-                s -= level
-                np.exp(s, s)
-                t = np.matmul(upstream, v[place].swapaxes(1, 2))
-                if kept is not None:
-                    t *= kept[..., keys]
-                dropped = s if kept is None else s * kept[..., keys]
-                dv[place] += np.matmul(dropped.swapaxes(1, 2), upstream)
-                t -= delta
-                t *= s
-                t *= scores.scale
-                total += np.matmul(t, k[place])
-                dk[place] += np.matmul(t.swapaxes(1, 2), queries)
-            dq[tile] = total
-    results = tuple(d.astype(dtype, copy=False) for d, dtype in zip((dq, dk, dv), dtypes, strict=True))
-    return _stored(results, out)
+    if not scores.rows or not scores.columns or (causal and scores.columns > scores.rows):
+        for d in gradients:  # there are keys that no query sees, or queries without keys
+            d.fill(0)
+
+    def differentiate(group: _Heads) -> None:
+        operands = tuple(x[group] for x in inputs)
+        _differentiate(scores, group, *operands, *(d[group] for d in gradients))
+
+    scores.walk(differentiate, 15 + 2 * scores.width)
+    return tuple(_stored(d, dtype, o) for d, dtype, o in zip(gradients, dtypes, wanted, strict=True))
+
+
+def _differentiate(
+    scores: _Scores,
+    group: _Heads,
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    y: Array,
+    lse: Array,
+    dq: Array,
+    dk: Array,
+    dv: Array,
+) -> None:
+    """The gradients of a group of heads."""
+    packed_k, packed_v = scores.packed(k), scores.packed(v)
+    delta = (np.einsum("nhij,nhij->nhi", g, y) * scores.scale)[..., None]
+    for i in scores.query_blocks():
+        kept = scores.kept(group, i)
+        q_i, g_i = q[:, :, i], g[:, :, i]
+        for j in scores.key_blocks(i):
+            s = scores.of(q_i, packed_k, group, i, j)
+            scores.hide(s, group, i, j)
+            s -= lse[:, :, i, None]
+            np.exp(s, s)
+            t = np.matmul(g_i, packed_v[..., j])
+            if kept is not None:
+                t *= kept[..., j]
+            t -= delta[:, :, i]
+            t *= s
+            if kept is not None:
+                s *= kept[..., j]
+            fresh = j.start >= i.start if scores.causal else i.start == 0  # no query before has seen these keys
+            _add_product(dv[:, :, j], s.swapaxes(2, 3), g_i, fresh)
+            _add_product(dk[:, :, j], t.swapaxes(2, 3), q_i, fresh)
+            _add_product(dq[:, :, i], t, k[:, :, j], j.start == 0)
+
+
+def _add_product(total: Array, x1: Array, x2: Array, fresh: bool) -> None:
+    """Add a matrix product; a ``fresh`` total is whatever was in its memory."""
+    if fresh:
+        np.matmul(x1, x2, total)
+    else:
+        total += np.matmul(x1, x2)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from . import pages
 
 __all__ = [
     "BLOCK",
@@ -24,6 +26,7 @@ __all__ = [
     "get_num_threads",
     "is_half",
     "overlaps",
+    "pays",
     "scratch",
     "set_num_threads",
     "walk",
@@ -72,7 +75,8 @@ def _usable_cores() -> int:
 
 
 _num_threads = _usable_cores()
-_pool: ThreadPoolExecutor | None = None
+_workers = 0  # threads that have been started; they stay, waiting for walks to take part in
+_waiting: SimpleQueue[_Walk] = SimpleQueue()
 _lock = threading.Lock()
 _local = threading.local()
 
@@ -93,40 +97,83 @@ def set_num_threads(n: int) -> None:
     ValueError
         If ``n`` is less than 1.
     """
-    global _num_threads, _pool
+    global _num_threads
     if n < 1:
         raise ValueError(f"set_num_threads: n must be at least 1, got {n}")
-    with _lock:
-        _num_threads, old, _pool = int(n), _pool, None
-    if old is not None:
-        old.shutdown(wait=False)
+    _num_threads = int(n)
 
 
-def _enter_thread() -> None:
+Task = Callable[[int, int, int], None]
+
+
+class _Walk:
+    """Ranges that several threads take one after another: a thread that comes late takes fewer, and delays nobody."""
+
+    __slots__ = ("counts", "errors", "ranges", "step", "task")
+
+    def __init__(self, task: Task, ranges: list[tuple[int, int]], step: int) -> None:
+        self.task = task
+        self.ranges = ranges
+        self.step = step
+        self.counts: SimpleQueue[int] = SimpleQueue()
+        self.errors: list[BaseException] = []
+
+    def take_part(self) -> int:
+        """Run ranges until none is left; returns how many."""
+        count = 0
+        while True:
+            try:
+                low, high = self.ranges.pop()
+            except IndexError:
+                return count
+            try:
+                self.task(low, high, self.step)
+            except BaseException as error:  # raised in the caller, once no thread writes into its buffers any more
+                self.errors.append(error)
+            count += 1
+
+
+def _work_for_others() -> None:
+    """What a worker thread does all its life."""
     _local.worker = True
     np.seterr(all="ignore")  # the error state is per thread; kernels run with warnings off
+    while True:
+        walk = _waiting.get()
+        walk.counts.put(walk.take_part())
+        del walk  # and the arrays with it
 
 
-def _submit(task: Callable[[int, int, int], None], low: int, high: int, step: int) -> Any:
-    global _pool
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(max(_num_threads - 1, 1), "tensorgrad", _enter_thread)
-        return _pool.submit(task, low, high, step)
+def _ask_for_help(walk: _Walk, threads: int) -> None:
+    """Let ``threads`` workers take part in a walk."""
+    global _workers
+    if _workers < threads:
+        with _lock:
+            while _workers < threads:
+                threading.Thread(target=_work_for_others, name=f"tensorgrad-{_workers}", daemon=True).start()
+                _workers += 1
+    for _ in range(threads):
+        _waiting.put(walk)
 
 
-def _forget_pool() -> None:
-    """In a forked child the pool's threads do not exist; a new pool is made when needed."""
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
+def _forget_workers() -> None:
+    """In a forked child the threads do not exist; new ones are started when needed."""
+    global _workers, _waiting, _lock
+    _workers, _waiting, _lock = 0, SimpleQueue(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_workers)
 
 
-def walk(task: Callable[[int, int, int], None], n: int, width: int, work: int) -> None:
-    """Call ``task(low, high, step)`` on ranges that cover ``range(n)``, one per thread.
+def pays(total: int, work: int) -> bool:
+    """Whether ``work`` ufuncs on ``total`` elements are worth several threads, and there are several to be had."""
+    return total * work >= _THREAD_WORK and _num_threads > 1 and not getattr(_local, "worker", False)
+
+
+def walk(task: Task, n: int, width: int, work: int, ranges: int = 1) -> None:
+    """Call ``task(low, high, step)`` on ranges that cover ``range(n)``, over several threads if it is worth it.
+
+    How ``range(n)`` is cut depends on the number of threads, not on their pace.
 
     Parameters
     ----------
@@ -137,24 +184,31 @@ def walk(task: Callable[[int, int, int], None], n: int, width: int, work: int) -
         Number of rows and elements per row.
     work : int
         Simple ufuncs per element, as in `Body`.
+    ranges : int
+        Ranges per thread: more than one evens out threads that start late, and costs as many calls of ``task``.
     """
     total = n * width
-    threads = 1
-    if total * work >= _THREAD_WORK and _num_threads > 1 and not getattr(_local, "worker", False):
-        threads = min(_num_threads, total // _THREAD_BLOCK, n)
+    if total > BLOCK:
+        pages.keep()
+    threads = min(_num_threads, total // _THREAD_BLOCK, n) if pays(total, work) else 1
     if threads <= 1:
         if n:
             task(0, n, max(BLOCK // max(width, 1), 1))
         return
     step = max(_THREAD_BLOCK // width, 1)
-    share = -(-n // threads)
-    others = [_submit(task, low, min(low + share, n), step) for low in range(share, n, share)]
-    try:
-        task(0, share, step)
-    finally:
-        wait(others)  # they write into the caller's buffers: never leave them behind
-    for other in others:
-        other.result()
+    share = -(-n // (threads * ranges))
+    if ranges > 1:
+        share = -(-share // step) * step
+    cuts = [(low, min(low + share, n)) for low in range(0, n, share)]
+    count = len(cuts)
+    cuts.reverse()  # they are taken from the end
+    shared = _Walk(task, cuts, step)
+    _ask_for_help(shared, min(threads, count) - 1)
+    done = shared.take_part()
+    while done < count:
+        done += shared.counts.get()
+    if shared.errors:
+        raise shared.errors[0]
 
 
 def scratch(count: int, size: int, dtype: Any) -> list[Array]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
+from . import winograd
 from .blocked import compute_type, walk
 
 __all__ = ["conv", "conv_input_gradient", "conv_weight_gradient"]
@@ -218,8 +219,12 @@ def conv(
             groups,
         )
         return _stored(wide, x.dtype, out)
-    y = out if out is not None and not np.may_share_memory(out, x) else np.empty(shape, dtype)
+    y = _place(out, shape, dtype, x)
     shift: Any = 0 if bias is None else bias.reshape(-1, *(1,) * (len(shape) - 2))
+    if _by_winograd(x.shape[0], weight.shape, x.shape[2:], stride, padding, dilation, groups):
+        x, weight = np.ascontiguousarray(x), np.ascontiguousarray(weight)
+        if winograd.conv(x, weight, None if bias is None else shift, padding, False, y):
+            return _stored(y, dtype, out)
     if not weight.size:
         y[...] = shift
     elif y.size:
@@ -283,8 +288,11 @@ def conv_input_gradient(
     work = _work(g.shape[0], weight.shape, size, stride, padding, dilation, groups)
     channels = groups * work.inner
     shape = (g.shape[0], channels, *size)
-    direct = out is not None and not np.may_share_memory(out, g)
-    dx = out if direct and out is not None else np.empty(shape, dtype)
+    dx = _place(out, shape, dtype, g)
+    if _by_winograd(g.shape[0], weight.shape, size, stride, padding, dilation, groups):
+        g, weight = np.ascontiguousarray(g), np.ascontiguousarray(weight)
+        if winograd.conv(g, weight, None, (2 - padding[0], 2 - padding[1]), True, dx):
+            return _stored(dx, dtype, out)
     if not (g.size and weight.size and work.layout.covering):
         dx.fill(0)
     if g.size and weight.size:
@@ -353,6 +361,11 @@ def conv_weight_gradient(
         return _stored(wide, g.dtype, out)
     shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
     work = _work(x.shape[0], shape, x.shape[2:], stride, padding, dilation, groups)
+    if _by_winograd(x.shape[0], shape, x.shape[2:], stride, padding, dilation, groups):
+        g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
+        dw = _place(out, shape, dtype, x, g)
+        if winograd.weight_gradient(g, x, padding, dw):
+            return _stored(dw, dtype, out)
     parts: dict[int, Array] = {}
     if g.size and x.size:
         x = np.ascontiguousarray(x)
@@ -372,6 +385,20 @@ def conv_weight_gradient(
     for low in sorted(parts):  # in the order of the images, whichever thread was first
         gradient += parts[low]
     return _stored(gradient.reshape(shape), dtype, out)
+
+
+def _by_winograd(
+    images: int, weight: Sizes, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> bool:
+    plain = groups == 1 and len(size) == 2 and stride == dilation == (1, 1)
+    return plain and winograd.suits(images, weight, size, padding)
+
+
+def _place(out: Array | None, shape: Sizes, dtype: Any, *inputs: Array) -> Array:
+    """Contiguous memory for a result: ``out`` itself where that can be written while the inputs are still read."""
+    if out is None or not out.flags.c_contiguous or any(np.may_share_memory(out, x) for x in inputs):
+        return np.empty(shape, dtype)
+    return out
 
 
 def _stored(y: Array, dtype: Any, out: Array | None) -> Array:

@@ -10,11 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from .blocked import BLOCK, overlaps, scratch, walk
+from .erf import clip as _clip_ufunc
 from .erf import erf, erfc
+from .large import in_pieces
 
 __all__ = ["clip", "erf", "erfc", "round", "rsqrt", "where"]  # and the ufuncs below
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_clip = in_pieces(_clip_ufunc)
+_BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 negative = np.negative
 absolute = np.absolute
@@ -100,10 +106,58 @@ def round(x: Array, out: Array | None = None) -> Array:
 
 def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``x1`` where the condition holds, else ``x2``."""
-    chosen: Array = np.where(condition, x1, x2)
+    if condition.size > BLOCK or (out is not None and condition.size):
+        chosen = _chosen(condition, x1, x2, out)
+        if chosen is not None:
+            return chosen
+    y: Array = np.where(condition, x1, x2)
     if out is None:
-        return chosen
-    np.copyto(out, chosen)
+        return y
+    np.copyto(out, y)
+    return out
+
+
+def _chosen(condition: Array, x1: Any, x2: Any, out: Array | None) -> Array | None:
+    """`where` without branches, as x2 ^ ((x1 ^ x2) & mask) on the bits; None if the operands are not simply laid out.
+
+    A branch per element is several times slower where the condition is irregular.
+    """
+    dtype, shape = getattr(x1, "dtype", None), condition.shape
+    if (
+        dtype is None
+        or dtype != getattr(x2, "dtype", None)
+        or dtype.itemsize not in _BITS
+        or condition.dtype != np.bool_
+    ):
+        return None
+    if out is None:
+        out = np.empty(shape, dtype)
+    elif out.shape != shape or out.dtype != dtype or overlaps(out, (condition, x1, x2)):
+        return None
+    if not all(a.ndim == 0 or (a.shape == shape and a.flags.c_contiguous) for a in (condition, x1, x2, out)):
+        return None
+    if not shape:
+        return None
+    bits = _BITS[dtype.itemsize]
+    first, second = (a.view(bits).reshape(-1) if a.ndim else a.view(bits) for a in (x1, x2))
+    target, holds = out.view(bits).reshape(-1), condition.view(np.int8).reshape(-1)
+    no_second = second.ndim == 0 and second == 0
+
+    def task(low: int, high: int, step: int) -> None:
+        for start in range(low, high, step):
+            part = slice(start, min(start + step, high))
+            x, y = (a[part] if a.ndim else a for a in (first, second))
+            mask, difference = scratch(2, target[part].size, bits)
+            np.copyto(mask, holds[part])
+            np.negative(mask, mask)
+            if no_second:
+                np.bitwise_and(x, mask, target[part])
+                continue
+            np.bitwise_xor(x, y, difference)
+            np.bitwise_and(difference, mask, difference)
+            np.bitwise_xor(difference, y, target[part])
+
+    walk(task, target.size, 1, 6)
     return out
 
 
@@ -111,6 +165,5 @@ def clip(x: Array, low: Any, high: Any, out: Array | None = None) -> Array:
     """``min(max(x, low), high)``; NaN stays NaN."""
     if x.dtype.kind == "V":  # NumPy would widen bfloat16
         low, high = np.asarray(low, x.dtype), np.asarray(high, x.dtype)
-    y: Array = np.maximum(x, low, out=out)
-    y = np.minimum(y, high, out=out)
-    return y
+        return np.minimum(np.maximum(x, low, out=out), high, out=out)  # type: ignore[no-any-return]
+    return _clip(x, low, high, out=out)

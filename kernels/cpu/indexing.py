@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,32 @@ def take(x: Array, indices: Array, axis: int, out: Array | None = None) -> Array
 
 def take_add(out: Array, indices: Array, value: Any, axis: int) -> None:
     """Add slices of ``value`` to the slices of ``out`` that `take` would read."""
-    scatter_add(out, (*(slice(None),) * axis, indices), value)
+    width = math.prod(out.shape[1:])
+    if axis == 0 and width >= 8 and indices.size * width >= 4096 and (out.dtype.kind == "f" or is_half(out.dtype)):
+        value = np.broadcast_to(value, (*indices.shape, *out.shape[1:])).reshape(indices.size, width)
+        _add_rows(out, indices.reshape(-1), value)
+    else:
+        scatter_add(out, (*(slice(None),) * axis, indices), value)
+
+
+def _add_rows(out: Array, rows: Array, value: Array) -> None:
+    """Add rows of ``value`` to those of ``out``: sorted, equal ones stand together and are summed as one array."""
+    order = rows.argsort(kind="stable")
+    rows, value = rows.take(order), value.take(order, 0)
+    if is_half(out.dtype):
+        value = value.astype(np.float32)
+    starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
+    if len(rows) < 16 * len(starts):
+        sums = np.add.reduceat(value, starts, 0)
+    else:
+        ones, ends = np.ones(len(rows), value.dtype), [*starts[1:].tolist(), len(rows)]
+        runs = zip(starts.tolist(), ends, strict=True)
+        sums = np.stack([np.matmul(ones[start:end], value[start:end]) for start, end in runs])
+    distinct, sums = rows[starts], sums.reshape(-1, *out.shape[1:])
+    if distinct[0] >= 0:
+        out[distinct] = np.add(out[distinct], sums)
+    else:  # a row may be named twice, from the start and from the end
+        scatter_add(out, (distinct,), sums)
 
 
 def take_along_axis(x: Array, indices: Array, axis: int, out: Array | None = None) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocked import BLOCK, compute_type, scratch, walk
+from .blocked import BLOCK, compute_type, get_num_threads, scratch, walk
 
 __all__ = ["adam_step", "global_norm", "scale", "sgd_step"]
 
@@ -20,6 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Update = Callable[..., None]
 """``update(*arrays, grad, *scratch)`` writes ``arrays`` in place; a scratch of None is allocated by the first ufunc."""
 
+_LEAST, _MOST = 1 << 16, 1 << 18  # elements of a piece: threads take turns with the interpreter at every ufunc
 _TINY = 2048  # elements up to which copying parameters together beats a dozen ufuncs on each
 
 
@@ -27,42 +28,79 @@ def _scalars(char: str, *values: float) -> list[Array]:
     return [np.array(v, char) for v in values]
 
 
-def _apply(update: Update, work: int, count: int, *arrays: Array) -> None:
-    """Run ``update`` with ``count`` scratch buffers on one parameter, its state and, last, its gradient."""
-    p = arrays[0]
-    if p.dtype.char not in "fd":
+class _Step:
+    """The updates of one step, cut into pieces that fit in the cache, which all threads work off together.
+
+    Parameters
+    ----------
+    work : int
+        How many simple ufuncs an update is worth; see `walk`.
+    count : int
+        How many scratch buffers it takes.
+    """
+
+    def __init__(self, work: int, count: int) -> None:
+        self.work = work
+        self.count = count
+        self._updates: list[tuple[Update, Sequence[Array]]] = []
+        self._narrow: list[tuple[tuple[Array, ...], list[Array]]] = []
+        self._joined: list[tuple[list[tuple[Array, ...]], list[Array]]] = []
+
+    def add(self, update: Update, *arrays: Array) -> None:
+        """Have ``update`` run on one parameter, its state and, last, its gradient."""
+        if arrays[0].dtype.char in "fd":
+            self._updates.append((update, arrays))
+            return
         # Two-byte floats: the arithmetic and the state of one step in float32, rounded once at the end.
-        wide = [a.astype(compute_type(p.dtype)) for a in arrays]
-        _apply(update, work, count, *wide)
-        for a, w in zip(arrays[:-1], wide, strict=False):
-            np.copyto(a, w, casting="unsafe")
-    elif p.size <= BLOCK or not all(a.flags.c_contiguous for a in arrays):
-        update(*arrays, *([None] * count if p.ndim else [np.empty_like(p) for _ in range(count)]))
-    else:
-        flat = [a.reshape(-1) for a in arrays]
+        wide = [a.astype(compute_type(a.dtype)) for a in arrays]
+        self._narrow.append((arrays, wide))
+        self._updates.append((update, wide))
 
-        def task(low: int, high: int, step: int) -> None:
-            buffers = scratch(count, min(step, high - low), p.dtype)
-            for start in range(low, high, step):
-                stop = min(start + step, high)
-                update(*[a[start:stop] for a in flat], *[b[: stop - start] for b in buffers])
+    def add_joined(self, update: Update, parameters: list[tuple[Array, ...]]) -> None:
+        """Have ``update`` run once on many tiny parameters of one dtype, copied into one array and back."""
+        if len(parameters) == 1:
+            self.add(update, *parameters[0])
+            return
+        joined = [np.concatenate(arrays, None) for arrays in zip(*parameters, strict=True)]
+        self._joined.append((parameters, joined))
+        self.add(update, *joined)
 
-        walk(task, p.size, 1, work)
+    def run(self) -> None:
+        """Run all updates."""
+        size = sum(arrays[0].size for _, arrays in self._updates)
+        pieces = self._pieces(min(max(-(-size // get_num_threads()), _LEAST), _MOST))
 
+        def task(low: int, high: int, _: int) -> None:
+            for update, arrays, buffers in pieces[low:high]:
+                p = arrays[0]
+                if buffers:
+                    update(*arrays, *scratch(self.count, p.size, p.dtype))
+                else:  # the first ufunc that needs one makes it
+                    update(*arrays, *([None] * self.count if p.ndim else [np.empty_like(p) for _ in range(self.count)]))
 
-def _apply_together(update: Update, work: int, count: int, parameters: list[tuple[Array, ...]]) -> None:
-    """Run ``update`` once on many tiny parameters of one dtype, copied into one array and back."""
-    if len(parameters) == 1:
-        _apply(update, work, count, *parameters[0])
-        return
-    joined = [np.concatenate(arrays, None) for arrays in zip(*parameters, strict=True)]
-    _apply(update, work, count, *joined)
-    start = 0
-    for arrays in parameters:
-        stop = start + arrays[0].size
-        for a, j in zip(arrays[:-1], joined, strict=False):
-            a[...] = j[start:stop].reshape(a.shape)
-        start = stop
+        walk(task, len(pieces), size // max(len(pieces), 1), self.work, ranges=4)
+        for narrow, wide in self._narrow:
+            for a, w in zip(narrow[:-1], wide, strict=False):
+                np.copyto(a, w, casting="unsafe")
+        for parameters, joined in self._joined:
+            start = 0
+            for arrays in parameters:
+                stop = start + arrays[0].size
+                for a, j in zip(arrays[:-1], joined, strict=False):
+                    a[...] = j[start:stop].reshape(a.shape)
+                start = stop
+
+    def _pieces(self, most: int) -> list[tuple[Update, Sequence[Array], bool]]:
+        """The updates on pieces of at most ``most`` elements, and whether they are to be given buffers."""
+        pieces: list[tuple[Update, Sequence[Array], bool]] = []
+        for update, arrays in self._updates:
+            size = arrays[0].size
+            if size <= BLOCK or not all(a.flags.c_contiguous for a in arrays):
+                pieces.append((update, arrays, False))
+                continue
+            flat = [a.reshape(-1) for a in arrays]
+            pieces += [(update, [a[start : start + most] for a in flat], True) for start in range(0, size, most)]
+        return pieces
 
 
 # ------------------------------------------------------------------------------------------------------------------ SGD
@@ -139,7 +177,7 @@ def sgd_step(
     rate = float(lr)
     updates: dict[tuple[str, bool], Update] = {}
     options = (rate, momentum, dampening, weight_decay, nesterov, maximize)
-    count, work = (2, 6) if momentum else (1, 3)
+    step = _Step(*((6, 2) if momentum else (3, 1)))
     first = bool(momentum and first_step) if isinstance(first_step, bool) else False
     for i, p in enumerate(params):
         if momentum and not isinstance(first_step, bool):
@@ -149,9 +187,10 @@ def sgd_step(
         if update is None:
             update = updates[key] = _sgd(compute_type(p.dtype).char, *options, first)
         if momentum:
-            _apply(update, work, count, p, momentum_buffers[i], grads[i])
+            step.add(update, p, momentum_buffers[i], grads[i])
         else:
-            _apply(update, work, count, p, grads[i])
+            step.add(update, p, grads[i])
+    step.run()
 
 
 # ----------------------------------------------------------------------------------------------------------------- Adam
@@ -192,7 +231,7 @@ def _adam(
         t = np.subtract(g, m, t)
         np.multiply(t, rest1, t)
         np.add(m, t, m)
-        np.multiply(g, g, t)
+        np.square(g, t)
         np.multiply(t, rest2, t)
         np.multiply(v, keep2, v)
         np.add(v, t, v)
@@ -249,8 +288,7 @@ def adam_step(
     updates: dict[tuple[str, float], Update] = {}
     tiny: dict[tuple[str, float], list[tuple[Array, ...]]] = {}
     options = (rate, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad)
-    pending = 0
-    count = 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1
+    step = _Step(_ADAM_WORK, 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1)
     for i, p in enumerate(params):
         taken = float(steps[i]) + 1.0
         steps[i].fill(taken)  # a third of the time of an addition
@@ -262,23 +300,13 @@ def adam_step(
         largest = (max_exp_avg_sqs[i],) if amsgrad else ()
         arrays: tuple[Array, ...] = (p, exp_avgs[i], exp_avg_sqs[i], *largest, grads[i])
         if p.size > _TINY:
-            _apply(update, _ADAM_WORK, count, *arrays)
-            continue
-        group = tiny[key]
-        group.append(arrays)
-        pending += p.size
-        if pending > BLOCK - _TINY:
-            pending = _flush(updates, tiny, count)
-    _flush(updates, tiny, count)
-
-
-def _flush(updates: dict[tuple[str, float], Update], tiny: dict[tuple[str, float], list[Any]], count: int) -> int:
-    """Update the waiting tiny parameters; returns how many elements wait now."""
+            step.add(update, *arrays)
+        else:
+            tiny[key].append(arrays)
     for key, group in tiny.items():
         if group:
-            _apply_together(updates[key], _ADAM_WORK, count, group)
-            group.clear()
-    return 0
+            step.add_joined(updates[key], group)
+    step.run()
 
 
 # ------------------------------------------------------------------------------------------------------------ gradients

@@ -1,12 +1,19 @@
-"""Reductions on NumPy. Half types accumulate in float32; integers and booleans keep their dtype."""
+"""Reductions on NumPy. Half types accumulate in float32; integers and booleans keep their dtype.
+
+Sums of float32 and float64 are products with ones: BLAS reads memory as fast as it comes, on all its threads, which
+NumPy's own sums do not. In what order it adds may depend on how many threads it has.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from .blocked import is_half
+from .blocked import is_half, pays, walk
+from .large import in_pieces
 
 __all__ = ["all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -20,6 +27,11 @@ _maximum: Any = np.maximum.reduce
 _minimum: Any = np.minimum.reduce
 _or: Any = np.logical_or.reduce
 _and: Any = np.logical_and.reduce
+
+_subtract, _square, _exp = in_pieces(np.subtract), in_pieces(np.square), in_pieces(np.exp)
+_SMALL = 4096  # elements up to which NumPy's sums are the faster ones
+_EXTREMUM_WORK = 4  # see `walk`
+_RUN = 1024  # elements that BLAS adds up in one go: its rounding errors grow with their number
 
 
 def _accumulator(x: Array) -> np.dtype[Any]:
@@ -45,11 +57,76 @@ def _length(x: Array, axis: Axis) -> int:
     return n
 
 
+@lru_cache(64)
+def _ones(n: int, char: str) -> Array:
+    y = np.ones(n, char)
+    y.flags.writeable = False
+    return y
+
+
+def _sum_along(x: Array, outer: int, n: int, inner: int) -> Array:
+    """Sums along axis 1 of a contiguous array taken as ``(outer, n, inner)``; the result has ``outer * inner``."""
+    ones = _ones(n, x.dtype.char) if n <= _RUN or inner > 1 else _ones(_RUN, x.dtype.char)
+    if inner > 1:
+        y = np.dot(ones, x.reshape(n, inner)) if outer == 1 else np.matmul(ones, x.reshape(outer, n, inner))
+        return y  # type: ignore[no-any-return]
+    if n <= _RUN:
+        return np.dot(x.reshape(outer, n), ones)  # type: ignore[no-any-return]
+    rest = n % _RUN
+    if rest == 0:
+        return _add(np.dot(x.reshape(-1, _RUN), ones).reshape(outer, -1), 1)  # type: ignore[no-any-return]
+    if outer > 1:
+        return _add(x.reshape(outer, n), 1)  # type: ignore[no-any-return]
+    flat = x.reshape(-1)
+    return _sum_along(flat[:-rest], 1, n - rest, 1) + _sum_along(flat[-rest:], 1, rest, 1)
+
+
+Stages = tuple[tuple[int, int, int], ...]
+
+
+@lru_cache(256)
+def _stages(shape: tuple[int, ...], axis: Axis, keepdims: bool) -> tuple[Stages, tuple[int, ...]]:
+    """A sum over any axes as sums along one axis at a time, the last first; and the shape of the result."""
+    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    gone = [a in axes or a - len(shape) in axes for a in range(len(shape))]
+    lengths: list[int] = []  # neighbouring axes with the same fate count as one
+    fates: list[bool] = []
+    for n, fate in zip(shape, gone, strict=True):
+        if fates and (fate == fates[-1] or n == 1):
+            lengths[-1] *= n
+        else:
+            lengths.append(n)
+            fates.append(fate)
+    stages = []
+    inner = 1
+    while lengths:
+        n = lengths.pop()
+        if fates.pop():
+            stages.append((math.prod(lengths), n, inner))
+        else:
+            inner *= n
+    return tuple(stages), tuple(1 if fate else n for n, fate in zip(shape, gone, strict=True) if keepdims or not fate)
+
+
+def _total(x: Array, axis: Axis, keepdims: bool, out: Array | None = None) -> Array:
+    """Sum of an array of the dtype to accumulate in."""
+    if x.size < _SMALL or x.dtype.char not in "fd" or not x.flags.c_contiguous:
+        return _add(x, axis, x.dtype, out, keepdims)  # type: ignore[no-any-return]
+    stages, shape = _stages(x.shape, axis, keepdims)
+    y = x
+    for outer, n, inner in stages:
+        y = _sum_along(y, outer, n, inner)
+    if out is None:
+        return y.reshape(shape)
+    np.copyto(out, y.reshape(shape))
+    return out
+
+
 def sum(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Sum over ``axis``; 0 where there is nothing to add."""
     dtype = _accumulator(x)
     if dtype is x.dtype:
-        return _add(x, axis, dtype, out, keepdims)  # type: ignore[no-any-return]
+        return _total(x, axis, keepdims, out)
     return _stored(_add(x, axis, dtype, None, keepdims), x.dtype, out)
 
 
@@ -61,7 +138,8 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None 
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Sum over ``axis`` divided by the number of terms; NaN where there is none."""
-    y = _add(x, axis, _accumulator(x), None, keepdims)
+    dtype = _accumulator(x)
+    y = _total(x, axis, keepdims) if dtype is x.dtype else _add(x, axis, dtype, None, keepdims)
     return _stored(np.divide(y, _length(x, axis)), x.dtype, out)
 
 
@@ -69,10 +147,10 @@ def _variance(x: Array, axis: Axis, keepdims: bool, correction: float) -> Any:
     """Two passes: the mean first, then the squared distances from it, which does not cancel."""
     dtype = _accumulator(x)
     n = _length(x, axis)
-    center = _add(x, axis, dtype, None, True) / dtype.type(n)
-    distance = np.asarray(np.subtract(x, center, dtype=dtype))
-    np.square(distance, out=distance)
-    total = _add(distance, axis, None, None, keepdims)
+    x = x.astype(dtype, copy=False)
+    center = np.asarray(_total(x, axis, True) / dtype.type(n))
+    distance = np.asarray(_subtract(x, center))
+    total = _total(_square(distance, distance), axis, keepdims)
     left = n - correction
     return np.divide(total, dtype.type(left if left > 0 else 0))
 
@@ -91,14 +169,28 @@ def std(
     return _stored(np.sqrt(_variance(x, axis, keepdims, correction)), x.dtype, out)
 
 
+def _over_rows(reduce: Any, x: Array, axis: Axis, keepdims: bool, out: Array | None) -> Array:
+    """A reduction of every row of a large array on its own, over several threads; any array otherwise."""
+    if not isinstance(axis, tuple) or 0 in axis or not pays(x.size, _EXTREMUM_WORK):
+        return reduce(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
+    if out is None:
+        out = np.empty([1 if a in axis else n for a, n in enumerate(x.shape) if keepdims or a not in axis], x.dtype)
+
+    def task(low: int, high: int, step: int) -> None:
+        reduce(x[low:high], axis, None, out[low:high], keepdims)
+
+    walk(task, x.shape[0], x.size // x.shape[0], _EXTREMUM_WORK, ranges=4)
+    return out
+
+
 def max(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Largest element over ``axis``; NaN if there is one."""
-    return _maximum(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
+    return _over_rows(_maximum, x, axis, keepdims, out)
 
 
 def min(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Smallest element over ``axis``; NaN if there is one."""
-    return _minimum(x, axis, None, out, keepdims)  # type: ignore[no-any-return]
+    return _over_rows(_minimum, x, axis, keepdims, out)
 
 
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
@@ -107,11 +199,11 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | 
     if x.size == 0:
         total = _add(np.exp(x), axis, dtype, None, keepdims)
         return _stored(np.log(total), x.dtype, out)
-    top = np.asarray(_maximum(x, axis, None, None, True), dtype)
+    top = np.asarray(_over_rows(_maximum, x, axis, True, None), dtype)
     shift = np.where(np.isfinite(top), top, 0)  # inf - inf would be NaN
-    shifted = np.asarray(np.subtract(x, shift, dtype=dtype))
-    np.exp(shifted, out=shifted)
-    total = _add(shifted, axis, dtype, None, True)
+    shifted = np.asarray(_subtract(x.astype(dtype, copy=False), shift.astype(dtype, copy=False)))
+    _exp(shifted, shifted)
+    total = _total(shifted, axis, True)
     y = np.add(np.log(total), shift)
     return _stored(y if keepdims else np.squeeze(y, axis), x.dtype, out)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..ops.arrangement import split
 from ..ops.elementwise import logical_and, logical_not, where
 from ..ops.matmul import matmul
 from ..ops.memory import empty, full_like, zeros, zeros_like
@@ -219,16 +220,14 @@ class MultiheadAttention(Module):
         return q, k, v, self._merged(q, key.shape[1], added, padding, attn_mask)
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        n = self.embed_dim
         if self.in_proj_weight is not None:
             if query is key and key is value:
-                joined = F.linear(query, self.in_proj_weight, self.in_proj_bias)
-                return joined[..., :n], joined[..., n : 2 * n], joined[..., 2 * n :]
-            parts = [self.in_proj_weight[i * n : (i + 1) * n] for i in range(3)]
+                q, k, v = split(F.linear(query, self.in_proj_weight, self.in_proj_bias), 3, axis=-1)
+                return q, k, v
+            parts = list(split(self.in_proj_weight, 3))
         else:
             parts = [w for w in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if w is not None]
-        bias = self.in_proj_bias
-        biases = [None if bias is None else bias[i * n : (i + 1) * n] for i in range(3)]
+        biases = [None] * 3 if self.in_proj_bias is None else split(self.in_proj_bias, 3)
         q, k, v = (F.linear(x, w, b) for x, w, b in zip((query, key, value), parts, biases, strict=True))
         return q, k, v
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 from ..backend import device_of
 from ..tensor import Tensor
-from .definition import lift
+from .definition import Function, lift, primitive
 from .elementwise import greater_equal, less_equal, where
+from .indexing import become_part
 from .memory import arange, zeros_like
 from .reduction import normalize_axes, sum
 from .shape import broadcast_to, concat, moveaxis, permuted, reshape
@@ -113,11 +115,33 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
     return _parts(x, place, indices)
 
 
+def _slices(axis: int, bounds: tuple[int, ...]) -> list[tuple[slice, ...]]:
+    """The indices of what lies between neighbouring bounds on an axis."""
+    before = (slice(None),) * axis
+    return [(*before, slice(start, stop)) for start, stop in itertools.pairwise(bounds)]
+
+
+_split: Function = primitive(
+    "split",
+    lambda x, axis, bounds: tuple(x[index] for index in _slices(axis, bounds)),
+    joint=lambda g, needs, axis: (concat(g, axis),),
+    inputs=1,
+    outputs=2,  # or as many as there are
+)
+
+
 def _parts(x: Any, place: int, indices: Sequence[int]) -> tuple[Any, ...]:
     """The slices of axis ``place`` that end at the given indices and at its end."""
-    before = (slice(None),) * place
-    starts, stops = [0, *indices], [*indices, x.shape[place]]
-    return tuple(x[(*before, slice(start, stop))] for start, stop in zip(starts, stops, strict=True))
+    bounds = (0, *indices, x.shape[place])
+    slices = _slices(place, bounds)
+    if list(bounds) != sorted(bounds):  # then some overlap
+        return tuple(x[index] for index in slices)
+    # one op, so that the gradients of the parts are joined and not added up, each of them in an array full of zeros
+    parts: tuple[Any, ...] = _split(x, place, bounds)
+    if isinstance(x, Tensor):
+        for part, index in zip(parts, slices, strict=True):
+            become_part(part, x, index)
+    return parts
 
 
 def chunk(x: Any, chunks: int, /, *, axis: int = 0) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from ..backend import as_array, device_of, empty, is_array
-from ..tape import grad_mode
+from ..tape import View, grad_mode
 from ..tensor import Tensor
 from . import reduction
 from .definition import Function, lift, primitive
@@ -71,8 +71,19 @@ _view: Function = primitive(
     "getitem",
     lambda x, index: x[_as_view(index)],
     lambda g, x_shape, index: _placed(g, index, False, x_shape),
-    put=lambda x, part, index: _replaced(x, part, index),
+    put=lambda x, part, index: _replaced_part(x, part, index),
 )
+
+
+def become_part(part: Tensor, x: Tensor, index: tuple[Any, ...]) -> None:
+    """Declare what another op made to be ``x[index]``, in the same memory: writes to either are seen in both."""
+    part._become_view(View(x, _view, _replaced_part, (index,)))
+
+
+def _replaced_part(x: Any, part: Any, index: tuple[Any, ...]) -> Any:
+    return _replaced(x, part, index)
+
+
 _gathered: Function = primitive(
     "getitem_advanced",
     K.getitem,

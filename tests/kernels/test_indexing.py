@@ -26,6 +26,18 @@ def test_repeated_indices_add_up(dtype, device):
     assert to_numpy(columns).tolist() == [[0, 0, n / 4]] * 2
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("low", "high"), [(0, 5), (0, 700), (-700, 700)])
+def test_many_rows_add_up(low, high, dtype, device):
+    """Few rows often and many rows seldom, into what is there already, against a sum of their own for each row."""
+    index = np.random.default_rng(0).integers(low, high, (2, 1000))
+    start, value = values(700, 3, 4), values(2, 1000, 3, 4, seed=1)
+    out = array(start, device, dtype)
+    K.take_add(out, array(index, device), array(value, device, dtype), 0)
+    wanted = start + np.array([value[index % 700 == row].sum(0) for row in range(700)])
+    np.testing.assert_allclose(to_numpy(out), wanted, rtol=2e-3 if dtype == "float16" else 1e-5, atol=2e-2)
+
+
 @pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8"])
 def test_dtypes_of_indices(kind, device):
     x = values(5, 3)

@@ -92,3 +92,49 @@ def test_logsumexp_of_extremes(device):
     x = array([[1000.0, 1000.0], [-1000.0, -1000.0], [-np.inf, -np.inf], [np.inf, 0.0], [-np.inf, 5.0]], device)
     wanted = [1000 + math.log(2), -1000 + math.log(2), -np.inf, np.inf, 5]
     np.testing.assert_allclose(to_numpy(K.logsumexp(x, 1)), wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "shape", [(70, 129), (5, 1024), (3, 2048), (2, 5000), (5000, 3), (6, 1, 40, 50), (8, 9, 10, 11), (4, 5, 1, 3000)]
+)
+def test_large_sums_and_means_over_every_set_of_axes(shape, dtype, device):
+    x = np.random.default_rng(0).normal(1, 3, shape).astype(dtype)
+    there, wide = array(x, device, dtype), x.astype("float64")
+    for count in range(len(shape) + 1):
+        for axes in itertools.combinations(range(len(shape)), count):
+            for keepdims in (False, True):
+                wanted = wide.sum(axes, keepdims=keepdims)
+                n = math.prod(shape[a] for a in axes)
+                close = (
+                    {"rtol": 1e-6, "atol": 2e-6 * n**0.5} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-12 * n}
+                )
+                found = K.sum(there, axes, keepdims)
+                assert found.dtype == dtype
+                np.testing.assert_allclose(to_numpy(found), wanted, **close)
+                out = array(np.full(wanted.shape, np.nan), device, dtype)
+                assert K.sum(there, axes, keepdims, out=out) is out
+                np.testing.assert_array_equal(to_numpy(out), to_numpy(found))
+                np.testing.assert_allclose(to_numpy(K.mean(there, axes, keepdims)), wanted / n, **close)
+
+
+def test_sums_of_rows_with_infinities_keep_to_themselves(device):
+    x = np.ones((100, 100), np.float32)
+    x[3, 4], x[5, 5], x[6, :2] = np.inf, np.nan, [np.inf, -np.inf]
+    for axis in (0, 1):
+        with np.errstate(invalid="ignore"):
+            wanted = x.sum(axis)
+        np.testing.assert_array_equal(to_numpy(K.sum(array(x, device), (axis,))), wanted)
+
+
+@pytest.mark.usefixtures("many_threads")
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_extrema_of_rows_on_several_threads(keepdims):
+    x = np.random.default_rng(0).normal(size=(400, 5, 30)).astype(np.float32)
+    x[7, 3, 2] = np.nan
+    for view in (x, x[:, ::-1], x.transpose(1, 0, 2)):
+        for axes in ((1, 2), (2,), (1,), (0, 2)):
+            wanted = view.max(axes, keepdims=keepdims)
+            np.testing.assert_array_equal(K.max(view, axes, keepdims), wanted)
+            np.testing.assert_array_equal(K.max(view, axes, keepdims, out=np.zeros_like(wanted)), wanted)
+            np.testing.assert_array_equal(K.min(view, axes, keepdims), view.min(axes, keepdims=keepdims))

@@ -39,18 +39,42 @@ def test_leading_axes_and_options(device):
     close(F.scaled_dot_product_attention(t[0], *shared, enable_gqa=True), wanted)
 
 
-def test_many_blocks_are_one(monkeypatch):
+@pytest.mark.parametrize("growth", [(1, 1), (1, 60), (60, 1)])
+@pytest.mark.parametrize(("queries", "keys", "causal"), [(9, 9, False), (9, 9, True), (9, 4, True), (4, 9, True)])
+@pytest.mark.parametrize(("side", "scores"), [(2, 1), (2, 24), (4, 1000)])
+def test_many_blocks_are_one(monkeypatch, side, scores, queries, keys, causal, growth):
     from tensorgrad.kernels.cpu import attention
 
-    q, k, v = (tg.tensor(values(2, 3, 9, 4, seed=i), requires_grad=True) for i in range(3))
-    found = []
-    for keys, scores in ((1024, 65536), (2, 6)):
-        monkeypatch.setattr(attention, "_KEYS", keys)
-        monkeypatch.setattr(attention, "_SCORES", scores)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        found.append([y, *autograd.grad((y * y).sum(), (q, k, v))])
-    for one, other in zip(*found, strict=True):
-        close(one, other.detach().numpy())
+    monkeypatch.setattr(attention, "_SIDE", side)
+    monkeypatch.setattr(attention, "_SCORES", scores)
+    q, k, v = (values(4, n, 3, 4, seed=i) for i, n in enumerate((queries, keys, keys)))
+    k *= np.linspace(*growth, keys)[:, None, None]  # small scores first and large ones later, or the other way round
+    q, k, v = (tg.tensor(x, requires_grad=True).swapaxes(1, 2) for x in (q, k, v))
+    g = tg.tensor(values(4, 3, queries, 4, seed=3))
+    seen = tg.tensor(np.tril(np.ones((queries, keys), bool)) if causal else np.ones((queries, keys), bool))
+    hidden = tg.full((queries, keys), -np.inf, dtype=tg.float64)
+    scores_of_all = tg.where(seen, q @ k.mT * 0.5, hidden)
+    found = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    wanted = tg.softmax(scores_of_all, -1) @ v
+    close(found, wanted.detach().numpy())
+    for one, other in zip(*(autograd.grad((y * g).sum(), (q, k, v)) for y in (found, wanted)), strict=True):
+        close(one, other.numpy())
+
+
+def test_results_of_kernels_go_where_they_are_wanted():
+    from tensorgrad import kernels as K
+
+    q, k, v, g = (values(2, n, 3, 4, seed=i).swapaxes(1, 2) for i, n in enumerate((6, 7, 7, 6)))
+    for make in (np.empty_like, lambda x: np.empty((*x.shape, 2))[..., 0], lambda x: np.empty(x.shape, np.float32)):
+        wanted = K.attention(q, k, v, None, True, 0.5)
+        out = tuple(make(y) for y in wanted)
+        assert all(y is o for y, o in zip(K.attention(q, k, v, None, True, 0.5, out=out), out, strict=True))
+        inputs = (g, q, k, v, *wanted, None, True, 0.5)
+        wanted = (*wanted, *K.attention_backward(*inputs))
+        out = (*out, *(make(x) for x in (q, k, v)))
+        K.attention_backward(*inputs, out=out[2:])
+        for y, o in zip(wanted, out, strict=True):
+            np.testing.assert_allclose(o, y, rtol=1e-6, atol=1e-6)
 
 
 def test_dropout_is_the_mask_of_dropout(device):

@@ -49,6 +49,28 @@ def test_batch_norm_while_training_and_after(kind, shape, device):
     assert layer.num_batches_tracked.item() == 3
 
 
+@pytest.mark.parametrize("offset", [0, 3, 1000])
+@pytest.mark.parametrize("block", [1 << 15, 8])
+def test_layer_norm_of_rows_far_from_zero(offset, block, monkeypatch):
+    """Values and gradients in float32, in one block of rows and in many, against their formulas in float64."""
+    from tensorgrad.kernels.cpu import norm
+
+    monkeypatch.setattr(norm, "BLOCK", block)
+    x, g = values(50, 24) + offset, values(50, 24, seed=1)
+    w, b = values(24), values(24, seed=1)
+    x[7] = offset + 1  # a row without deviations
+    t = [tg.tensor(a, requires_grad=True) for a in (x, w, b)]
+    y = F.layer_norm(t[0], 24, *t[1:], eps=1e-2)
+    dx, dw, db = tg.autograd.grad(y, t, tg.tensor(g))
+    normal = standard(x, (1,), 1e-2)
+    slope = g.astype(np.float64) * w
+    rstd = 1 / np.sqrt(x.astype(np.float64).var(1, keepdims=True) + 1e-2)
+    centered = slope - slope.mean(1, keepdims=True) - normal * (slope * normal).mean(1, keepdims=True)
+    for found, wanted in ((y, normal * w + b), (dx, rstd * centered), (dw, (g * normal).sum(0)), (db, g.sum(0))):
+        scale = np.abs(wanted).max()
+        np.testing.assert_allclose(found.detach().numpy() / scale, wanted / scale, rtol=0, atol=1e-5 + 1e-7 * offset)
+
+
 def test_cumulative_average(device):
     layer = nn.BatchNorm1d(2, momentum=None, device=device)
     batches = [values(5, 2, seed=i) for i in range(4)]

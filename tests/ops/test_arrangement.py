@@ -29,6 +29,22 @@ def test_split(device):
     tg.testing.gradcheck(lambda x: tg.split(x**2, [2]), x)
 
 
+def test_parts_share_memory_and_gradients(device):
+    """A write to a part is a write to the whole and its other views; the gradient of an unused part is 0."""
+    x = tg.tensor(values(6), device=device, requires_grad=True)
+    whole = x * 1.0
+    first, second, third = tg.split(whole, 3)
+    second *= 3.0
+    ((whole * whole).sum() + second.sum() + (first * 2.0).sum()).backward()
+    data = x.detach().cpu().numpy()
+    np.testing.assert_allclose(third.detach().cpu().numpy(), data[4:])
+    wanted = 2 * data * np.array([1, 1, 9, 9, 1, 1]) + np.array([2, 2, 3, 3, 0, 0])
+    np.testing.assert_allclose(x.grad.cpu().numpy(), wanted)
+    with tg.no_grad():
+        third += 1.0
+    np.testing.assert_allclose(whole.detach().cpu().numpy()[4:], data[4:] + 1)
+
+
 def test_dtypes_stay(device):
     x = tg.tensor([[1, 2], [3, 4]], dtype=tg.int32, device=device)
     for y in (tg.tile(x, 2), tg.repeat(x, 2), tg.roll(x, 1), tg.tril(x), tg.triu(x), tg.diagonal(x)):

@@ -77,3 +77,11 @@ add(
     _X,
     reference=lambda x: np.diagonal(x, 0, 2, 0),
 )
+for _label, _bounds, _axis in (("equal parts", 3, 1), ("parts", [0, 1], 0), ("overlapping parts", [2, 1], -1)):
+    add(
+        "getitem" if _label.startswith("overlapping") else "split",
+        f"split {_label}",
+        lambda x, b=_bounds, a=_axis: tg.split(x, b, axis=a),
+        _X,
+        reference=lambda x, b=_bounds, a=_axis: tuple(np.split(x, b, a)),
+    )
