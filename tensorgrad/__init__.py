@@ -39,6 +39,7 @@ from .dtypes import (
     uint32,
     uint64,
 )
+from .jit import jit
 from .ops.activation import relu, sigmoid
 from .ops.arrangement import chunk, diagonal, meshgrid, repeat, roll, split, tile, trace, tril, triu
 from .ops.elementwise import (

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from . import dtypes
 from . import kernels as K
+from .capture import live, replayed
 from .ops.precision import Region, autocast_region
 from .tensor import Tensor
 
@@ -153,11 +154,12 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            return outputs * self._scale
+            return outputs * live(self.get_scale)
         if isinstance(outputs, (list, tuple)):
             return type(outputs)(self.scale(y) for y in outputs)
         raise TypeError(f"scale: expected a Tensor or a list of them, got {type(outputs).__name__}")
 
+    @replayed
     def unscale_(self, optimizer: Any) -> None:
         """Divide the gradients of the optimizer's parameters by the scale, for example to clip them before the step.
 
@@ -190,6 +192,7 @@ class GradScaler:
                 finite[device] = K.logical_and(finite[device], flag) if device in finite else flag
         self._overflow[id(optimizer)] = not all(bool(Tensor(flag)) for flag in finite.values())
 
+    @replayed
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """`unscale_` if that was not done, then ``optimizer.step()`` unless a gradient is infinite or NaN."""
         if not self._enabled:
@@ -201,6 +204,7 @@ class GradScaler:
         self._stepped.add(id(optimizer))
         return None if self._overflow[id(optimizer)] else optimizer.step(*args, **kwargs)
 
+    @replayed
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """Adjust the scale after the step, or set it."""
         if not self._enabled:

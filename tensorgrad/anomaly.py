@@ -13,14 +13,14 @@ from . import tape
 from .tape import Node
 from .tensor import Tensor
 
-__all__ = ["check_gradient", "detect_anomaly"]
+__all__ = ["check_gradient", "detect_anomaly", "user_line"]
 
 _PACKAGE = str(Path(__file__).parent)
 
 
-def _user_line() -> str:
+def user_line() -> str:
     """File, line and function of the code outside of this package that called the op."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, str(Path(K.__file__).parent))):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
@@ -44,7 +44,7 @@ def detect_anomaly() -> Iterator[None]:
     RuntimeError: backward: the gradient rule of sqrt gave NaN; sqrt was called at ...
     """
     before = tape.trace_forward
-    tape.trace_forward = _user_line
+    tape.trace_forward = user_line
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from . import capture
 from . import kernels as K
 from .dtypes import DType, dtype_of, scalar_dtype
 
@@ -243,6 +244,7 @@ def array_is_pinned(array: Any) -> bool:
 
 def to_numpy(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """The array in host memory; waits for the device, and reports indices that a kernel found out of range."""
+    capture.host_read("the value of a tensor")
     if isinstance(array, np.ndarray):
         return array
     index = array.device.id
@@ -285,6 +287,10 @@ def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
     Python floats become the default floating dtype; arrays keep theirs. Always a fresh copy.
     """
     if not is_array(data):
+        if isinstance(data, (capture.LiveInt, capture.LiveFloat)):
+            out = empty((), dtype or scalar_dtype(float(data)), device)
+            K.fill(out, data)
+            return out
         data = _from_object(data, dtype) if type(data) not in _NUMBERS else np.array(data, dtype or scalar_dtype(data))
         if not data.ndim and device.is_cuda and data.dtype.kind in "fbi":
             out = empty((), data.dtype, device)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from . import capture
 from . import kernels as K
 from .dtypes import DType
 
@@ -66,6 +67,7 @@ class Generator:
         self._offset = 0
         self._lock = threading.Lock()
 
+    @capture.replayed
     def manual_seed(self, seed: int) -> Generator:
         """Go to the start of the stream of ``seed``, an integer of [-2**63, 2**64); negative ones count from 2**64.
 
@@ -86,6 +88,7 @@ class Generator:
             self._seed, self._offset = number % _LIMIT, 0
         return self
 
+    @capture.replayed
     def seed(self) -> int:
         """Go to the start of the stream of a seed that the operating system gives, and return that seed."""
         with self._lock:
@@ -94,6 +97,7 @@ class Generator:
 
     def initial_seed(self) -> int:
         """The seed whose stream this is."""
+        capture.host_read("the seed of a random generator")
         return self.reserve_stream(0)[0]
 
     def reserve(self, blocks: int) -> int:
@@ -105,14 +109,17 @@ class Generator:
         with self._lock:
             if self._seed is None:
                 self._seed = int.from_bytes(os.urandom(8), "little")
-            offset = self._offset
+            seed, offset = self._seed, self._offset
             self._offset = (offset + blocks) % _LIMIT
-            return self._seed, offset
+        recorder = capture.recording()
+        return (seed, offset) if recorder is None else recorder.drawn(self, blocks, seed, offset)
 
     def get_state(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
         """The seed and the position, two 64-bit unsigned integers."""
+        capture.host_read("the state of a random generator")
         return np.array(self.reserve_stream(0), np.uint64)
 
+    @capture.replayed
     def set_state(self, state: Any) -> Generator:
         """Go back to where `get_state` was called.
 

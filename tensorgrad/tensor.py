@@ -14,6 +14,7 @@ import numpy as np
 
 from . import kernels as K
 from .backend import CPU, Device, as_array, device_of, resolve_device, to_device, to_numpy
+from .capture import host_read
 from .dtypes import DType, dtype_of, is_differentiable
 from .tape import Leaf, Node, Storage, View, clock
 
@@ -254,7 +255,7 @@ class Tensor:
         if self.device.type != "cpu":
             raise TypeError(f"numpy: this tensor is on {self.device}; use .cpu().numpy()")
         self._shared_storage().shared = True
-        return self._data  # type: ignore[no-any-return]
+        return to_numpy(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
         array = self.numpy()
@@ -267,6 +268,7 @@ class Tensor:
     def __dlpack__(self, **options: Any) -> Any:
         if self._node is not None:
             raise BufferError("__dlpack__: this tensor requires a gradient; use .detach()")
+        host_read("the value of a tensor")
         self._shared_storage().shared = True
         return self._data.__dlpack__(**options)
 

@@ -17,7 +17,7 @@ EXAMPLES = PACKAGE.parent / "examples"
 
 FLOORS = [
     ("kernels",),
-    ("dtypes", "backend", "generator", "cuda", "backends"),
+    ("dtypes", "backend", "capture", "generator", "cuda", "backends"),
     ("tape", "tensor", "creation", "function", "anomaly", "autograd", "checkpoint", "random"),
     ("ops", "linalg", "fft", "func", "einsum"),
     ("jit",),

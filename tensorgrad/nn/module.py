@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from .. import kernels as K
 from ..backend import Device, resolve_device, to_device
+from ..capture import bump, observed_classes, recording
 from ..dtypes import DType, dtype_of, float16, float32, float64, is_differentiable
 from ..tensor import Tensor
 from . import state
@@ -79,6 +80,7 @@ class Module:
 
     # ------------------------------------------------------------------------------------------------- registration
     def __setattr__(self, name: str, value: Any) -> None:
+        bump()
         own = self.__dict__
         kind = (
             "_parameters"
@@ -112,12 +114,14 @@ class Module:
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
+        bump()
         object.__delattr__(self, name)
         for registry in _REGISTRIES:
             self.__dict__[registry].pop(name, None)
 
     def _enter(self, registry: str, name: str, value: Any) -> None:
         """Put a value into one registry, at the place it has there already, and out of the others."""
+        bump()
         for other in _REGISTRIES:
             if other != registry:
                 self.__dict__[other].pop(name, None)
@@ -396,6 +400,7 @@ class Module:
 
     # --------------------------------------------------------------------------------------------------------- hooks
     def _hooks_of(self, kind: str) -> dict[int, Any]:
+        bump()
         found: dict[int, Any] = self.__dict__.setdefault(kind, {})
         self.__dict__["_hooked"] = True
         return found
@@ -428,6 +433,9 @@ class Module:
         return RemovableHandle(self._hooks_of("_backward_hooks"), hook, first=prepend)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        recorder = recording()
+        if recorder is not None:
+            recorder.called(self)
         own = self.__dict__
         for hook, with_kwargs in list(own.get("_forward_pre_hooks", {}).values()):
             if with_kwargs:
@@ -473,3 +481,6 @@ def _convert(tensor: Tensor, device: Device | None, dtype: DType | None) -> None
         array = K.cast(array, dtype)
     if array is not tensor._data:
         tensor._replace(array)
+
+
+observed_classes.append((Module, "_hooked"))  # under a recorder, every call goes through _call_with_hooks

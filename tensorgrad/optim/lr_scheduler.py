@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import kernels as K
+from ..capture import replayed
 from ..tensor import Tensor
 from .optimizer import Optimizer
 
@@ -63,6 +64,12 @@ class LRScheduler:
         """The rates that the last `step` set."""
         return self._last_lr
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in vars(cls):
+            cls.step = replayed(cls.step)  # type: ignore[method-assign]
+
+    @replayed
     def step(self) -> None:
         """Go on by one epoch. Call it after the optimizer's own `step`."""
         if self._step_count == 1 and self.optimizer._steps == self._started_at:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..backend import Device, as_array, to_numpy
+from ..capture import replayed
 from ..dtypes import DType, float32, is_floating
 from ..nn.parameter import clear_gradients
 from ..tape import clock, grad_mode
@@ -142,6 +143,12 @@ class Optimizer:
         for group in self.param_groups:
             clear_gradients(group["params"], set_to_none)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in vars(cls):  # its state and options are Python's: a replayed program calls it again
+            cls.step = replayed(cls.step)  # type: ignore[method-assign]
+
+    @replayed
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients; those without a gradient stay.
 

@@ -1,0 +1,209 @@
+"""Gradients through a captured function whose results are differentiated outside of it.
+
+The record then has two parts: the forward, which also returns what the gradient needs, and the gradient of its results
+with respect to whatever outside led to them, for any incoming gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import autograd
+from .. import kernels as K
+from ..backend import empty
+from ..tape import Branch, Leaf, Node, Op
+from ..tensor import Tensor
+from .observation import peek
+from .program import EXTERNAL, INPUT, TEMPORARY, Draw, Instruction, Launch, LiveRead, Program, Region, Span, mapped
+from .recorder import Recorder
+
+__all__ = ["Gradient", "Unbound", "record_gradient"]
+
+
+class Unbound:
+    """A recorded gradient, not yet taken apart from the forward.
+
+    Attributes
+    ----------
+    places : list of int
+        Which outputs have a gradient.
+    boundary : list of Node
+        What outside of the function they depend on.
+    kept : list of Tensor
+        Tensors that the outputs' graph holds.
+    """
+
+    def __init__(self, places: list[int], boundary: list[Node], kept: list[Tensor]) -> None:
+        self.places = places
+        self.boundary = boundary
+        self.kept = kept
+        self.seeds: list[Region] = []
+        self.gradients: list[Any] = []
+        self.specs: list[Any] = []
+
+
+def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbound | None:
+    """Record the gradient of the outputs that some node made at or before ``start`` leads to."""
+    places = [
+        i for i, y in enumerate(outputs)
+        if isinstance(y, Tensor) and y._node is not None and not isinstance(y._node, Leaf) and y._node.time > start
+    ]  # fmt: skip
+    if not places:
+        return None
+    nodes = [outputs[i]._node for i in places]
+    boundary, kept = _boundary(nodes, start)
+    found = Unbound(places, boundary, kept)
+    seeds = []
+    for i in places:
+        y = outputs[i]
+        recorder.paused = True
+        seed = empty(y.shape, y.dtype, y.device)
+        K.fill(seed, 1)
+        recorder.paused = False
+        found.seeds.append(recorder.enter_input(seed))
+        found.specs.append((y.shape, y.dtype))
+        seeds.append(seed)
+    found.gradients = autograd.gradients_of(list(zip(nodes, seeds, strict=True)), boundary)
+    return found
+
+
+def _boundary(nodes: list[Node], start: int) -> tuple[list[Node], list[Tensor]]:
+    """The nodes from before ``start`` that lead to the given ones, and the tensors that those between have saved."""
+    boundary: list[Node] = []
+    kept: list[Tensor] = []
+    seen: set[Node] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.time <= start:
+            boundary.append(node)
+            continue
+        mapped(node.saved, lambda x: kept.append(x) if isinstance(x, Tensor) else None)
+        stack.extend(p for p in node.parents if p is not None)
+    boundary.sort(key=lambda node: node.time)
+    return boundary, kept
+
+
+class Gradient:
+    """The program of a gradient, and the node that calls it.
+
+    Parameters
+    ----------
+    recorded : Unbound
+    forward : Program
+        Is made to return what the gradient needs, after its own outputs.
+    recorder : Recorder
+    stand_ins : dict
+        Which argument a leaf of the recording was, by the node's ``id``.
+    compiled : callable
+        Makes a program runnable.
+    """
+
+    def __init__(
+        self,
+        recorded: Unbound,
+        forward: Program,
+        recorder: Recorder,
+        instructions: list[Instruction],
+        stand_ins: dict[int, int],
+        compiled: Any,
+    ) -> None:
+        self._places = recorded.places
+        self._specs = recorded.specs
+        self._boundary = [stand_ins.get(id(node), node) for node in recorded.boundary]
+        self._count = len(forward.outputs)
+        read: dict[Region, None] = {}
+        for instruction in instructions:
+            if isinstance(instruction, Launch):
+                read.update(dict.fromkeys(instruction.reads))
+        made = {r for launch in forward.launches for r in launch.writes}
+        outputs = [None if g is None else recorder.span(g) for g in recorded.gradients]
+        read.update(dict.fromkeys(s.region for s in outputs if s is not None))
+        saved = [r for r in read if r.kind == TEMPORARY and r in made]
+        arguments = [r for r in read if r.kind == INPUT and r not in recorded.seeds]
+        self._arguments = [r.slot for r in arguments]
+        self._externals = [r.owners[0] for r in read if r.kind == EXTERNAL and r.owners]
+        forward.outputs += [_all_of(r) for r in saved]
+        bound: dict[Region, Region] = {}
+        for slot, region in enumerate([*recorded.seeds, *saved, *arguments]):
+            bound[region] = inner = Region(region.number, INPUT, region.nbytes, slot=slot)
+            inner.spec = _all_of(region)[2::2] if region.spec is None else region.spec
+        self._given = [i for i, s in enumerate(outputs) if s is not None]
+        spans = [_rebound(s, bound) for s in outputs if s is not None]
+        slots = [i for i in forward.instructions if isinstance(i, (Draw, LiveRead))]
+        if slots:
+            raise_if_shared(slots, instructions)
+        self.program = Program([_rebound_launch(i, bound) for i in instructions], list(bound.values()), spans)
+        self._replay = compiled(self.program)
+        self._op = self._make_op()
+
+    def _make_op(self) -> Op:
+        op = Op("jit", (self._rule,), ("out",), (), joint=True, outputs=len(self._places))
+        op.saves_arrays = True
+        op.shares_gradients = True
+        return op
+
+    def attach(self, results: Any, leaves: list[Any], arrays: list[Any]) -> tuple[Any, list[Tensor | None]]:
+        """The program's own results, and those with a gradient as tensors on the tape."""
+        own, saved = results[: self._count], results[self._count :]
+        parents = tuple(leaves[n]._node if isinstance(n, int) else n for n in self._boundary)
+        arguments = [leaves[k] for k in self._arguments if k < len(leaves) and isinstance(leaves[k], Tensor)]
+        values = (*saved, *[arrays[k] for k in self._arguments], *arguments, *self._externals)
+        made: list[Tensor | None] = [None] * len(own)
+        if len(self._places) == 1:
+            (place,) = self._places
+            made[place] = Tensor(own[place], Node(self._op, parents, values, own[place].shape))
+            return own, made
+        node = Node(self._op, parents, values, tuple(self._specs))
+        for k, place in enumerate(self._places):
+            made[place] = Tensor(own[place], Branch(node, k, *self._specs[k]))
+        return own, made
+
+    def _rule(self, g: Any, needs: tuple[bool, ...], *values: Any) -> Any:
+        seeds = g if isinstance(g, tuple) else (g,)
+        if any(isinstance(s, Tensor) for s in seeds):
+            raise RuntimeError(
+                "backward: create_graph=True through a captured function: its recorded gradient has no gradient of its "
+                "own; capture the function that computes the second-order gradient instead"
+            )
+        inner = values[: len(self.program.inputs) - len(seeds)]
+        arrays = [s if s.flags.c_contiguous else K.copy(s) for s in seeds]
+        found = iter(self._replay.run(*arrays, *inner))
+        given = set(self._given)
+        return tuple(next(found) if i in given else None for i in range(len(needs)))
+
+
+def raise_if_shared(slots: list[Any], instructions: list[Instruction]) -> None:
+    """Make the numbers that the forward found anew available to the gradient, which runs later."""
+
+
+def _all_of(region: Region) -> Span:
+    import numpy as np
+
+    return Span(region, 0, (region.nbytes,), (1,), np.dtype(np.uint8))
+
+
+def _rebound(value: Any, bound: dict[Region, Region]) -> Any:
+    return mapped(
+        value, lambda s: s._replace(region=bound[s.region]) if isinstance(s, Span) and s.region in bound else s
+    )
+
+
+def _rebound_launch(instruction: Instruction, bound: dict[Region, Region]) -> Instruction:
+    if not isinstance(instruction, Launch):
+        return instruction
+    return Launch(
+        instruction.kernel,
+        _rebound(instruction.args, bound),
+        _rebound(instruction.params, bound),
+        _rebound(instruction.outs, bound),
+        instruction.several,
+        frozenset(bound.get(r, r) for r in instruction.reads),
+        frozenset(bound.get(r, r) for r in instruction.writes),
+    )
+
+
+_ = peek

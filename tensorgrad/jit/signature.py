@@ -1,0 +1,48 @@
+"""Nested arguments and results: taken apart into arrays and a hashable structure, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..backend import is_array
+from ..tensor import Tensor
+
+__all__ = ["flatten", "rebuild", "signature_of"]
+
+_LEAF = object()
+
+
+def flatten(value: Any, found: list[Any]) -> Any:
+    """The structure of nested tuples, lists and dicts; tensors and arrays go to ``found``, the rest stays."""
+    if isinstance(value, Tensor) or is_array(value):
+        found.append(value)
+        return _LEAF
+    if isinstance(value, (tuple, list)):
+        return (type(value), *[flatten(item, found) for item in value])
+    if isinstance(value, dict):
+        return (dict, tuple(value), *[flatten(item, found) for item in value.values()])
+    return (None, type(value), value)
+
+
+def rebuild(structure: Any, leaves: Any, make: Callable[[Any], Any] = lambda leaf: leaf) -> Any:
+    """What `flatten` took apart, with the leaves from an iterator."""
+    if structure is _LEAF:
+        return make(next(leaves))
+    kind = structure[0]
+    if kind is None:
+        return structure[2]
+    if kind is dict:
+        return {key: rebuild(part, leaves, make) for key, part in zip(structure[1], structure[2:], strict=True)}
+    parts = [rebuild(part, leaves, make) for part in structure[1:]]
+    if kind is list:
+        return parts
+    return tuple(parts) if kind is tuple else kind(*parts)  # a named tuple
+
+
+def signature_of(leaf: Any) -> Any:
+    """What of a tensor or array a program depends on."""
+    if not isinstance(leaf, Tensor):
+        return (leaf.shape, leaf.dtype, str(getattr(leaf, "device", "cpu")))
+    array = leaf._data
+    return (array.shape, array.dtype, str(leaf.device), leaf._node is not None)
