@@ -66,6 +66,10 @@ class Replay:
         What runs, after optimisation.
     layout : Layout
         Where temporaries lie.
+    targets : list of int
+        Arguments whose ``grad`` the program assigns.
+    run : callable
+        ``run(*inputs, *given, *targets)`` returns the outputs, in new memory, and the numbers that are told.
     """
 
     def __init__(self, program: Program, fresh_grads: bool = False) -> None:
@@ -86,6 +90,7 @@ class Replay:
         }
         for region in program.grads - per_call:
             self._storage[region] = np.empty(region.nbytes, _BYTES)
+        self.targets: list[int] = []
         self._held: list[tuple[Tensor, Tensor, Any, Any]] = []
         self._namespace: dict[str, Any] = {"ndarray": np.ndarray, "empty": np.empty, "Tensor": Tensor}
         self._names: dict[Any, str] = {}
@@ -98,7 +103,6 @@ class Replay:
     # ------------------------------------------------------------------------------------------------------- compiling
     def _compile(self) -> Callable[..., Any]:
         inputs = [f"i{k}" for k in range(len(self.program.inputs))]
-        grad_names: list[str] = []
         self._restore_constants()
         for step in self.steps:
             if isinstance(step, Launch):
@@ -115,10 +119,11 @@ class Replay:
                     f"{self._constant(step.function)}(*{self._constant(step.args)}, **{self._constant(step.kwargs)})"
                 )
             elif isinstance(step, SetGrad):
-                self._set_grad(step, grad_names)
-        results = ", ".join(self._array(span) for span in self.program.outputs)
-        body = "\n    ".join([*self._lines, f"return ({results}{',' if results else ''})"])
-        source = f"def replay({', '.join([*inputs, *grad_names])}):\n    {body}\n"
+                self._set_grad(step)
+        results = [self._array(span) for span in self.program.outputs] + [f"s{n}" for n in self.program.told]
+        body = "\n    ".join([*self._lines, f"return ({''.join(f'{name}, ' for name in results)})"])
+        parameters = [*inputs, *(f"s{n}" for n in self.program.given), *(f"t{n}" for n in self.targets)]
+        source = f"def replay({', '.join(parameters)}):\n    {body}\n"
         exec(compile(source, "<tensorgrad.jit>", "exec"), self._namespace)
         return self._namespace["replay"]  # type: ignore[no-any-return]
 
@@ -149,11 +154,11 @@ class Replay:
         arrays = [self._array(span) for span in (*runner.operands, *runner.results)]
         self._lines.append(f"{self._constant(runner.run)}({', '.join(arrays)})")
 
-    def _set_grad(self, step: SetGrad, grad_names: list[str]) -> None:
+    def _set_grad(self, step: SetGrad) -> None:
         target = step.target.target
         name = f"t{target}" if isinstance(target, int) else self._constant(target)
-        if isinstance(target, int) and name not in grad_names:
-            grad_names.append(name)
+        if isinstance(target, int) and target not in self.targets:
+            self.targets.append(target)
         if step.value is None:
             self._lines.append(f"{name}.grad = None")
             return

@@ -33,6 +33,7 @@ __all__ = [
     "bounds",
     "each",
     "mapped",
+    "slots_of",
 ]
 
 TEMPORARY = "temporary"  # written by the program before it is read
@@ -197,12 +198,16 @@ class Program:
         What is returned; memory of its own at each call where the region is temporary.
     grads : set of Region
         Regions that become gradients of tensors outside.
+    told, given : list of int
+        Slots whose numbers are returned after the outputs; slots whose numbers come in after the inputs.
     """
 
     instructions: list[Instruction]
     inputs: list[Region]
     outputs: list[Span]
     grads: set[Region] = field(default_factory=set)
+    told: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
 
     @property
     def launches(self) -> list[Launch]:
@@ -225,6 +230,13 @@ class Program:
             if span.region.kind == EXTERNAL:
                 found[span.region] = None
         return list(found)
+
+
+def slots_of(value: Any) -> Iterator[int]:
+    """The numbers of the slots in nested tuples, lists and dicts."""
+    found: list[int] = []
+    mapped(value, lambda item: found.append(item.number) if isinstance(item, Slot) else None)
+    return iter(found)
 
 
 def each(value: Any) -> Iterator[Span]:
