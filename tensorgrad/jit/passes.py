@@ -7,7 +7,7 @@ long as every one still sees the memory as it was when the program was recorded.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import kernels as K
@@ -78,19 +78,31 @@ def _without_useless_grads(instructions: list[Instruction]) -> list[Instruction]
 
 # ------------------------------------------------------------------------------------------------------ simpler launches
 def lowered(instructions: list[Instruction]) -> list[Instruction]:
-    """The instructions with linear layers taken apart, so that the bias can be added by a chain."""
+    """The instructions with products of rows as products of matrices, and the bias of a linear layer as a sum.
+
+    The sum can then be part of a chain.
+    """
     found: list[Instruction] = []
     for instruction in instructions:
-        found += _lowered_linear(instruction) if _is_plain_linear(instruction) else (instruction,)
+        if not _multiplies_rows(instruction):
+            found.append(instruction)
+        elif instruction.kernel is K.linear:
+            found += _lowered_linear(instruction)
+        else:
+            x, matrix = instruction.args
+            outs = (instruction.outs[0].rows(),)
+            found.append(replace(instruction, args=(x.rows(), matrix), outs=outs))
     return found
 
 
-def _is_plain_linear(instruction: Instruction) -> bool:
-    if not isinstance(instruction, Launch) or instruction.kernel is not K.linear or instruction.params:
+def _multiplies_rows(instruction: Any) -> bool:
+    """Whether it is a product of rows that lie one after another with one matrix."""
+    if not isinstance(instruction, Launch) or instruction.kernel not in (K.linear, K.matmul) or instruction.params:
         return False
-    x, weight, out = instruction.args[0], instruction.args[1], instruction.outs[0]
+    (x, matrix), out = instruction.args[:2], instruction.outs[0]
     plain = x.contiguous and out.contiguous and min(x.size, out.size) > 0
-    return plain and out.dtype.char in "fd" and x.dtype == weight.dtype == out.dtype
+    shaped = len(matrix.shape) == 2 and (len(x.shape) > 2 or instruction.kernel is K.linear)
+    return plain and shaped and out.dtype.char in "fd" and x.dtype == matrix.dtype == out.dtype
 
 
 def _lowered_linear(launch: Any) -> tuple[Launch, ...]:
