@@ -182,6 +182,12 @@ conv_weight_gradient = Kernel(
 
 # -------------------------------------------------------------------------------------------------------------- pool
 max_pool = Kernel("max_pool", "pool", "x, kernel, stride, padding, dilation, ceil_mode=False", rules.pooled)
+max_pool_values = Kernel(
+    "max_pool_values",
+    "pool",
+    "x, kernel, stride, padding, dilation, ceil_mode=False",
+    lambda *args, **params: rules.pooled(*args, **params)[0],
+)
 max_pool_backward = Kernel(
     "max_pool_backward",
     "pool",

@@ -381,6 +381,7 @@ for _size, _kernel, _stride, _padding, _dilation, _ceil in (
 
     _found = K.max_pool(_planes("cpu", "float64"), *_how, _ceil)[1]
     case("max_pool", lambda d, t, x=_planes, o=_how, c=_ceil: (x(d, t), *o, c))
+    case("max_pool_values", lambda d, t, x=_planes, o=_how, c=_ceil: (x(d, t), *o, c))
     case(
         "max_pool_backward",
         lambda d, t, i=_found, o=_how, n=_size: (array(_random(*i.shape), d, t), array(i, d), n, *o),
