@@ -102,7 +102,7 @@ gelu = Kernel("gelu", "activation", "x, tanh=False", rules.same, "tanh ? gelu_ta
 gelu_backward = Kernel(
     "gelu_backward",
     "activation",
-    "g, x, tanh=False",
+    "g, x, y, tanh=False",
     rules.same,
     "tanh ? gelu_tanh_backward(g, x) : gelu_backward(g, x)",
 )
