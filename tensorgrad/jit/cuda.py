@@ -23,7 +23,7 @@ from ..tensor import Tensor
 from .cells import Cells, named_arguments, takes_cells
 from .fused import ChainKernel, can_fuse
 from .memory import Layout, inside_one_chain, plan
-from .passes import Chain, Step, fuse, without_dead
+from .passes import Chain, Step, fuse, lowered, without_dead
 from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, bounds, mapped, slots_of
 from .stretch import divided
 
@@ -238,6 +238,11 @@ class CudaReplay:
             for target, tensor, array, memory in self._held
         ]
 
+    @property
+    def holds_gradients(self) -> bool:
+        """Whether gradients that were assigned lie in memory of the program."""
+        return bool(self._held)
+
     def grads_are_kept(self) -> bool:
         """Whether somebody holds on to the gradients of an earlier call, which the next one would overwrite."""
         counts = zip(self._counted(), self._references, strict=True)
@@ -251,7 +256,7 @@ class CudaReplay:
 
 def _steps(program: Program) -> Iterator[Step]:
     """The live instructions, in chains where one generated kernel can do them."""
-    for step in fuse(without_dead(program), smallest=1):
+    for step in fuse(lowered(without_dead(program)), smallest=1):
         if isinstance(step, Chain) and not can_fuse(step):
             yield from step.launches
         else:

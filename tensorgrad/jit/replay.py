@@ -40,6 +40,10 @@ class Replay(Protocol):
     def kept_bytes(self) -> int:
         """Memory that is held between calls."""
 
+    @property
+    def holds_gradients(self) -> bool:
+        """Whether gradients that were assigned lie in memory of the program."""
+
     def grads_are_kept(self) -> bool:
         """Whether somebody holds on to the gradients of an earlier call, which the next one would overwrite."""
 
