@@ -127,7 +127,8 @@ class FusedChain:
         for j, n in enumerate(self._outputs):
             lines.append(f"    out{j} = static_cast<{c_name(self._dtypes[n])}>(v{n});")
         lines += [f"    sum{j} += v{s.value};" for j, s in enumerate(self._sums)]
-        return f"__device__ __forceinline__ void NAME_element({', '.join(parameters)}) {{\n" + "\n".join(lines) + "\n}\n"
+        head = f"__device__ __forceinline__ void NAME_element({', '.join(parameters)})"
+        return "\n".join([f"{head} {{", *lines, "}\n"])
 
     def _operation(self, operation: Operation) -> str:
         kernel, result = operation.kernel, operation.result
@@ -187,7 +188,8 @@ class FusedChain:
             lines.append("}")
         start = f"packs * {width} + first" if width > 1 else "first"
         lines.append(f"for (I i = {start}; i < size; i += stride) {{")
-        single = [{"one": "one{0}", "row": "x{0}[i % row{0}]", "all": "x{0}[i]"}[k].format(i) for i, k in enumerate(kinds)]
+        places = {"one": "one{0}", "row": "x{0}[i % row{0}]", "all": "x{0}[i]"}
+        single = [places[kind].format(i) for i, kind in enumerate(kinds)]
         lines.append(f"    {self._call(single, [f'y{j}[i]' for j in range(len(self._outputs))])}")
         lines.append("}")
         for j in range(len(self._sums)):
@@ -242,10 +244,10 @@ class FusedChain:
         number = np.uint32 if self._index == "unsigned int" else np.uint64
         rows = [number(length) for _, length in self._inputs if length not in (1, self.size)]
         arguments = (*inputs, *outputs, *partial, *rows, number(self.size))
-        finishing = [
-            (f"finish_sum<{c_name(share.dtype)}>", (share, np.int32(grid), y, share.dtype.type(self.size if s.mean else 1)))
-            for share, y, s in zip(partial, results, self._sums, strict=True)
-        ]  # fmt: skip
+        finishing = []
+        for share, y, s in zip(partial, results, self._sums, strict=True):
+            divisor = share.dtype.type(self.size if s.mean else 1)
+            finishing.append((f"finish_sum<{c_name(share.dtype)}>", (share, np.int32(grid), y, divisor)))
 
         def run() -> None:
             function((grid,), (_THREADS,), arguments)

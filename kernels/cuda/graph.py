@@ -7,18 +7,19 @@ of a device ever run at the same time, which `CudaGraph.launch` sees to.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import cupy
 
-__all__ = ["CudaGraph", "NotCapturable", "array_at", "copy_bytes", "empty_bytes", "take_turn"]
+__all__ = ["CudaGraph", "NotCapturableError", "array_at", "copy_bytes", "empty_bytes", "take_turn"]
 
 Call = Callable[[], object]
 
 
-class NotCapturable(Exception):
+class NotCapturableError(Exception):
     """One of the calls does what a captured stream refuses.
 
     Attributes
@@ -73,7 +74,7 @@ class CudaGraph:
 
     Raises
     ------
-    NotCapturable
+    NotCapturableError
         If a call waits for the device, copies from or to the host, or uses a library that cannot be captured.
     """
 
@@ -86,11 +87,11 @@ class CudaGraph:
                     call()
                 except Exception as error:
                     _abandon(shared.stream)
-                    raise NotCapturable(position) from error
+                    raise NotCapturableError(position) from error
             try:
                 self._graph = shared.stream.end_capture()
             except cupy.cuda.runtime.CUDARuntimeError as error:  # something was refused without saying so
-                raise NotCapturable(len(calls) - 1) from error
+                raise NotCapturableError(len(calls) - 1) from error
 
     def launch(self) -> None:
         """Do the captured work on the current stream, after all graphs that were launched before."""
@@ -109,10 +110,8 @@ def take_turn() -> None:
 
 def _abandon(stream: Any) -> None:
     """End a capture that has failed; CUDA may have given it up already."""
-    try:
+    with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):
         stream.end_capture()
-    except cupy.cuda.runtime.CUDARuntimeError:
-        pass
 
 
 # -------------------------------------------------------------------------------------------------------------- memory

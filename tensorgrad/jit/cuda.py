@@ -24,14 +24,17 @@ from .cells import Cells, named_arguments, takes_cells
 from .fused import ChainKernel, can_fuse
 from .memory import Layout, inside_one_chain, plan
 from .passes import Chain, Step, fuse, lowered, without_dead
-from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, bounds, mapped, slots_of
+from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, bounds, mapped
 from .stretch import divided
 
 __all__ = ["CudaReplay"]
 
+_WAITING = {K.argsort, K.topk_indices, K.permutation}
+"""Kernels that wait for the device, because CuPy's sorts do; whatever else does is found out by trying."""
+
 
 class _Assigned(NamedTuple):
-    """A gradient that a run assigns: none where there is no ``span``, else ``tensor``; or, without one, an argument's."""
+    """A gradient that a run assigns: none without a ``span``; an array in an argument's memory without a ``tensor``."""
 
     target: Any
     span: Span | None
@@ -97,7 +100,8 @@ class CudaReplay:
                 if isinstance(step, Chain):
                     stretch.add(self._chain(chains[id(step)]))
                 else:
-                    stretch.add(self._launch(step), alone=not takes_cells(step))
+                    alone = step.kernel in _WAITING or not takes_cells(step)
+                    stretch.add(self._launch(step), alone)
         self._assigned = [[self._assignment(step) for step in stretch.set_grads] for stretch in self.stretches]
 
     def _overwritten_constants(self) -> dict[Region, None]:
@@ -167,7 +171,10 @@ class CudaReplay:
     # -------------------------------------------------------------------------------------------------------- running
     def run(self, *values: Any) -> tuple[Any, ...]:
         """``run(*inputs, *given, *targets)`` returns the outputs, in new memory, and the numbers that are told."""
-        return on_device(self._device.index, self._run, values)  # type: ignore[no-any-return]
+        results = on_device(self._device.index, self._run, values)
+        if not self._is_captured:
+            on_device(self._device.index, self._capture)
+        return results  # type: ignore[no-any-return]
 
     def _run(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         program, numbers = self.program, self._numbers
@@ -192,8 +199,6 @@ class CudaReplay:
         copies: dict[Region, Any] = {}
         results = [self._result(span, inputs, copies) for span in program.outputs]
         self._hand_out_grads(targets, copies)
-        if not self._is_captured:
-            self._capture()
         return (*results, *(numbers[slot] for slot in program.told))
 
     def _copy_in(self, regions: list[Region], inputs: tuple[Any, ...]) -> None:
@@ -217,7 +222,7 @@ class CudaReplay:
         return array_at(copies[region], span.offset, span.shape, span.dtype, span.strides)
 
     def _hand_out_grads(self, targets: dict[int, Any], copies: dict[Region, Any]) -> None:
-        """Replace gradients that the next run would overwrite by copies; until now Python saw the memory of the graph."""
+        """Replace gradients that the next run would overwrite by copies; so far Python saw the memory of the graph."""
         for assigned in self._assigned:
             for target, span, tensor in assigned:
                 owner = targets[target] if isinstance(target, int) else target
@@ -232,7 +237,7 @@ class CudaReplay:
 
     # --------------------------------------------------------------------------------------------------------- memory
     def _counted(self) -> list[tuple[int, int, int]]:
-        """How many references there are to each gradient, its array and the memory under it, the owner's not counted."""
+        """How many references there are to each gradient, its array and the memory under it, but for the owner's."""
         return [
             (sys.getrefcount(tensor) - (target.grad is tensor), sys.getrefcount(array), sys.getrefcount(memory))
             for target, tensor, array, memory in self._held

@@ -1,4 +1,4 @@
-"""Chains of elementwise launches as generated CUDA kernels: which memory a kernel reads and writes, and in which order."""
+"""Chains of elementwise launches as generated CUDA kernels: which memory a kernel reads, and which it writes."""
 
 from __future__ import annotations
 
@@ -90,4 +90,3 @@ class ChainKernel:
 
 def _key(span: Span) -> Any:
     return span.region, span.offset, span.size, span.dtype
-

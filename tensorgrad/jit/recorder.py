@@ -113,6 +113,8 @@ class Recorder:
         """A span that the caller may have: a copy of a constant, which the next call needs again."""
         if span.region.kind != CONSTANT:
             return span
+        # this call's caller gets the constant itself, and may write into it
+        span.region.array = span.region.array.copy(order="K")
         region = self._new(TEMPORARY, span.nbytes, span.region.device)
         strides = [span.dtype.itemsize]
         for length in span.shape[:0:-1]:

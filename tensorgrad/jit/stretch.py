@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..kernels.cuda.graph import CudaGraph, NotCapturable
+from ..kernels.cuda.graph import CudaGraph, NotCapturableError
 from .passes import Chain, Step
 from .program import Draw, HostCall, Launch, LiveRead, Region, SetGrad
 
@@ -41,7 +41,7 @@ class Segment:
         while calls:
             try:
                 graph = CudaGraph(calls)
-            except NotCapturable as refusal:
+            except NotCapturableError as refusal:
                 yield from Segment(calls[: refusal.position]).captured()
                 yield Alone(calls[refusal.position])
                 calls = calls[refusal.position + 1 :]
