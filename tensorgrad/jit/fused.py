@@ -83,10 +83,15 @@ class ChainKernel:
         number = self._current.get(_key(span))
         if number is None:
             number = self._current[_key(span)] = self._new(span)
-            self._loaded.append((number, span.size))
+            self._loaded.append((number, _length(span)))
             self.inputs.append(span)
         return number
 
 
+def _length(span: Span) -> int:
+    """How many elements there are in memory."""
+    return 1 if span.uniform else span.size
+
+
 def _key(span: Span) -> Any:
-    return span.region, span.offset, span.size, span.dtype
+    return span.region, span.offset, _length(span), span.dtype
