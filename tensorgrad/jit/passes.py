@@ -216,7 +216,7 @@ def _followers(segment: list[Instruction]) -> list[int]:
                     slots[number] = i
             continue
         for part in (*instruction.args, *instruction.params.values()):
-            if isinstance(part, Slot):
+            if isinstance(part, Slot) and part.number in slots:  # else it is known before the segment
                 after[slots[part.number]] |= 1 << i
         for region in instruction.reads:
             if region in writer:
