@@ -270,7 +270,8 @@ def _literal(value: Any, dtype: Any) -> str:
         if number == -(2**63):
             return f"({number + 1}LL - 1)"
         return f"{number}{'ULL' if number >= 2**63 else 'LL'}"
-    number = float(np.asarray(value).astype(dtype))
+    with np.errstate(over="ignore"):
+        number = float(np.asarray(value).astype(dtype))
     return repr(number) if math.isfinite(number) else f"__int_as_float({_NOT_FINITE[str(number)]})"
 
 
