@@ -1,4 +1,4 @@
-"""Captured functions on CUDA: what a replay launches, what it allocates, and that it computes what the function does."""
+"""Captured functions on CUDA: what a replay launches and allocates, and that it computes what the function does."""
 
 from __future__ import annotations
 
