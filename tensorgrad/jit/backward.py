@@ -17,9 +17,9 @@ from .. import kernels as K
 from ..backend import empty
 from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
-from .cpu import Replay
 from .program import EXTERNAL, INPUT, TEMPORARY, Draw, Instruction, Launch, LiveRead, Program, Region, Span, mapped, slots_of
 from .recorder import Recorder
+from .replay import replay_of
 
 __all__ = ["Gradient", "Unbound", "record_gradient"]
 
@@ -140,14 +140,14 @@ class Gradient:
         forward.told += told
         bound: dict[Region, Region] = {}
         for slot, region in enumerate([*recorded.seeds, *saved, *arguments]):
-            bound[region] = inner = Region(region.number, INPUT, region.nbytes, slot=slot)
+            bound[region] = inner = Region(region.number, INPUT, region.nbytes, region.device, slot=slot)
             inner.spec = region.spec or ((region.nbytes,), np.dtype(np.uint8))
         self._needed = [s is not None for s in outputs]
         spans = [_rebound(s, bound) for s in outputs if s is not None]
         self.program = Program(
             [_rebound_launch(i, bound) for i in instructions], list(bound.values()), spans, given=told
         )
-        self.replay = Replay(self.program)
+        self.replay = replay_of(self.program)
         self._lock = threading.Lock()
         self._op = Op("jit", (lambda g, needs, *values: self._rule(g, values),), ("out",), (), joint=True,
                       outputs=len(self._places))  # fmt: skip
