@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels as K
 from ..tensor import Tensor
 from .chain import ChainRunner
 from .memory import Layout, inside_one_chain, plan
@@ -33,6 +34,7 @@ from .program import (
 __all__ = ["Replay"]
 
 _BYTES = np.dtype(np.uint8)
+_OUT_BY_NAME = (K.maximum, K.minimum)  # NumPy warns of a third argument of theirs without its name
 
 
 class _Memory:
@@ -143,7 +145,8 @@ class Replay:
         named = [f"{k}={self._expression(v)}" for k, v in launch.params.items()]
         if outs and launch.kernel.elementwise and not named:
             names = launch.kernel.signature.count(",") + 1
-            out = outs[0] if len(parts) == names else f"out={outs[0]}"
+            by_position = len(parts) == names and launch.kernel not in _OUT_BY_NAME
+            out = outs[0] if by_position else f"out={outs[0]}"
             parts.append(out)
         elif outs:
             named.append(f"out=({', '.join(outs)},)" if launch.several else f"out={outs[0]}")

@@ -81,6 +81,7 @@ class Recorder:
         self.given = given
         self.places = places
         self._nodes: dict[int, Any] = {}  # of the tensors that were there before
+        self._seen: set[int] = set()  # ids of the tensors whose arrays were read; of others only the gradient was
         self._regions: dict[int, Region] = {}  # by the id of the root
         self._watches: dict[int, Any] = {}  # keeps roots, or weak references to them
         self._anchors: dict[int, int] = {}  # where an input region begins in memory
@@ -92,14 +93,15 @@ class Recorder:
     # ------------------------------------------------------------------------------------------------------- running
     def run(self, function: Callable[[], Any]) -> Any:
         """Call ``function`` and record it."""
-        K.add_hook(self._launched)
+        hook = self._launched  # one object: hooks are removed by identity, and methods are made anew at each access
+        K.add_hook(hook)
         capture.start(self)
         try:
             with observed(self):
                 return function()
         finally:
             capture.stop()
-            K.remove_hook(self._launched)
+            K.remove_hook(hook)
 
     def program(self, outputs: list[Any], instructions: list[Instruction] | None = None) -> Program:
         """What was recorded, as a function that returns the arrays ``outputs``."""
@@ -269,9 +271,10 @@ class Recorder:
     def saw(self, tensor: Tensor, array: Any) -> None:
         """The array of a tensor was read."""
         key = id(tensor)
-        if key in self._made or key in self.tensors or key in self.given:
+        if key in self._made or key in self._seen or key in self.given:
             return
         self._enter_tensor(key, tensor)
+        self._seen.add(key)
         root = root_of(array)
         known = self._regions.get(id(root))
         if known is None or known.kind == CONSTANT:
@@ -322,7 +325,9 @@ class Recorder:
         if key in self._made:
             return
         self._enter_tensor(key, tensor)
-        self.entry_grads.setdefault(key, (tensor, NotImplemented, None))  # overwritten unread: what it was does not matter
+        self.entry_grads.setdefault(
+            key, (tensor, NotImplemented, None)
+        )  # overwritten unread: what it was does not matter
         target = GradRef(self.places.get(key, tensor))
         if grad is not None and grad._node is not None:
             raise CaptureError(
