@@ -122,7 +122,7 @@ class Jit:
                     f"jit: {self._name()} was captured for {_PROGRAMS} kinds of arguments already, the last of them "
                     f"{[signature_of(x)[:2] for x in leaves]}; older ones are dropped, and captured again when needed. "
                     "Pad the inputs to a few shapes, and pass numbers that change as tensors",
-                    stacklevel=5,
+                    stacklevel=4,
                 )
 
 
@@ -165,7 +165,7 @@ class Recording:
         self.structure: Any = None
         self.forward_end = 0
         self.gradient: Unbound | None = None
-        self.guard = FunctionGuard(function)
+        self.guard = FunctionGuard(function, (args, tuple(kwargs.values())))
 
     def run(self) -> Any:
         """Call the function on stand-ins for its arguments, and note what it returned."""
@@ -175,6 +175,7 @@ class Recording:
             self.recorder.run(self._body)
         finally:
             autocast_region.reset(token)
+        self.guard.recorded()
         self._hand_back()
         return rebuild(self.structure, iter(self.outputs), self._as_given)
 
@@ -227,7 +228,8 @@ class Captured:
         self._specs = _flat_specs(recording)
         self._leaves = len(recording.leaves)
         self._function_guard = recording.guard
-        self._modules = ModuleGuards(list(recorder.modules.values()))
+        modules = {id(module): module for module in (*recorder.modules.values(), *recording.guard.modules)}
+        self._modules = ModuleGuards(modules.values())
         inputs = set(recorder.inputs)
         self._tensors = TensorGuards(
             [x for x in recorder.tensors.values() if recorder.span(x._data).region not in inputs]

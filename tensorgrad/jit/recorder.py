@@ -124,7 +124,12 @@ class Recorder:
 
     def escaped(self, kept: list[Tensor]) -> str | None:
         """Where a tensor was made that outlives the call although the caller does not get it."""
-        allowed = {id(x) for x in kept}
+        allowed = set()
+        for x in kept:
+            part: Tensor | None = x
+            while part is not None:  # a view keeps what it is a part of
+                allowed.add(id(part))
+                part = None if part._view is None else part._view.base
         outside = (*self.tensors.values(), *self.given.values())
         allowed.update(id(g) for x in outside if (g := peek_grad(x)) is not None)
 
