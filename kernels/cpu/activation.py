@@ -14,6 +14,7 @@ from .blocked import BLOCK, Body, bodies, compute_type, elementwise, scratch, wa
 from .erf import DENOMINATOR_D, LIMITS_D, NUMERATOR_D, clip, constants, ratio
 
 __all__ = [
+    "FORMULAS",
     "bias_activation",
     "bias_activation_backward",
     "gelu",
@@ -367,3 +368,15 @@ def _on_biased(
 
     walk(task, rows.shape[0], width, body.work + 1)
     return result
+
+
+FORMULAS = {
+    relu: _RELU,
+    relu_backward: _RELU_BACKWARD,
+    sigmoid: _SIGMOID,
+    sigmoid_backward: _SIGMOID_BACKWARD,
+    silu: _SILU,
+    silu_backward: _SILU_BACKWARD,
+    tanh_backward: _TANH_BACKWARD,
+}
+"""The bodies of the functions that have arrays of one shape and dtype for arguments and nothing else."""

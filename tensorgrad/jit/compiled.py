@@ -21,8 +21,9 @@ from ..tape import clock, grad_mode
 from ..tensor import Tensor
 from .backward import Gradient, Unbound, record_gradient
 from .cpu import Replay, bytes_of
+from .entry import MISS, short_way
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
-from .program import EXTERNAL, INPUT, Launch, Program, Region, Span, bounds
+from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, bounds
 from .recorder import Recorder
 from .signature import flatten, rebuild, signature_of
 
@@ -49,13 +50,13 @@ class Jit:
         self._last: Captured | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        last = self._last
+        if last is not None and not kwargs and last.enter is not None:
+            result = last.enter(args)
+            if result is not MISS:
+                return result
         if registry._hooks:  # under another recorder, a profiler or anomaly mode: let them see every launch
             return self.function(*args, **kwargs)
-        last = self._last
-        if last is not None and not kwargs and last.fits(args):
-            with self._lock:
-                if last.holds(args):
-                    return last(args) if last.may_run(args) else self.function(*args)
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
         key = (structure, _signature(leaves), modes())
@@ -103,7 +104,7 @@ class Jit:
         if escaped is not None:
             self._escaped, self._attempts = escaped, self._attempts + 1
             return result
-        self._last = Captured(recording)
+        self._last = Captured(recording, self._lock)
         self._programs.setdefault(key, []).append(self._last)
         self._programs.move_to_end(key)
         self._drop_oldest(leaves)
@@ -221,11 +222,9 @@ class Recording:
 class Captured:
     """A program with what must hold for it to be replayed."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, lock: Any) -> None:
         recorder = recording.recorder
         self._structure = recording.structure
-        self._modes = modes()
-        self._specs = _flat_specs(recording)
         self._leaves = len(recording.leaves)
         self._function_guard = recording.guard
         modules = {id(module): module for module in (*recorder.modules.values(), *recording.guard.modules)}
@@ -255,6 +254,42 @@ class Captured:
         self._danger = [bounds(r.array) for r in externals]
         self._roots = {id(r.array) for r in externals}
         self._owners: dict[Region, Tensor] = {r: r.owners[0] for r in self.program.externals() if r.owners}
+        self.enter = self._short_way(recording, lock)
+
+    def _short_way(self, recording: Recording, lock: Any) -> Callable[[tuple[Any, ...]], Any] | None:
+        """The generated function for plain calls; None where calls of this kind are not plain."""
+        specs = _plain_specs(recording)
+        if specs is None or self._written_inputs or self.replay.targets:
+            return None
+        if any(found.slot is not None for found in self._found):
+            return None
+        if any(isinstance(found.target, int) and found.expected is not NotImplemented for found in self._found):
+            return None
+        guards: list[Callable[[], bool]] = []
+        if not self._modules.empty:
+            guards.append(self._modules.hold)
+        if not self._function_guard.empty:
+            guards.append(self._function_guard.hold)
+        found = [f for f in self._found if f.expected is not NotImplemented]
+        if found:
+            guards.append(lambda: all(f.holds(()) for f in found))
+        bare = (
+            self._plans == [(True,)]
+            and self.gradient is None
+            and not self._written
+            and self._own_outputs[0].region.kind == TEMPORARY
+            and self._structure == flatten(recording.outputs[0], [])
+        )
+        return short_way(
+            specs,
+            bool(self._danger),
+            self._tensors.expected,
+            guards,
+            lock,
+            None if bare else self._finished,
+            self._prepare if self.replay.holds_gradients else None,
+            self,
+        )
 
     def _plan(self, x: Any, recording: Recording) -> Any:
         """How an output is made: a tensor that was there, the number of an argument, or whether it is a tensor."""
@@ -264,21 +299,6 @@ class Captured:
         return x if id(x) in recording.recorder.tensors else (isinstance(x, Tensor),)
 
     # ------------------------------------------------------------------------------------------------------- calling
-    def fits(self, args: tuple[Any, ...]) -> bool:
-        """Whether the arguments are distinct tensors like those of the recording; False where that is not plain."""
-        specs = self._specs
-        if specs is None or len(args) != len(specs):
-            return False
-        for x, (shape, dtype, attached) in zip(args, specs, strict=True):
-            if x.__class__ is not Tensor:
-                return False
-            array = x._data
-            if array.shape != shape or array.dtype is not dtype or (x._node is not None) is not attached:
-                return False
-            if array.__class__ is not np.ndarray:
-                return False
-        return modes() == self._modes and (len(args) < 2 or len(set(map(id, args))) == len(args))
-
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether everything outside is as it was when the program was recorded."""
         if not (self._tensors.hold() and self._modules.hold() and self._function_guard.hold()):
@@ -303,9 +323,12 @@ class Captured:
                     return False
         return True
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
+    def _prepare(self) -> None:
         if self.replay.grads_are_kept():
             self.replay = Replay(self.program, fresh_grads=True)
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        self._prepare()
         arrays = []
         for x in leaves:
             array = x._data if isinstance(x, Tensor) else x
@@ -315,6 +338,10 @@ class Captured:
                 arrays.append(found.grad(leaves)._data)
         with K.ieee_semantics():
             results = self.replay.run(*arrays, *[leaves[k] for k in self.replay.targets])
+        return self._finished(results, leaves, arrays)
+
+    def _finished(self, results: Sequence[Any], leaves: Sequence[Any], arrays: list[Any]) -> Any:
+        """What the call returns; what was written is noted."""
         for x in self._written:
             x._written()
         for k in self._written_inputs:
@@ -384,16 +411,16 @@ class Found(NamedTuple):
         return grad._node is None and bool(grad._data.flags.c_contiguous)
 
 
-def _flat_specs(recording: Recording) -> list[tuple[Any, Any, bool]] | None:
-    """Shape, dtype and whether it has a gradient of each argument, if all are distinct tensors in NumPy arrays."""
+def _plain_specs(recording: Recording) -> list[tuple[Any, Any, Any, bool]] | None:
+    """Shape, dtype, strides of each argument and whether it has a gradient, if all are tensors in plain memory."""
     leaves = recording.leaves
-    if len(recording.args) != len(leaves) or any(a is not b for a, b in zip(recording.args, leaves, strict=True)):
+    if recording.kwargs or len(recording.args) != len(leaves) or autocast_region.get() is not None:
         return None
-    if recording.kwargs or any(type(x) is not Tensor or type(x._data) is not np.ndarray for x in leaves):
+    if any(a is not b for a, b in zip(recording.args, leaves, strict=True)) or len(set(map(id, leaves))) != len(leaves):
         return None
-    if len(set(map(id, leaves))) != len(leaves):
+    if any(type(x) is not Tensor or type(x._data) is not np.ndarray or not x._data.flags.c_contiguous for x in leaves):
         return None
-    return [(x._data.shape, x._data.dtype, x._node is not None) for x in leaves]
+    return [(x._data.shape, x._data.dtype, x._data.strides, x._node is not None) for x in leaves]
 
 
 def alone(array: Any) -> Any:

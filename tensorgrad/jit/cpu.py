@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels as K
+from ..kernels.cpu.bound import bound
 from ..tensor import Tensor
 from .chain import ChainRunner
 from .memory import Layout, inside_one_chain, plan
-from .passes import Chain, Step, fuse, without_dead
+from .passes import Chain, Step, fuse, lowered, without_dead
 from .program import (
     CONSTANT,
     EXTERNAL,
@@ -34,7 +34,6 @@ from .program import (
 __all__ = ["Replay"]
 
 _BYTES = np.dtype(np.uint8)
-_OUT_BY_NAME = (K.maximum, K.minimum)  # NumPy warns of a third argument of theirs without its name
 
 
 class _Memory:
@@ -76,7 +75,7 @@ class Replay:
 
     def __init__(self, program: Program, fresh_grads: bool = False) -> None:
         self.program = program
-        self.steps: list[Step] = fuse(without_dead(program))
+        self.steps: list[Step] = fuse(lowered(without_dead(program)))
         self._scratch = inside_one_chain(self.steps) - program.returned - program.grads
         per_call = set(program.returned)
         targets = (i for i in program.instructions if isinstance(i, SetGrad) and i.value is not None)
@@ -140,17 +139,25 @@ class Replay:
             self._lines.append(f"{target}[...] = {source}")
 
     def _launch(self, launch: Launch) -> None:
+        calls = self._bound(launch)
+        if calls is not None:
+            for function, operands in calls:
+                parts = ", ".join(self._expression(x) for x in operands)
+                self._lines.append(f"{self._constant(function)}({parts})")
+            return
         outs = [self._array(span) for span in launch.outs]
         parts = [self._expression(a) for a in launch.args]
         named = [f"{k}={self._expression(v)}" for k, v in launch.params.items()]
-        if outs and launch.kernel.elementwise and not named:
-            names = launch.kernel.signature.count(",") + 1
-            by_position = len(parts) == names and launch.kernel not in _OUT_BY_NAME
-            out = outs[0] if by_position else f"out={outs[0]}"
-            parts.append(out)
-        elif outs:
+        if outs:
             named.append(f"out=({', '.join(outs)},)" if launch.several else f"out={outs[0]}")
-        self._lines.append(f"{self._constant(launch.kernel.cpu)}({', '.join([*parts, *named])})")
+        self._lines.append(f"{self._constant(launch.kernel.large)}({', '.join([*parts, *named])})")
+
+    @staticmethod
+    def _bound(launch: Launch) -> list[Any] | None:
+        """The launch as bare calls, if there are any."""
+        if launch.several or len(launch.outs) != 1 or launch.params or any(isinstance(a, Slot) for a in launch.args):
+            return None
+        return bound(launch.kernel.cpu, launch.args, launch.outs[0])
 
     def _chain(self, chain: Chain) -> None:
         runner = ChainRunner(chain, self._scratch)
@@ -238,6 +245,11 @@ class Replay:
         shape, dtype, strides = (self._constant(v) for v in (span.shape, span.dtype, span.strides))
         self._lines.append(f"{name} = ndarray({shape}, {dtype}, {buffer}, {span.offset}, {strides})")
         return name
+
+    @property
+    def holds_gradients(self) -> bool:
+        """Whether gradients that were assigned lie in memory of the program."""
+        return bool(self._held)
 
     def grads_are_kept(self) -> bool:
         """Whether somebody holds on to the gradients of an earlier call, which the next one would overwrite."""

@@ -39,14 +39,11 @@ class TensorGuards:
     """The arrays of tensors that a function found outside of itself, and whether gradients reach them."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
-        self._expected = [(x, x._data, x._node) for x in tensors]
+        self.expected = [(x, x._data, x._node) for x in tensors]
 
     def hold(self) -> bool:
         """Whether every tensor still has the memory and the place on the tape that it had."""
-        for x, array, node in self._expected:  # noqa: SIM110 - half the time of all()
-            if x._data is not array or x._node is not node:
-                return False
-        return True
+        return all(x._data is array and x._node is node for x, array, node in self.expected)
 
 
 class ModuleGuards:
@@ -61,6 +58,11 @@ class ModuleGuards:
             for value in vars(module).values():  # what changes in these changes no attribute
                 if isinstance(value, (list, dict)) and not _is_registry(module, value):
                     self._around.note(value)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no modules."""
+        return not self._expected and self._around.empty
 
     def hold(self) -> bool:
         """Whether the modules are as they were; their attributes are looked at only after some module changed."""
@@ -113,6 +115,11 @@ class FunctionGuard:
         """The modules that the code can reach, whether it calls them or only reads their parameters."""
         return self._around.modules
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to watch."""
+        return self._around.empty
+
     def recorded(self) -> None:
         """Declare the recording done."""
         self._around.forget_changed_containers()
@@ -136,6 +143,11 @@ class Surroundings:
         self.modules: list[Any] = []
 
     # --------------------------------------------------------------------------------------------------- what is there
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was noted that could change."""
+        return not (self._cells or self._entries or self._lists or self._sizes)
+
     def hold(self) -> bool:
         """Whether all of it is as it was noted."""
         for cell, value in self._cells:

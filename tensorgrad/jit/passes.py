@@ -13,7 +13,7 @@ from typing import Any
 from .. import kernels as K
 from .program import TEMPORARY, HostCall, Instruction, Launch, Program, Region, SetGrad, Slot, Span, each
 
-__all__ = ["Chain", "Step", "fuse", "without_dead"]
+__all__ = ["Chain", "Step", "fuse", "lowered", "without_dead"]
 
 SMALLEST = 1 << 15
 """Elements below which a launch is not worth cutting into blocks: its operands fit in cache anyway."""
@@ -74,6 +74,35 @@ def _without_useless_grads(instructions: list[Instruction]) -> list[Instruction]
             replaced.add(key)
         kept.append(instruction)
     return kept[::-1]
+
+
+# ------------------------------------------------------------------------------------------------------ simpler launches
+def lowered(instructions: list[Instruction]) -> list[Instruction]:
+    """The instructions with linear layers taken apart, so that the bias can be added by a chain."""
+    found: list[Instruction] = []
+    for instruction in instructions:
+        found += _lowered_linear(instruction) if _is_plain_linear(instruction) else (instruction,)
+    return found
+
+
+def _is_plain_linear(instruction: Instruction) -> bool:
+    if not isinstance(instruction, Launch) or instruction.kernel is not K.linear or instruction.params:
+        return False
+    x, weight, out = instruction.args[0], instruction.args[1], instruction.outs[0]
+    plain = x.contiguous and out.contiguous and min(x.size, out.size) > 0
+    return plain and out.dtype.char in "fd" and x.dtype == weight.dtype == out.dtype
+
+
+def _lowered_linear(launch: Any) -> tuple[Launch, ...]:
+    x, weight, bias = (*launch.args, None)[:3]
+    (out,) = launch.outs
+    x, out = x.rows(), out.rows()
+    reads = frozenset((x.region, weight.region))
+    product = Launch(K.matmul, (x, weight.T), {}, (out,), False, reads, launch.writes)
+    if bias is None:
+        return (product,)
+    reads = frozenset((out.region, bias.region))
+    return product, Launch(K.add, (launch.outs[0], bias), {}, launch.outs, False, reads, launch.writes)
 
 
 # -------------------------------------------------------------------------------------------------------------- chains

@@ -102,6 +102,17 @@ class Span(NamedTuple):
         return self.size * int(self.dtype.itemsize)
 
     @property
+    def T(self) -> Span:
+        """The same memory with the axes in reverse."""
+        return self._replace(shape=self.shape[::-1], strides=self.strides[::-1])
+
+    def rows(self) -> Span:
+        """All axes but the last as one, of a contiguous span."""
+        width = self.shape[-1]
+        shape = (self.size // width if width else 0, width)
+        return self._replace(shape=shape, strides=(width * self.dtype.itemsize, self.dtype.itemsize))
+
+    @property
     def contiguous(self) -> bool:
         """Whether the elements lie one after another in C order."""
         expected = self.dtype.itemsize
