@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels as K
+from .. import tape
 from ..backend import get_default_device
 from ..capture import CaptureError
 from ..dtypes import get_default_dtype
@@ -55,7 +56,7 @@ class Jit:
             result = last.enter(args)
             if result is not MISS:
                 return result
-        if registry._hooks:  # under another recorder, a profiler or anomaly mode: let them see every launch
+        if registry._hooks or tape.trace_forward is not None:  # let a recorder, profiler or anomaly mode see it all
             return self.function(*args, **kwargs)
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)

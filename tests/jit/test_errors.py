@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorgrad.kernels import registry
 
 import tensorgrad as tg
 from tensorgrad import capture, nn
-from tensorgrad.kernels import registry
 from tensorgrad.tensor import Tensor
 
 HERE = __file__
