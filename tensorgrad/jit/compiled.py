@@ -24,6 +24,7 @@ from .backward import Gradient, Unbound, record_gradient
 from .cpu import Replay, bytes_of
 from .entry import MISS, short_way
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
+from .observation import peek
 from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, bounds
 from .recorder import Recorder
 from .signature import flatten, rebuild, signature_of
@@ -184,6 +185,9 @@ class Recording:
     def _body(self) -> None:
         result = self.function(*self._args, **self._kwargs)
         self.structure = flatten(result, self.outputs)
+        for x in self.outputs:
+            if isinstance(x, Tensor):
+                self.recorder.saw(x, peek(x))  # one from outside may have been passed on without a look at it
         self.forward_end = len(self.recorder.instructions)
         self.gradient = record_gradient(self.recorder, self.outputs, self._start)
 
@@ -275,7 +279,9 @@ class Captured:
         if found:
             guards.append(lambda: all(f.holds(()) for f in found))
         bare = (
-            self._plans == [(True,)]
+            len(self._plans) == 1
+            and isinstance(self._plans[0], tuple)
+            and self._plans[0][0]
             and self.gradient is None
             and not self._written
             and self._own_outputs[0].region.kind == TEMPORARY

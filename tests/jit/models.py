@@ -1,6 +1,6 @@
-"""The models that the suite, the benchmarks and the examples train, at sizes of a test: each trained captured and not.
+"""The models that the suite, the benchmarks and the examples train, at sizes of a test.
 
-`MODELS` is the one list. A model is anything that is called with the inputs; its loss, optimizer and batches go with it.
+`MODELS` is the one list: each is a module with its loss, optimizer and batches, trained captured and not.
 """
 
 from __future__ import annotations
