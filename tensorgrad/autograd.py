@@ -16,12 +16,13 @@ from . import kernels as K
 from . import tape
 from .anomaly import check_gradient, detect_anomaly
 from .backend import device_of, empty, is_array
+from .checkpoint import checkpoint
 from .dtypes import is_differentiable
 from .function import Function
 from .tape import Branch, Leaf, Node, grad_mode, on_arrays
 from .tensor import Tensor
 
-__all__ = ["Function", "backward", "detect_anomaly", "grad", "gradients_of"]
+__all__ = ["Function", "backward", "checkpoint", "detect_anomaly", "grad", "gradients_of"]
 
 _add = K.add.launch
 _accumulating = threading.Lock()  # two threads may reach one leaf
@@ -113,12 +114,12 @@ def grad(
     return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
 
 
-def gradients_of(start: list[tuple[Node, Any]], wanted: list[Node]) -> list[Any]:
-    """The gradients of some nodes as arrays, or None, from arrays that arrive at others; the graph is kept.
+def gradients_of(start: list[tuple[Node, Any]], wanted: list[Node], create_graph: bool = False) -> list[Any]:
+    """The gradients of some nodes, or None, from those that arrive at others; the graph is kept.
 
-    What is behind the wanted nodes is left alone, and so are their hooks: somebody else goes on from there.
+    They are arrays, or tensors if the gradients are to be recorded. What is behind the wanted nodes is left alone, and so are their hooks: somebody else goes on from there.
     """
-    return _propagate(start, True, False, wanted, stop=True)
+    return _propagate(start, True, create_graph, wanted, stop=True)
 
 
 def _listed(cotangents: Any, count: int) -> list[Any]:

@@ -20,6 +20,7 @@ from tensorgrad.nn import functional as F  # noqa: N812
 __all__ = ["Program", "World", "programs", "sums_everything"]
 
 Binary = Callable[[Any, Any], Any]
+LARGEST = 200_000  # elements of a result that a program goes on with
 
 
 def _write(x: Any, y: Any) -> Any:
@@ -45,6 +46,12 @@ def _added(x: Any, y: Any) -> Any:
 def _scaled(x: Any, y: Any) -> Any:
     x *= y
     return x
+
+
+def _product(x: Any, y: Any) -> Any:
+    if x.shape[0] * y.shape[0] > LARGEST:
+        raise ValueError("too large")
+    return tg.tanh(x @ y.swapaxes(0, -1))
 
 
 def _moved_average(x: Any, y: Any) -> Any:
@@ -106,7 +113,7 @@ OTHERS: dict[str, Binary] = {
     "softmax": lambda x, y: tg.softmax(x, axis=-1),
     "logsumexp": lambda x, y: tg.logsumexp(x, axis=-1, keepdims=True),
     "layer norm": lambda x, y: F.layer_norm(x, x.shape[-1:]),
-    "matmul": lambda x, y: tg.tanh(x @ y.swapaxes(0, -1)),
+    "matmul": _product,
     "concat": lambda x, y: tg.concat([x, y]),
     "stack": lambda x, y: tg.stack([x, y])[1],
     "flip": lambda x, y: tg.flip(x, axis=-1),
@@ -151,11 +158,13 @@ class Program:
         for name, first, second in self.steps:
             a, b = pool[-1 - first % len(pool)], pool[-1 - second % len(pool)]
             try:
-                pool.append(STEPS[name](a, b.detach() if name in WRITES and any(a is x for x in outside) else b))
+                made = STEPS[name](a, b.detach() if name in WRITES and any(a is x for x in outside) else b)
             except CaptureError:
                 raise
             except (ValueError, IndexError, RuntimeError, TypeError):
                 continue
+            if made.size <= LARGEST:
+                pool.append(made)
         chosen = [pool[-1 - i % len(pool)] for i in self.results]
         if self.backward == "inside" and chosen[0].requires_grad:
             chosen[0].mean().backward(retain_graph=True)
