@@ -6,6 +6,7 @@ ones. Infinities and NaN come out as in PyTorch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from .blocked import BLOCK, Body, bodies, compute_type, elementwise, scratch, wa
 from .erf import DENOMINATOR_D, LIMITS_D, NUMERATOR_D, clip, constants, ratio
 
 __all__ = [
-    "FORMULAS",
     "bias_activation",
     "bias_activation_backward",
+    "formula",
     "gelu",
     "gelu_backward",
     "relu",
@@ -370,7 +371,7 @@ def _on_biased(
     return result
 
 
-FORMULAS = {
+_PLAIN = {
     relu: _RELU,
     relu_backward: _RELU_BACKWARD,
     sigmoid: _SIGMOID,
@@ -379,4 +380,14 @@ FORMULAS = {
     silu_backward: _SILU_BACKWARD,
     tanh_backward: _TANH_BACKWARD,
 }
-"""The bodies of the functions that have arrays of one shape and dtype for arguments and nothing else."""
+_GELUS = {gelu: (_GELU, _GELU_TANH), gelu_backward: (_GELU_BACKWARD, _GELU_TANH_BACKWARD)}
+
+
+def formula(function: Any, args: Sequence[Any]) -> tuple[dict[str, Body], tuple[Any, ...]] | None:
+    """The bodies by dtype that a function of this file runs, and which of its arguments they take; None if it has none."""
+    if function in _PLAIN:
+        return _PLAIN[function], tuple(args)
+    if function in _GELUS:
+        inputs = tuple(a for a in args if not isinstance(a, bool))
+        return _GELUS[function][len(args) > len(inputs) and args[-1]], inputs
+    return None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import matmul, reduction
-from .activation import FORMULAS
+from .activation import formula
 from .blocked import BLOCK
 
 __all__ = ["bound"]
@@ -38,8 +38,9 @@ def bound(function: Callable[..., Any], args: Sequence[Any], out: Any) -> list[C
         return None
     if isinstance(function, np.ufunc):
         return [(_BY_NAME.get(function, function), (*args, out))] if function.nin == len(args) else None
-    if function in FORMULAS:
-        return _formula(FORMULAS[function], args, out)
+    found = formula(function, args)
+    if found is not None:
+        return _formula(*found, out)
     bind = _BINDERS.get(function)
     return None if bind is None else bind(args, out)
 

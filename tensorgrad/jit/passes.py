@@ -164,7 +164,7 @@ def _chained_shape(launch: Launch) -> tuple[int, ...] | None:
     if out.size < SMALLEST or not out.contiguous or len({s.region for s in launch.outs}) != 1:
         return None
     for span in each((launch.args, launch.params)):
-        if span.size == 1:
+        if span.uniform:
             continue
         if span.shape == out.shape and span.contiguous:
             continue

@@ -106,6 +106,11 @@ class Span(NamedTuple):
         """The same memory with the axes in reverse."""
         return self._replace(shape=self.shape[::-1], strides=self.strides[::-1])
 
+    @property
+    def uniform(self) -> bool:
+        """Whether it is one element, however often repeated."""
+        return all(length == 1 or stride == 0 for length, stride in zip(self.shape, self.strides, strict=True))
+
     def rows(self) -> Span:
         """All axes but the last as one, of a contiguous span."""
         width = self.shape[-1]
