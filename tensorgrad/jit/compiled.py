@@ -23,6 +23,7 @@ from ..tensor import Tensor
 from .backward import Gradient, Unbound, record_gradient
 from .cpu import Replay, bytes_of
 from .entry import MISS, short_way
+from .explain import Explanation, planned
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
 from .observation import peek
 from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, bounds
@@ -85,6 +86,53 @@ class Jit:
         if name == "function" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.function, name)  # a captured model has the model's methods
+
+    def explain(self, index: int | None = None) -> Explanation:
+        """What was planned: an object that prints as text, and is a picture in notebooks and `Explanation.save`.
+
+        Parameters
+        ----------
+        index : int, optional
+            Which of the programs, in the order of their capture, one for each kind of arguments; by default all.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was captured yet.
+        IndexError
+            If there is no such program.
+
+        Examples
+        --------
+        >>> import tensorgrad as tg
+        >>> captured = tg.jit(lambda x: (tg.tanh(x) * 2 + x).mean())
+        >>> y = captured(tg.ones(1000, 100))
+        >>> print(captured.explain())
+        jit(<lambda>) for (1000, 100) float32
+          launches     4 recorded, 0 without effect; run as 1 launch, 1 chain among them
+          traffic      3.2 MB recorded, 400.0 KB as planned
+          temporaries  0 B in 0 buffers, 0 B if none shared memory; peak with results 4 B
+          Python       0 calls, 0 draws of random numbers
+        <BLANKLINE>
+          step  what                                     bytes
+             0  chain on (1000, 100)                  400.0 KB
+                  tanh, multiply, add, mean -> ()
+        """
+        with self._lock:
+            captured = [program for programs in self._programs.values() for program in programs]
+        if not captured:
+            raise RuntimeError(f"explain: {self._name()} was not captured yet; call it with arguments first")
+        if index is not None and not -len(captured) <= index < len(captured):
+            raise IndexError(f"explain: {self._name()} has {len(captured)} programs, there is none with index {index}")
+        chosen = captured if index is None else [captured[index]]
+        plans = []
+        for program in chosen:
+            kinds = ", ".join(f"{shape} {dtype}" for shape, dtype in program.kinds) or "no arguments"
+            name = getattr(self.function, "__name__", type(self.function).__name__)
+            plans.append(planned(f"jit({name}) for {kinds}", program.program, program.replay))
+            if program.gradient is not None:
+                plans.append(planned("its gradient", program.gradient.program, program.gradient.replay))
+        return Explanation(plans)
 
     def __repr__(self) -> str:
         return f"jit({self.function!r})"
@@ -229,6 +277,7 @@ class Captured:
 
     def __init__(self, recording: Recording, lock: Any) -> None:
         recorder = recording.recorder
+        self.kinds = [(tuple(x.shape), x.dtype) for x in recording.leaves]
         self._structure = recording.structure
         self._leaves = len(recording.leaves)
         self._function_guard = recording.guard
