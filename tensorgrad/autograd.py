@@ -117,7 +117,8 @@ def grad(
 def gradients_of(start: list[tuple[Node, Any]], wanted: list[Node], create_graph: bool = False) -> list[Any]:
     """The gradients of some nodes, or None, from those that arrive at others; the graph is kept.
 
-    They are arrays, or tensors if the gradients are to be recorded. What is behind the wanted nodes is left alone, and so are their hooks: somebody else goes on from there.
+    They are arrays, or tensors if the gradients are to be recorded. What is behind the wanted nodes is left alone, and
+    so are their hooks: somebody else goes on from there.
     """
     return _propagate(start, True, create_graph, wanted, stop=True)
 

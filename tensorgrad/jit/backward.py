@@ -18,7 +18,20 @@ from ..backend import empty
 from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
 from .cpu import Replay
-from .program import EXTERNAL, INPUT, TEMPORARY, Draw, Instruction, Launch, LiveRead, Program, Region, Span, mapped, slots_of
+from .program import (
+    EXTERNAL,
+    INPUT,
+    TEMPORARY,
+    Draw,
+    Instruction,
+    Launch,
+    LiveRead,
+    Program,
+    Region,
+    Span,
+    mapped,
+    slots_of,
+)
 from .recorder import Recorder
 
 _OPERAND = 1  # to the engine: not the op's result, which is 0

@@ -111,7 +111,8 @@ class Plan:
             f"  traffic      {sized(self.bytes_recorded)} recorded, {sized(self.bytes_planned)} as planned",
             f"  temporaries  {sized(self.arena_bytes)} in {_several(len(self.lifetimes), 'buffer')}, "
             f"{sized(self.unshared_bytes)} if none shared memory; peak with results {sized(self.peak_bytes)}",
-            f"  Python       {_several(len(calls), 'call')}{names}, {_several(self.count('draw'), 'draw')} of random numbers"
+            f"  Python       {_several(len(calls), 'call')}{names}, "
+            f"{_several(self.count('draw'), 'draw')} of random numbers"
             + (f", {_several(numbers, 'number')} asked for anew" if numbers else ""),
             "",
             f"  step  {'what':36}{'bytes':>10}",

@@ -1,4 +1,4 @@
-"""The picture of a plan as SVG text: time goes down, a row per step; beside it who has which bytes of the arena when."""
+"""The picture of a plan as SVG text: a row per step, time going down, beside who has which bytes of the arena."""
 
 from __future__ import annotations
 

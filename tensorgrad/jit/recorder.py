@@ -305,8 +305,8 @@ class Recorder:
         """A tensor got another array."""
         if id(tensor) not in self._made:
             raise CaptureError(
-                f"jit: at {user_line()}: a tensor of shape {peek(tensor).shape} from outside of the function gets other "
-                "memory (.data = ..., .to(...)); write into it instead: x[...] = value"
+                f"jit: at {user_line()}: a tensor of shape {peek(tensor).shape} from outside of the function gets "
+                "other memory (.data = ..., .to(...)); write into it instead: x[...] = value"
             )
 
     def saw_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
@@ -393,7 +393,7 @@ class Recorder:
         self.modules[id(module)] = module
 
 
-# ------------------------------------------------------------------------------------------------------ memory of arrays
+# ----------------------------------------------------------------------------------------------------- memory of arrays
 def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "strides") and not isinstance(value, np.generic)
 

@@ -153,7 +153,7 @@ class TestHooks:
 class TestLifetime:
     def test_a_captured_function_can_be_collected(self, device):
         model = nn.Linear(3, 2).to(device)
-        captured = tg.jit(lambda x: model(x))
+        captured = tg.jit(model.forward)
         captured(tg.ones(1, 3, device=device)), captured(tg.ones(1, 3, device=device))
         gone = weakref.ref(captured)
         weight = weakref.ref(model.weight)

@@ -81,8 +81,8 @@ def as_index(x: Any) -> Any:
 
 
 def formatted(x: Any) -> Any:
-    assert f"{x.sum():.2f}"  # here
-    return x
+    text = f"{x.sum():.2f}"  # here
+    return x, text
 
 
 def nonzero(x: Any) -> Any:
@@ -203,11 +203,11 @@ def test_a_tensor_that_is_kept_in_an_attribute():
 
     model = Counter()
     captured = tg.jit(model)
-    with pytest.raises(
-        capture.CaptureError, match=rf"keeps a tensor, made at {re.escape(HERE)}:{_line_of(Counter.forward)}"
-    ):
-        for i in range(10):
-            assert captured(tg.full((2,), float(i))).tolist() == [2 * i + 1] * 2
+    for i in range(3):  # the first calls may be setting something up
+        assert captured(tg.full((2,), float(i))).tolist() == [2 * i + 1] * 2
+    where = f"{HERE}:{_line_of(Counter.forward)}"
+    with pytest.raises(capture.CaptureError, match=rf"keeps a tensor, made at {re.escape(where)}"):
+        captured(tg.ones(2))
     nothing_is_left()
 
 
@@ -219,9 +219,10 @@ def test_a_tensor_that_is_kept_in_a_list():
         kept.append(x * 2)
         return x + 1
 
+    for _ in range(3):
+        function(tg.ones(2))
     with pytest.raises(capture.CaptureError, match="keeps a tensor"):
-        for _ in range(10):
-            function(tg.ones(2))
+        function(tg.ones(2))
     assert all(x.tolist() == [2, 2] for x in kept)
 
 

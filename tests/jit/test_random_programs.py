@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tensorgrad as tg
-from tensorgrad.capture import CaptureError
 
 from .programs import Program, World, programs, sums_everything
 
@@ -24,11 +22,7 @@ SETTINGS: dict[str, Any] = {
 
 def check(program: Program, shape: tuple[int, int], dtype: Any, device: str, exactly: bool) -> None:
     eager = World(*shape, dtype, device).run(program, False)
-    try:
-        replayed = World(*shape, dtype, device).run(program, True)
-    except CaptureError as error:  # the one thing that programs do which no replay can
-        assert re.search("on the tape|gets other memory", str(error)), error
-        reject()
+    replayed = World(*shape, dtype, device).run(program, True)
     assert len(eager) == len(replayed)
     for i, (expected, found) in enumerate(zip(eager, replayed, strict=True)):
         if expected is None or isinstance(expected, str):
@@ -41,27 +35,27 @@ def check(program: Program, shape: tuple[int, int], dtype: Any, device: str, exa
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6 * scale, err_msg=str(i), strict=True)
 
 
-@settings(max_examples=150, **SETTINGS)
+@settings(max_examples=50, **SETTINGS)
 @given(program=programs(), shape=st.sampled_from(SMALL), double=st.booleans())
 def test_small(program, shape, double):
     check(program, shape, tg.float64 if double else tg.float32, "cpu", exactly=True)
 
 
-@settings(max_examples=40, **SETTINGS)
+@settings(max_examples=10, **SETTINGS)
 @given(program=programs(), shape=st.sampled_from(LARGE))
 def test_large(program, shape):
     """In float64, where the order of a sum shows in the last digits only."""
     check(program, shape, tg.float64, "cpu", exactly=not sums_everything(program))
 
 
-@settings(max_examples=25, **SETTINGS)
+@settings(max_examples=15, **SETTINGS)
 @given(program=programs(8), shape=st.sampled_from(SMALL))
 def test_on_a_device(device, program, shape):
     check(program, shape, tg.float32, device, exactly=True)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, **SETTINGS)
+@settings(max_examples=500, **SETTINGS)
 @given(program=programs(25), shape=st.sampled_from(SMALL))
 def test_long_ones(program, shape):
     check(program, shape, tg.float32, "cpu", exactly=True)
