@@ -17,7 +17,7 @@ import numpy as np
 from .cpu.blocked import BLOCK
 from .cpu.large import in_pieces
 
-__all__ = ["Kernel", "LaunchHook", "add_hook", "ieee_semantics", "remove_hook"]
+__all__ = ["Kernel", "LaunchHook", "add_hook", "ieee_semantics", "is_observed", "remove_hook"]
 
 _ndarray = np.ndarray
 
@@ -93,6 +93,11 @@ def remove_hook(hook: LaunchHook) -> None:
     """Undo `add_hook`."""
     global _hooks
     _hooks = tuple(h for h in _hooks if h is not hook)
+
+
+def is_observed() -> bool:
+    """Whether there are hooks."""
+    return bool(_hooks)
 
 
 class Kernel:
