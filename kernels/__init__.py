@@ -16,7 +16,7 @@ Conventions
 from __future__ import annotations
 
 from . import rules
-from .registry import Kernel, add_hook, ieee_semantics, remove_hook
+from .registry import Kernel, add_hook, ieee_semantics, is_observed, remove_hook
 
 # ------------------------------------------------------------------------------------------------------- elementwise
 negative = Kernel("negative", "elementwise", "x", rules.same, "-x")
@@ -62,6 +62,8 @@ add = Kernel("add", "elementwise", "x1, x2", rules.same, "x1 + x2")
 subtract = Kernel("subtract", "elementwise", "x1, x2", rules.same, "x1 - x2")
 multiply = Kernel("multiply", "elementwise", "x1, x2", rules.same, "x1 * x2")
 divide = Kernel("divide", "elementwise", "x1, x2", rules.same, "x1 / x2")
+# the gradient of y = z / x with respect to x
+divisor_gradient = Kernel("divisor_gradient", "elementwise", "g, x, y", rules.same, "-(g * y) / x")
 floor_divide = Kernel("floor_divide", "elementwise", "x1, x2", rules.same, "floor_divide(x1, x2)")
 remainder = Kernel("remainder", "elementwise", "x1, x2", rules.same, "remainder(x1, x2)")
 power = Kernel("power", "elementwise", "x1, x2", rules.same, "pow(x1, x2)")
@@ -285,4 +287,4 @@ scale = Kernel("scale", "optimizer", "arrays, factor", rules.in_place)
 
 INSTRUCTIONS: dict[str, Kernel] = {k: v for k, v in globals().copy().items() if isinstance(v, Kernel)}
 
-__all__ = ["INSTRUCTIONS", "Kernel", "add_hook", "ieee_semantics", "remove_hook", *INSTRUCTIONS]
+__all__ = ["INSTRUCTIONS", "Kernel", "add_hook", "ieee_semantics", "is_observed", "remove_hook", *INSTRUCTIONS]

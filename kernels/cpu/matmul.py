@@ -37,6 +37,4 @@ def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
 def linear(x: Array, weight: Array, bias: Array | None = None, out: Array | None = None) -> Array:
     """``x @ weight.T + bias``, the bias added into the product's own memory."""
     y = matmul(x, weight.T, out)
-    if bias is not None:
-        y = np.add(y, bias, out=y) if type(y) is np.ndarray else np.add(y, bias)
-    return y
+    return y if bias is None else np.add(y, bias, y if type(y) is np.ndarray else None)
