@@ -254,6 +254,51 @@ attention_backward = Kernel(
     rules.attended_backward,
 )
 
+# --------------------------------------------------------------------------------------------------------- recurrent
+# x (T, N, I) or, with batch_first, (N, T, I); with `keep` there is one more result, which the gradient needs
+lstm = Kernel(
+    "lstm",
+    "recurrent",
+    "x, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, batch_first=False, reverse=False, keep=True",
+    rules.lstm_states,
+)
+lstm_backward = Kernel(
+    "lstm_backward",
+    "recurrent",
+    "g, gc, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, gc, kept, weight_hh, batch_first=False, *_: rules.sums_of_gates(g, weight_hh, batch_first, 2),
+)
+gru = Kernel(
+    "gru",
+    "recurrent",
+    "x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, batch_first=False, reverse=False, keep=True",
+    rules.gru_states,
+)
+gru_backward = Kernel(
+    "gru_backward",
+    "recurrent",
+    "g, h, y, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, h, y, kept, weight_hh, batch_first=False, reverse=False: [
+        ((*g.shape[:2], weight_hh.shape[0]), g.dtype),
+        *rules.sums_of_gates(g, weight_hh, batch_first, 1),
+    ],
+)
+# nonlinearity is "tanh" or "relu"
+rnn = Kernel(
+    "rnn",
+    "recurrent",
+    'x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda x, h, *_, **__: ((*x.shape[:2], h.shape[1]), x.dtype),
+)
+rnn_backward = Kernel(
+    "rnn_backward",
+    "recurrent",
+    'g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False: rules.sums_of_gates(
+        g, weight_hh, batch_first, 1
+    ),
+)
+
 # --------------------------------------------------------------------------------------------------------- selection
 argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
