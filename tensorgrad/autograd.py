@@ -21,7 +21,7 @@ from .function import Function
 from .tape import Branch, Leaf, Node, grad_mode, on_arrays
 from .tensor import Tensor
 
-__all__ = ["Function", "backward", "detect_anomaly", "grad"]
+__all__ = ["Function", "backward", "detect_anomaly", "grad", "gradients_of"]
 
 _add = K.add.launch
 _accumulating = threading.Lock()  # two threads may reach one leaf
@@ -111,6 +111,11 @@ def grad(
             "pass allow_unused=True to get None for it"
         )
     return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
+
+
+def gradients_of(start: list[tuple[Node, Any]], wanted: list[Node]) -> list[Any]:
+    """The gradients of some nodes as arrays, or None, from arrays that arrive at others; the graph is kept."""
+    return _propagate(start, True, False, wanted)
 
 
 def _listed(cotangents: Any, count: int) -> list[Any]:

@@ -18,14 +18,11 @@ class TensorGuards:
     """The arrays of tensors that a function found outside of itself, and whether gradients reach them."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
-        self._expected = [(x, x._data, x._node) for x in tensors]
+        self.expected = [(x, x._data, x._node) for x in tensors]
 
     def hold(self) -> bool:
         """Whether every tensor still has the memory and the place on the tape that it had."""
-        for x, array, node in self._expected:
-            if x._data is not array or x._node is not node:
-                return False
-        return True
+        return all(x._data is array and x._node is node for x, array, node in self.expected)
 
 
 class ModuleGuards:
@@ -34,6 +31,11 @@ class ModuleGuards:
     def __init__(self, modules: list[Any]) -> None:
         self._expected = [(module, list(_attributes(module))) for module in modules]
         self._version = capture.structure_version
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no modules."""
+        return not self._expected
 
     def hold(self) -> bool:
         """Whether the modules are as they were; looked at only after some module changed."""
@@ -85,6 +87,11 @@ class FunctionGuard:
             value = self._globals.get(name, self)
             if isinstance(value, _PLAIN):
                 self._names.append((name, value))
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no such values."""
+        return not self._cells and not self._names
 
     def hold(self) -> bool:
         """Whether the values are as they were."""
