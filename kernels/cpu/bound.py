@@ -21,6 +21,7 @@ __all__ = ["bound"]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function with its positional arguments: operands as they were given, and arrays made here."""
 
+
 def bound(function: Callable[..., Any], args: Sequence[Any], out: Any) -> list[Call] | None:
     """The calls that ``function(*args, out=out)`` comes down to; None if there is no shorter way than that.
 
