@@ -68,8 +68,9 @@ def _cases(elements: int, dtype: str, columns: int, steps: bool) -> Iterator[Cas
 
 def _chain(x: Any, g: Any, bias: Any) -> tuple[Callable[[], Any], int]:
     """``gelu(x + bias) * g`` as `tg.jit` generates it, and the bytes that it moves."""
-    from tensorgrad import kernels as K
     from tensorgrad.kernels.cuda.fused import FusedChain, Operation, Value
+
+    from tensorgrad import kernels as K
 
     operations = [
         Operation(K.add, (Value(0), Value(1)), 3),

@@ -256,8 +256,9 @@ class TestGraphs:
         assert "argsort outside" in captured._last.replay.summary
 
     def test_nothing_can_be_captured(self, device, monkeypatch):
-        from tensorgrad.jit import stretch
         from tensorgrad.kernels.cuda.graph import NotCapturableError
+
+        from tensorgrad.jit import stretch
 
         def refuse(calls: Any) -> Any:
             raise NotCapturableError(len(calls) // 2)
