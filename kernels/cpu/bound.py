@@ -21,6 +21,7 @@ __all__ = ["bound"]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function with its positional arguments: operands as they were given, and arrays made here."""
 
+
 def bound(function: Callable[..., Any], args: Sequence[Any], out: Any) -> list[Call] | None:
     """The calls that ``function(*args, out=out)`` comes down to; None if there is no shorter way than that.
 
@@ -36,12 +37,23 @@ def bound(function: Callable[..., Any], args: Sequence[Any], out: Any) -> list[C
     if out.size > BLOCK:  # then threads may pay, which the kernel itself knows
         return None
     if isinstance(function, np.ufunc):
-        return [(function, (*args, out))] if function.nin == len(args) else None
+        return [(_BY_NAME.get(function, function), (*args, out))] if function.nin == len(args) else None
     found = formula(function, args)
     if found is not None:
         return _formula(*found, out)
     bind = _BINDERS.get(function)
     return None if bind is None else bind(args, out)
+
+
+def _maximum(a: Any, b: Any, out: Any) -> None:
+    np.maximum(a, b, out=out)
+
+
+def _minimum(a: Any, b: Any, out: Any) -> None:
+    np.minimum(a, b, out=out)
+
+
+_BY_NAME = {np.maximum: _maximum, np.minimum: _minimum}  # NumPy warns of their third argument without its name
 
 
 def _formula(formulas: Any, args: Sequence[Any], out: Any) -> list[Call] | None:
@@ -59,7 +71,7 @@ def _matmul(args: Sequence[Any], out: Any) -> list[Call] | None:
 
 
 def _sum(args: Sequence[Any], out: Any) -> list[Call] | None:
-    x, axis, keepdims = (*args, None, False)[:3] if len(args) < 3 else args[:3]
+    x, axis, keepdims = (*args, *(None, False)[len(args) - 1 :])
     if x.size >= reduction.SMALL or x.dtype != out.dtype or out.dtype.char not in "fd":
         return None
     return [(np.add.reduce, (x, axis, x.dtype, out, keepdims))]

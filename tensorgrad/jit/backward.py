@@ -17,9 +17,24 @@ from .. import kernels as K
 from ..backend import empty
 from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
-from .program import EXTERNAL, INPUT, TEMPORARY, Draw, Instruction, Launch, LiveRead, Program, Region, Span, mapped, slots_of
+from .program import (
+    EXTERNAL,
+    INPUT,
+    TEMPORARY,
+    Draw,
+    Instruction,
+    Launch,
+    LiveRead,
+    Program,
+    Region,
+    Span,
+    mapped,
+    slots_of,
+)
 from .recorder import Recorder
 from .replay import replay_of
+
+_OPERAND = 1  # to the engine: not the op's result, which is 0
 
 __all__ = ["Gradient", "Unbound", "record_gradient"]
 
@@ -136,6 +151,7 @@ class Gradient:
         self._externals = [r.owners[0] for r in read if r.kind == EXTERNAL and r.owners]
         known = {n for i in instructions for n in _made_slots(i)}
         told = sorted({n for x in launches for n in slots_of((x.args, x.params))} - known)
+        self._shared = _places_by_region(forward.outputs, saved)
         forward.outputs += [_all_of(r) for r in saved]
         forward.told += told
         bound: dict[Region, Region] = {}
@@ -164,15 +180,24 @@ class Gradient:
         # the tensors behind the memory that is read again, so that the engine sees whether they were overwritten
         watched = [leaves[k] for k in self._arguments if k < len(leaves) and isinstance(leaves[k], Tensor)]
         split = len(self.program.inputs) - len(self._places) - len(given)
-        values = (*saved[:split], *given, *saved[split:], *watched, *self._externals)
+        # and the same for results that are read again: tensors that share only what says when those were written
+        markers = [Tensor(own[places[0]]) for places in self._shared]
+        values = (*saved[:split], *given, *saved[split:], *watched, *self._externals, *markers)
+        self._op.codes = ((_OPERAND,) * len(values),)
         made: list[Tensor | None] = [None] * len(own)
         if len(self._places) == 1:
             (place,) = self._places
             made[place] = Tensor(own[place], Node(self._op, parents, values, own[place].shape))
-            return own, made
-        node = Node(self._op, parents, values, tuple(self._specs))
-        for k, place in enumerate(self._places):
-            made[place] = Tensor(own[place], Branch(node, k, *self._specs[k]))
+        else:
+            node = Node(self._op, parents, values, tuple(self._specs))
+            for k, place in enumerate(self._places):
+                made[place] = Tensor(own[place], Branch(node, k, *self._specs[k]))
+        for marker, places in zip(markers, self._shared, strict=True):
+            for place in places:
+                y = made[place]
+                if y is None:
+                    y = made[place] = Tensor(own[place])
+                y._share_memory_of(marker)
         return own, made
 
     def _rule(self, g: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -187,6 +212,15 @@ class Gradient:
         with self._lock:
             found = iter(self.replay.run(*arrays, *values[:count]))
         return tuple(next(found) if needed else None for needed in self._needed)
+
+
+def _places_by_region(outputs: list[Span], regions: list[Region]) -> list[list[int]]:
+    """Which outputs lie in each of the regions that have any."""
+    found: dict[Region, list[int]] = {}
+    for i, span in enumerate(outputs):
+        if span.region in regions:
+            found.setdefault(span.region, []).append(i)
+    return list(found.values())
 
 
 def _made_slots(instruction: Instruction) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels as K
+from .. import tape
 from ..backend import get_default_device
 from ..capture import CaptureError
 from ..dtypes import get_default_dtype
@@ -22,7 +23,9 @@ from ..tensor import Tensor
 from .backward import Gradient, Unbound, record_gradient
 from .cpu import bytes_of
 from .entry import MISS, Argument, short_way
+from .explain import Explanation, planned
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
+from .observation import peek
 from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, address, bounds
 from .recorder import Recorder
 from .replay import replay_of
@@ -56,7 +59,7 @@ class Jit:
             result = last.enter(args)
             if result is not MISS:
                 return result
-        if registry._hooks:  # under another recorder, a profiler or anomaly mode: let them see every launch
+        if registry._hooks or tape.trace_forward is not None:  # let a recorder, profiler or anomaly mode see it all
             return self.function(*args, **kwargs)
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
@@ -84,6 +87,53 @@ class Jit:
         if name == "function" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.function, name)  # a captured model has the model's methods
+
+    def explain(self, index: int | None = None) -> Explanation:
+        """What was planned: an object that prints as text, and is a picture in notebooks and `Explanation.save`.
+
+        Parameters
+        ----------
+        index : int, optional
+            Which of the programs, in the order of their capture, one for each kind of arguments; by default all.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was captured yet.
+        IndexError
+            If there is no such program.
+
+        Examples
+        --------
+        >>> import tensorgrad as tg
+        >>> captured = tg.jit(lambda x: (tg.tanh(x) * 2 + x).mean())
+        >>> y = captured(tg.ones(1000, 100))
+        >>> print(captured.explain())
+        jit(<lambda>) for (1000, 100) float32
+          launches     4 recorded, 0 without effect; run as 1 launch, 1 chain among them
+          traffic      3.2 MB recorded, 400.0 KB as planned
+          temporaries  0 B in 0 buffers, 0 B if none shared memory; peak with results 4 B
+          Python       0 calls, 0 draws of random numbers
+        <BLANKLINE>
+          step  what                                     bytes
+             0  chain on (1000, 100)                  400.0 KB
+                  tanh, multiply, add, mean -> ()
+        """
+        with self._lock:
+            captured = [program for programs in self._programs.values() for program in programs]
+        if not captured:
+            raise RuntimeError(f"explain: {self._name()} was not captured yet; call it with arguments first")
+        if index is not None and not -len(captured) <= index < len(captured):
+            raise IndexError(f"explain: {self._name()} has {len(captured)} programs, there is none with index {index}")
+        chosen = captured if index is None else [captured[index]]
+        plans = []
+        for program in chosen:
+            kinds = ", ".join(f"{shape} {dtype}" for shape, dtype in program.kinds) or "no arguments"
+            name = getattr(self.function, "__name__", type(self.function).__name__)
+            plans.append(planned(f"jit({name}) for {kinds}", program.program, program.replay))
+            if program.gradient is not None:
+                plans.append(planned("its gradient", program.gradient.program, program.gradient.replay))
+        return Explanation(plans)
 
     def __repr__(self) -> str:
         return f"jit({self.function!r})"
@@ -124,7 +174,7 @@ class Jit:
                     f"jit: {self._name()} was captured for {_PROGRAMS} kinds of arguments already, the last of them "
                     f"{[signature_of(x)[:2] for x in leaves]}; older ones are dropped, and captured again when needed. "
                     "Pad the inputs to a few shapes, and pass numbers that change as tensors",
-                    stacklevel=5,
+                    stacklevel=4,
                 )
 
 
@@ -167,7 +217,7 @@ class Recording:
         self.structure: Any = None
         self.forward_end = 0
         self.gradient: Unbound | None = None
-        self.guard = FunctionGuard(function)
+        self.guard = FunctionGuard(function, (args, tuple(kwargs.values())))
 
     def run(self) -> Any:
         """Call the function on stand-ins for its arguments, and note what it returned."""
@@ -177,12 +227,16 @@ class Recording:
             self.recorder.run(self._body)
         finally:
             autocast_region.reset(token)
+        self.guard.recorded()
         self._hand_back()
         return rebuild(self.structure, iter(self.outputs), self._as_given)
 
     def _body(self) -> None:
         result = self.function(*self._args, **self._kwargs)
         self.structure = flatten(result, self.outputs)
+        for x in self.outputs:
+            if isinstance(x, Tensor):
+                self.recorder.saw(x, peek(x))  # one from outside may have been passed on without a look at it
         self.forward_end = len(self.recorder.instructions)
         self.gradient = record_gradient(self.recorder, self.outputs, self._start)
 
@@ -224,10 +278,12 @@ class Captured:
 
     def __init__(self, recording: Recording, lock: Any) -> None:
         recorder = recording.recorder
+        self.kinds = [(tuple(x.shape), x.dtype) for x in recording.leaves]
         self._structure = recording.structure
         self._leaves = len(recording.leaves)
         self._function_guard = recording.guard
-        self._modules = ModuleGuards(list(recorder.modules.values()))
+        modules = {id(module): module for module in (*recorder.modules.values(), *recording.guard.modules)}
+        self._modules = ModuleGuards(modules.values())
         inputs = set(recorder.inputs)
         self._tensors = TensorGuards(
             [x for x in recorder.tensors.values() if recorder.span(x._data).region not in inputs]
@@ -273,7 +329,9 @@ class Captured:
         if found:
             guards.append(lambda: all(f.holds(()) for f in found))
         bare = (
-            self._plans == [(True,)]
+            len(self._plans) == 1
+            and isinstance(self._plans[0], tuple)
+            and self._plans[0][0]
             and self.gradient is None
             and not self._written
             and self._own_outputs[0].region.kind == TEMPORARY

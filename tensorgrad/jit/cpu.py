@@ -67,6 +67,8 @@ class Replay:
         What runs, after optimisation.
     layout : Layout
         Where temporaries lie.
+    scratch : set of Region
+        What exists inside of chains only.
     targets : list of int
         Arguments whose ``grad`` the program assigns.
     run : callable
@@ -76,12 +78,12 @@ class Replay:
     def __init__(self, program: Program, fresh_grads: bool = False) -> None:
         self.program = program
         self.steps: list[Step] = fuse(lowered(without_dead(program)))
-        self._scratch = inside_one_chain(self.steps) - program.returned - program.grads
+        self.scratch = inside_one_chain(self.steps) - program.returned - program.grads
         per_call = set(program.returned)
         targets = (i for i in program.instructions if isinstance(i, SetGrad) and i.value is not None)
         per_call |= {i.value.region for i in targets if fresh_grads or isinstance(i.target.target, int)} & program.grads
         self._per_call = per_call
-        kept = per_call | program.grads | self._scratch
+        kept = per_call | program.grads | self.scratch
         self.layout: Layout = plan(self.steps, kept)
         arena = np.empty(self.layout.nbytes + 64, _BYTES)
         start = -arena.ctypes.data % 64
@@ -160,7 +162,7 @@ class Replay:
         return bound(launch.kernel.cpu, launch.args, launch.outs[0])
 
     def _chain(self, chain: Chain) -> None:
-        runner = ChainRunner(chain, self._scratch)
+        runner = ChainRunner(chain, self.scratch)
         arrays = [self._array(span) for span in (*runner.operands, *runner.results)]
         self._lines.append(f"{self._constant(runner.run)}({', '.join(arrays)})")
 

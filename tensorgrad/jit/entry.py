@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import backend, dtypes
+from .. import backend, dtypes, tape
 from ..kernels import registry
 from ..ops.precision import autocast_region
 from ..tape import grad_mode
@@ -73,7 +73,7 @@ def short_way(
     def need(condition: str) -> None:
         line(f"if not ({condition}): {miss}")
 
-    need(f"len(args) == {count} and not {name(registry)}._hooks")
+    need(f"len(args) == {count} and not {name(registry)}._hooks and {name(tape)}.trace_forward is None")
     if count:
         line(f"{', '.join(tensors)}, = args")
         need(" and ".join(f"{x}.__class__ is {name(Tensor)}" for x in tensors))

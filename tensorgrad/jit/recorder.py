@@ -82,6 +82,7 @@ class Recorder:
         self.given = given
         self.places = places
         self._nodes: dict[int, Any] = {}  # of the tensors that were there before
+        self._seen: set[int] = set()  # ids of the tensors whose arrays were read; of others only the gradient was
         self._regions: dict[int, Region] = {}  # by the id of the root
         self._watches: dict[int, Any] = {}  # keeps roots, or weak references to them
         self._anchors: dict[int, int] = {}  # where an input region begins in memory
@@ -93,14 +94,15 @@ class Recorder:
     # ------------------------------------------------------------------------------------------------------- running
     def run(self, function: Callable[[], Any]) -> Any:
         """Call ``function`` and record it."""
-        K.add_hook(self._launched)
+        hook = self._launched  # one object: hooks are removed by identity, and methods are made anew at each access
+        K.add_hook(hook)
         capture.start(self)
         try:
             with observed(self):
                 return function()
         finally:
             capture.stop()
-            K.remove_hook(self._launched)
+            K.remove_hook(hook)
 
     def program(self, outputs: list[Any], instructions: list[Instruction] | None = None) -> Program:
         """What was recorded, as a function that returns the arrays ``outputs``."""
@@ -125,7 +127,12 @@ class Recorder:
 
     def escaped(self, kept: list[Tensor]) -> str | None:
         """Where a tensor was made that outlives the call although the caller does not get it."""
-        allowed = {id(x) for x in kept}
+        allowed = set()
+        for x in kept:
+            part: Tensor | None = x
+            while part is not None:  # a view keeps what it is a part of
+                allowed.add(id(part))
+                part = None if part._view is None else part._view.base
         outside = (*self.tensors.values(), *self.given.values())
         allowed.update(id(g) for x in outside if (g := peek_grad(x)) is not None)
 
@@ -272,9 +279,10 @@ class Recorder:
     def saw(self, tensor: Tensor, array: Any) -> None:
         """The array of a tensor was read."""
         key = id(tensor)
-        if key in self._made or key in self.tensors or key in self.given:
+        if key in self._made or key in self._seen or key in self.given:
             return
         self._enter_tensor(key, tensor)
+        self._seen.add(key)
         root = root_of(array)
         known = self._regions.get(id(root))
         if known is None or known.kind == CONSTANT:
@@ -300,8 +308,8 @@ class Recorder:
         """A tensor got another array."""
         if id(tensor) not in self._made:
             raise CaptureError(
-                f"jit: at {user_line()}: a tensor of shape {peek(tensor).shape} from outside of the function gets other "
-                "memory (.data = ..., .to(...)); write into it instead: x[...] = value"
+                f"jit: at {user_line()}: a tensor of shape {peek(tensor).shape} from outside of the function gets "
+                "other memory (.data = ..., .to(...)); write into it instead: x[...] = value"
             )
 
     def saw_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
@@ -325,7 +333,9 @@ class Recorder:
         if key in self._made:
             return
         self._enter_tensor(key, tensor)
-        self.entry_grads.setdefault(key, (tensor, NotImplemented, None))  # overwritten unread: what it was does not matter
+        self.entry_grads.setdefault(
+            key, (tensor, NotImplemented, None)
+        )  # overwritten unread: what it was does not matter
         target = GradRef(self.places.get(key, tensor))
         if grad is not None and grad._node is not None:
             raise CaptureError(
@@ -386,7 +396,7 @@ class Recorder:
         self.modules[id(module)] = module
 
 
-# ------------------------------------------------------------------------------------------------------ memory of arrays
+# ----------------------------------------------------------------------------------------------------- memory of arrays
 def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "strides") and not isinstance(value, np.generic)
 

@@ -28,4 +28,4 @@ class Writer:
         """The lines as the body of a function."""
         source = f"{head}:\n    " + "\n    ".join(self.lines) + "\n"
         exec(compile(source, "<tensorgrad.jit>", "exec"), self.names)
-        return self.names[head.split("(")[0].split()[-1]]  # type: ignore[no-any-return]
+        return self.names[head.split("(", maxsplit=1)[0].rsplit(maxsplit=1)[-1]]  # type: ignore[no-any-return]
