@@ -9,7 +9,7 @@ from ..capture import CaptureError
 from . import cpu
 from .memory import Layout
 from .passes import Step, without_dead
-from .program import CONSTANT, Launch, Program, SetGrad
+from .program import CONSTANT, Launch, Program, Region, SetGrad
 
 __all__ = ["Replay", "replay_of"]
 
@@ -25,12 +25,15 @@ class Replay(Protocol):
         Where temporaries lie.
     targets : list of int
         Arguments whose ``grad`` the program assigns.
+    scratch : set of Region
+        Temporaries that exist inside of one chain only.
     """
 
     program: Program
     steps: list[Step]
     layout: Layout
     targets: list[int]
+    scratch: set[Region]
 
     @property
     def run(self) -> Any:
