@@ -23,7 +23,9 @@ def fused_steps(program: Program) -> Iterator[Step]:
     """The live instructions of a program, in chains where one generated kernel can do them."""
     simple = [_converting(i) for i in lowered(without_dead(program), halves=True)]
     for step in fuse(simple, smallest=1):
-        if not isinstance(step, Chain) or can_fuse(step):
+        if isinstance(step, Launch):
+            yield _as_it_was(step)
+        elif not isinstance(step, Chain) or can_fuse(step):
             yield step
         else:
             yield from map(_as_it_was, step.launches)
