@@ -53,7 +53,10 @@ def _minimum(a: Any, b: Any, out: Any) -> None:
     np.minimum(a, b, out=out)
 
 
-_BY_NAME = {np.maximum: _maximum, np.minimum: _minimum}  # NumPy warns of their third argument without its name
+_BY_NAME: dict[Any, Any] = {
+    np.maximum: _maximum,
+    np.minimum: _minimum,
+}  # NumPy warns of their third argument without its name
 
 
 def _formula(formulas: Any, args: Sequence[Any], out: Any) -> list[Call] | None:
@@ -71,7 +74,7 @@ def _matmul(args: Sequence[Any], out: Any) -> list[Call] | None:
 
 
 def _sum(args: Sequence[Any], out: Any) -> list[Call] | None:
-    x, axis, keepdims = (*args, *(None, False)[len(args) - 1 :])
+    x, axis, keepdims = (list(args) + [None, False][len(args) - 1 :])[:3]
     if x.size >= reduction.SMALL or x.dtype != out.dtype or out.dtype.char not in "fd":
         return None
     return [(np.add.reduce, (x, axis, x.dtype, out, keepdims))]
