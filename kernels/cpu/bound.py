@@ -14,6 +14,7 @@ import numpy as np
 
 from . import matmul, reduction
 from .activation import formula
+from .blas import ALONE
 from .blocked import BLOCK
 
 __all__ = ["bound"]
@@ -69,6 +70,8 @@ def _formula(formulas: Any, args: Sequence[Any], out: Any) -> list[Call] | None:
 
 def _matmul(args: Sequence[Any], out: Any) -> list[Call] | None:
     if any(len(a.shape) != 2 or a.dtype != out.dtype for a in args) or out.dtype.char not in "fd":
+        return None
+    if out.size * args[0].shape[1] > ALONE:  # whose threads multiply depends on what else has run
         return None
     return [(np.matmul, (*args, out))]
 
