@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
-from . import winograd
-from .blocked import compute_type, walk
+from . import blas, winograd
+from .blocked import compute_type, pays, walk
+from .workspace import workspace
 
 __all__ = ["conv", "conv_input_gradient", "conv_weight_gradient"]
 
@@ -95,6 +96,11 @@ class _Work(NamedTuple):
     batch: int
     rows: int
 
+    @property
+    def columns(self) -> int:
+        """Positions of a panel."""
+        return self.batch * self.rows * self.layout.row
+
 
 def _work(
     images: int, weight: Sizes, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
@@ -109,30 +115,32 @@ def _work(
 
 
 def _walk_images(work: _Work, task: Callable[[int, int], None]) -> None:
-    """Call ``task`` on ranges of images, one per thread where BLAS does not use its own threads on every panel."""
-    depth = work.inner * len(work.layout.offsets)
-    columns = work.batch * work.rows * work.layout.row
-    if work.outer * depth * columns > _BLAS_THREADS:
+    """Call ``task`` on ranges of images: one per thread, or one of all, whose products BLAS may split."""
+    fills = math.prod(work.layout.out) * work.inner * len(work.layout.offsets) * work.groups
+    effort = work.outer // 8 + 4  # of a fill, and of what is multiplied with it
+    if work.images > 1 and blas.controlled() and pays(work.images * fills, effort):
+        with blas.one_thread():
+            walk(lambda low, high, step: task(low, high), work.images, fills, effort)
+    else:
         task(0, work.images)
-        return
-    width = math.prod(work.layout.out) * depth * work.groups
-    walk(lambda low, high, step: task(low, high), work.images, width, max(work.outer // 4, 2))
-
-
-_BLAS_THREADS = 1 << 22  # multiplications of a product from which on more BLAS threads are better than more panels
 
 
 class _Panels:
-    """The panels of a range of images."""
+    """The panels of a range of images, in memory that is valid until the thread's next workspace."""
 
-    def __init__(self, work: _Work, dtype: Any, columns: bool = True) -> None:
+    def __init__(self, work: _Work, dtype: Any, *others: int, columns: bool = True) -> None:
         layout = work.layout
         channels = work.groups * work.inner
-        self.work = work
-        self.flat = np.zeros((work.batch, len(layout.phases), channels, layout.flat), dtype)
-        self.columns = np.empty(
-            channels * len(layout.offsets) * work.batch * work.rows * layout.row if columns else 0, dtype
+        shape = (work.batch, len(layout.phases), channels, layout.flat)
+        flat, self.columns, *self.others = workspace(
+            dtype,
+            math.prod(shape),
+            channels * len(layout.offsets) * work.columns if columns else 0,
+            *others,
         )
+        flat.fill(0)
+        self.work = work
+        self.flat = flat.reshape(shape)
 
     def read(self, x: Array) -> Array:
         """Lay out images; the result has axes (image, phase, channel, flat)."""
@@ -233,9 +241,9 @@ def conv(
         depthwise = work.inner == work.outer == 1 and len(work.layout.offsets) > 1
 
         def task(low: int, high: int) -> None:
-            panels = _Panels(work, dtype, not depthwise)
-            products = np.empty(shape[1] * work.batch * work.rows * work.layout.row, dtype)
-            spare = np.empty_like(products) if depthwise else products
+            size = shape[1] * work.columns
+            panels = _Panels(work, dtype, size, size if depthwise else 0, columns=not depthwise)
+            products, spare = panels.others
             for first, last in _blocks(work, low, high):
                 flat = panels.read(x[first:last])
                 for top, bottom in _row_blocks(work):
@@ -300,8 +308,8 @@ def conv_input_gradient(
         layout = work.layout
 
         def task(low: int, high: int) -> None:
-            panels = _Panels(work, dtype)
-            reader = _Gradients(work, dtype)
+            panels = _Panels(work, dtype, groups * work.outer * work.columns)
+            reader = _Gradients(work, panels.others[0])
             for first, last in _blocks(work, low, high):
                 count = last - first
                 flat = panels.flat[:count]
@@ -326,9 +334,9 @@ def conv_input_gradient(
 class _Gradients:
     """Gradients of outputs, laid out like a panel's positions: zero where a position belongs to no output."""
 
-    def __init__(self, work: _Work, dtype: Any) -> None:
+    def __init__(self, work: _Work, buffer: Array) -> None:
         self.work = work
-        self.buffer = np.zeros(work.groups * work.outer * work.batch * work.rows * work.layout.row, dtype)
+        self.buffer = buffer
         self.shape: Sizes = ()
 
     def read(self, g: Array) -> Array:
@@ -337,7 +345,7 @@ class _Gradients:
         count, rows = g.shape[0], g.shape[2]
         shape = (g.shape[1], count, rows, *grid[1:])
         panel = self.buffer[: math.prod(shape)].reshape(shape)
-        if shape != self.shape and self.shape:
+        if shape != self.shape:
             panel.fill(0)  # another shape puts the gaps elsewhere
         self.shape = shape
         panel[_last(slice(n) for n in work.layout.out[1:])] = g.swapaxes(0, 1)
@@ -371,8 +379,8 @@ def conv_weight_gradient(
         x = np.ascontiguousarray(x)
 
         def task(low: int, high: int) -> None:
-            panels = _Panels(work, dtype)
-            reader = _Gradients(work, dtype)
+            panels = _Panels(work, dtype, groups * work.outer * work.columns)
+            reader = _Gradients(work, panels.others[0])
             total = parts[low] = np.zeros((groups, work.outer, work.inner * len(work.layout.offsets)), dtype)
             for first, last in _blocks(work, low, high):
                 flat = panels.read(x[first:last])

@@ -17,7 +17,6 @@ from .. import kernels as K
 from ..backend import empty
 from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
-from .cpu import Replay
 from .program import (
     EXTERNAL,
     INPUT,
@@ -33,6 +32,7 @@ from .program import (
     slots_of,
 )
 from .recorder import Recorder
+from .replay import replay_of
 
 _OPERAND = 1  # to the engine: not the op's result, which is 0
 
@@ -156,14 +156,14 @@ class Gradient:
         forward.told += told
         bound: dict[Region, Region] = {}
         for slot, region in enumerate([*recorded.seeds, *saved, *arguments]):
-            bound[region] = inner = Region(region.number, INPUT, region.nbytes, slot=slot)
+            bound[region] = inner = Region(region.number, INPUT, region.nbytes, region.device, slot=slot)
             inner.spec = region.spec or ((region.nbytes,), np.dtype(np.uint8))
         self._needed = [s is not None for s in outputs]
         spans = [_rebound(s, bound) for s in outputs if s is not None]
         self.program = Program(
             [_rebound_launch(i, bound) for i in instructions], list(bound.values()), spans, given=told
         )
-        self.replay = Replay(self.program)
+        self.replay = replay_of(self.program)
         self._lock = threading.Lock()
         self._op = Op("jit", (lambda g, needs, *values: self._rule(g, values),), ("out",), (), joint=True,
                       outputs=len(self._places))  # fmt: skip

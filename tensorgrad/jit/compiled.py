@@ -21,13 +21,14 @@ from ..ops.precision import autocast_region
 from ..tape import clock, grad_mode
 from ..tensor import Tensor
 from .backward import Gradient, Unbound, record_gradient
-from .cpu import Replay, bytes_of
+from .cpu import bytes_of
 from .entry import MISS, short_way
 from .explain import Explanation, planned
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
 from .observation import peek
-from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, bounds
+from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, address, bounds
 from .recorder import Recorder
+from .replay import replay_of
 from .signature import flatten, rebuild, signature_of
 
 __all__ = ["Jit"]
@@ -245,7 +246,7 @@ class Recording:
         attached = self.recorder.attached()
         for i, (x, stand_in) in enumerate(zip(self.leaves, self.stand_ins, strict=True)):
             original = x._data if isinstance(x, Tensor) else x
-            if self.recorder.inputs[i] in written and not np.may_share_memory(original, self._arrays[i]):
+            if self.recorder.inputs[i] in written and address(original) != address(self._arrays[i]):
                 K.assign(original, self._arrays[i])
                 if isinstance(x, Tensor):
                     x._written()
@@ -300,7 +301,7 @@ class Captured:
             stand_ins = {id(x._node): i for i, x in enumerate(recording.leaves) if isinstance(x, Tensor) and x._node}
             later = recorder.instructions[recording.forward_end :]
             self.gradient = Gradient(recording.gradient, self.program, recorder, later, stand_ins)
-        self.replay = Replay(self.program)
+        self.replay = replay_of(self.program)
         written = {r for i in self.program.launches for r in i.writes}
         externals = [r for r in written if r.kind == EXTERNAL]
         self._written = [x for r in externals for x in r.owners]
@@ -381,7 +382,7 @@ class Captured:
 
     def _prepare(self) -> None:
         if self.replay.grads_are_kept():
-            self.replay = Replay(self.program, fresh_grads=True)
+            self.replay = replay_of(self.program, fresh_grads=True)
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         self._prepare()
@@ -486,6 +487,8 @@ def alone(array: Any) -> Any:
     """
     if not array.flags.c_contiguous:
         return K.copy(array)
+    if not isinstance(array, np.ndarray):
+        return type(array)(array.shape, array.dtype, array.data)
     return np.ndarray(array.shape, array.dtype, bytes_of(array))
 
 
@@ -497,6 +500,6 @@ def _stand_in(x: Any, array: Any) -> Any:
     if not isinstance(x, Tensor):
         return array
     y = Tensor(array, x._node)
-    if np.may_share_memory(array, x._data):
+    if address(array) == address(x._data):
         y._share_memory_of(x)
     return y

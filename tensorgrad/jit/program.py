@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backend import Device
 from ..kernels import Kernel
 
 __all__ = [
@@ -51,6 +52,8 @@ class Region:
     kind : str
         One of the four constants of this module.
     nbytes : int
+    device : Device or None
+        Where it is.
     array : array or None
         The array that has the memory, of external regions and constants.
     pristine : array or None
@@ -63,12 +66,15 @@ class Region:
         Of the array that an input region is bound to.
     """
 
-    __slots__ = ("array", "kind", "nbytes", "number", "owners", "pristine", "slot", "spec")
+    __slots__ = ("array", "device", "kind", "nbytes", "number", "owners", "pristine", "slot", "spec")
 
-    def __init__(self, number: int, kind: str, nbytes: int, array: Any = None, slot: int = -1) -> None:
+    def __init__(
+        self, number: int, kind: str, nbytes: int, device: Device | None, array: Any = None, slot: int = -1
+    ) -> None:
         self.number = number
         self.kind = kind
         self.nbytes = nbytes
+        self.device = device
         self.array = array
         self.pristine: Any = None
         self.owners: list[Any] = []

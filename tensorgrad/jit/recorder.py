@@ -13,6 +13,7 @@ import numpy as np
 from .. import capture
 from .. import kernels as K
 from ..anomaly import user_line
+from ..backend import Device, device_of
 from ..capture import CaptureError
 from ..kernels import Kernel, rules
 from ..tensor import Tensor
@@ -114,7 +115,9 @@ class Recorder:
         """A span that the caller may have: a copy of a constant, which the next call needs again."""
         if span.region.kind != CONSTANT:
             return span
-        region = self._new(TEMPORARY, span.nbytes)
+        # this call's caller gets the constant itself, and may write into it
+        span.region.array = span.region.array.copy(order="K")
+        region = self._new(TEMPORARY, span.nbytes, span.region.device)
         strides = [span.dtype.itemsize]
         for length in span.shape[:0:-1]:
             strides.insert(0, strides[0] * length)
@@ -150,7 +153,7 @@ class Recorder:
         return region
 
     def _enter_input(self, array: Any, slot: int) -> Region:
-        region = self._new(INPUT, array.nbytes, slot=slot)
+        region = self._new(INPUT, array.nbytes, device_of(array), slot=slot)
         region.spec = (array.shape, array.dtype)
         self.inputs.append(region)
         root = root_of(array)
@@ -159,20 +162,20 @@ class Recorder:
         self._anchors[region.number] = address(array)
         return region
 
-    def _new(self, kind: str, nbytes: int, array: Any = None, slot: int = -1) -> Region:
+    def _new(self, kind: str, nbytes: int, device: Device | None, array: Any = None, slot: int = -1) -> Region:
         self._count += 1
-        return Region(self._count, kind, nbytes, array, slot)
+        return Region(self._count, kind, nbytes, device, array, slot)
 
     def _fixed(self, root: Any, kind: str) -> Region:
         """The region of memory that is the same at every call."""
         region = self._regions.get(id(root))
         if region is None:
-            region = self._regions[id(root)] = self._new(kind, _extent(root), root)
+            region = self._regions[id(root)] = self._new(kind, _extent(root), device_of(root), root)
             self._watches[id(root)] = root
         return region
 
     def _temporary(self, root: Any) -> Region:
-        region = self._regions[id(root)] = self._new(TEMPORARY, _extent(root))
+        region = self._regions[id(root)] = self._new(TEMPORARY, _extent(root), device_of(root))
         key = id(root)
 
         def forget(_: Any) -> None:

@@ -33,7 +33,7 @@ def _cases(elements: int, dtype: str, columns: int, steps: bool) -> Iterator[Cas
     n = x.nbytes
     yield "bias_activation gelu", lambda: K.bias_activation(x, bias, "gelu"), 2 * n
     yield "bias_activation_backward gelu", lambda: K.bias_activation_backward(g, x, bias, "gelu"), 3 * n
-    yield "gelu_backward", lambda: K.gelu_backward(g, x), 3 * n
+    yield "gelu_backward", lambda: K.gelu_backward(g, x, y), 3 * n
     yield "softmax", lambda: K.softmax(x, -1), 2 * n
     yield "softmax_backward", lambda: K.softmax_backward(g, y, -1), 3 * n
     yield "log_softmax", lambda: K.log_softmax(x, -1), 2 * n
