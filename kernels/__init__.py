@@ -16,7 +16,7 @@ Conventions
 from __future__ import annotations
 
 from . import rules
-from .registry import Kernel, add_hook, ieee_semantics, remove_hook
+from .registry import Kernel, add_hook, ieee_semantics, is_observed, remove_hook
 
 # ------------------------------------------------------------------------------------------------------- elementwise
 negative = Kernel("negative", "elementwise", "x", rules.same, "-x")
@@ -62,6 +62,8 @@ add = Kernel("add", "elementwise", "x1, x2", rules.same, "x1 + x2")
 subtract = Kernel("subtract", "elementwise", "x1, x2", rules.same, "x1 - x2")
 multiply = Kernel("multiply", "elementwise", "x1, x2", rules.same, "x1 * x2")
 divide = Kernel("divide", "elementwise", "x1, x2", rules.same, "x1 / x2")
+# the gradient of y = z / x with respect to x
+divisor_gradient = Kernel("divisor_gradient", "elementwise", "g, x, y", rules.same, "-(g * y) / x")
 floor_divide = Kernel("floor_divide", "elementwise", "x1, x2", rules.same, "floor_divide(x1, x2)")
 remainder = Kernel("remainder", "elementwise", "x1, x2", rules.same, "remainder(x1, x2)")
 power = Kernel("power", "elementwise", "x1, x2", rules.same, "pow(x1, x2)")
@@ -252,6 +254,51 @@ attention_backward = Kernel(
     rules.attended_backward,
 )
 
+# --------------------------------------------------------------------------------------------------------- recurrent
+# x (T, N, I) or, with batch_first, (N, T, I); with `keep` there is one more result, which the gradient needs
+lstm = Kernel(
+    "lstm",
+    "recurrent",
+    "x, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, batch_first=False, reverse=False, keep=True",
+    rules.lstm_states,
+)
+lstm_backward = Kernel(
+    "lstm_backward",
+    "recurrent",
+    "g, gc, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, gc, kept, weight_hh, batch_first=False, *_: rules.sums_of_gates(g, weight_hh, batch_first, 2),
+)
+gru = Kernel(
+    "gru",
+    "recurrent",
+    "x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, batch_first=False, reverse=False, keep=True",
+    rules.gru_states,
+)
+gru_backward = Kernel(
+    "gru_backward",
+    "recurrent",
+    "g, h, y, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, h, y, kept, weight_hh, batch_first=False, reverse=False: [
+        ((*g.shape[:2], weight_hh.shape[0]), g.dtype),
+        *rules.sums_of_gates(g, weight_hh, batch_first, 1),
+    ],
+)
+# nonlinearity is "tanh" or "relu"
+rnn = Kernel(
+    "rnn",
+    "recurrent",
+    'x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda x, h, *_, **__: ((*x.shape[:2], h.shape[1]), x.dtype),
+)
+rnn_backward = Kernel(
+    "rnn_backward",
+    "recurrent",
+    'g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False: rules.sums_of_gates(
+        g, weight_hh, batch_first, 1
+    ),
+)
+
 # --------------------------------------------------------------------------------------------------------- selection
 argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
@@ -285,4 +332,4 @@ scale = Kernel("scale", "optimizer", "arrays, factor", rules.in_place)
 
 INSTRUCTIONS: dict[str, Kernel] = {k: v for k, v in globals().copy().items() if isinstance(v, Kernel)}
 
-__all__ = ["INSTRUCTIONS", "Kernel", "add_hook", "ieee_semantics", "remove_hook", *INSTRUCTIONS]
+__all__ = ["INSTRUCTIONS", "Kernel", "add_hook", "ieee_semantics", "is_observed", "remove_hook", *INSTRUCTIONS]

@@ -17,7 +17,16 @@ import numpy as np
 from .cpu.blocked import BLOCK
 from .cpu.large import in_pieces
 
-__all__ = ["SILENT", "Kernel", "LaunchHook", "add_hook", "error_state", "ieee_semantics", "remove_hook"]
+__all__ = [
+    "SILENT",
+    "Kernel",
+    "LaunchHook",
+    "add_hook",
+    "error_state",
+    "ieee_semantics",
+    "is_observed",
+    "remove_hook",
+]
 
 _ndarray = np.ndarray
 
@@ -93,6 +102,11 @@ def remove_hook(hook: LaunchHook) -> None:
     """Undo `add_hook`."""
     global _hooks
     _hooks = tuple(h for h in _hooks if h != hook)  # a bound method is another object each time
+
+
+def is_observed() -> bool:
+    """Whether there are hooks."""
+    return bool(_hooks)
 
 
 class Kernel:

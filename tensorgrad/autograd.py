@@ -15,7 +15,7 @@ from typing import Any
 from . import kernels as K
 from . import tape
 from .anomaly import check_gradient, detect_anomaly
-from .backend import device_of, empty, is_array
+from .backend import device_of, empty, is_array, is_sole_view
 from .checkpoint import checkpoint
 from .dtypes import is_differentiable
 from .function import Function
@@ -25,6 +25,8 @@ from .tensor import Tensor
 __all__ = ["Function", "backward", "checkpoint", "detect_anomaly", "grad", "gradients_of"]
 
 _add = K.add.launch
+_fill = K.fill.launch
+_WORTH_REUSING = 1 << 15  # elements; smaller gradients stay in cache
 _accumulating = threading.Lock()  # two threads may reach one leaf
 
 
@@ -51,8 +53,11 @@ def backward(
     inputs : sequence of Tensor, optional
         Accumulate into these only.
     """
-    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    start = _start(roots, _listed(grads, len(roots)), create_graph, "backward")
+    if isinstance(tensors, Tensor) and not isinstance(grads, (list, tuple)):
+        start = [_start_of(tensors, grads, create_graph, "backward")]
+    else:
+        roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        start = _start(roots, _listed(grads, len(roots)), create_graph, "backward")
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         _propagate(start, keep, create_graph, None)
@@ -136,36 +141,37 @@ def _start(
     """The roots' nodes with their gradients, checked: arrays, or tensors if the gradients are to be recorded."""
     if len(roots) != len(cotangents):
         raise ValueError(f"{name}: {len(roots)} outputs need as many gradients, got {len(cotangents)}")
-    start = []
-    for y, g in zip(roots, cotangents, strict=True):
-        if not isinstance(y, Tensor):
-            raise TypeError(f"{name}: expected a Tensor, got {type(y).__name__}")
-        if y._node is None:
+    return [_start_of(y, g, create_graph, name) for y, g in zip(roots, cotangents, strict=True)]
+
+
+def _start_of(y: Tensor, g: Any, create_graph: bool, name: str) -> tuple[Node, Any]:
+    """One root's node with its gradient."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{name}: expected a Tensor, got {type(y).__name__}")
+    node = y._node
+    if node is None:
+        raise RuntimeError(
+            f"{name}: this tensor (shape {y.shape}, dtype {y.dtype}) does not require a gradient: none of the "
+            "tensors that it was made from does, or it was made under no_grad"
+        )
+    if g is None:
+        if y.size != 1:
             raise RuntimeError(
-                f"{name}: this tensor (shape {y.shape}, dtype {y.dtype}) does not require a gradient: none of the "
-                "tensors that it was made from does, or it was made under no_grad"
+                f"{name}: a gradient can be made up for a scalar only, this tensor has shape {y.shape}; reduce it "
+                "(for example .sum()) or pass a gradient of its shape"
             )
-        if g is None:
-            if y.size != 1:
-                raise RuntimeError(
-                    f"{name}: a gradient can be made up for a scalar only, this tensor has shape {y.shape}; reduce it "
-                    "(for example .sum()) or pass a gradient of its shape"
-                )
-            one = empty(y.shape, y.dtype, y.device)
-            K.fill(one, 1)
-            g = Tensor(one)  # noqa: PLW2901
-        elif not isinstance(g, Tensor):
-            raise TypeError(f"{name}: the gradient must be a Tensor, got {type(g).__name__}")
-        elif g.shape != y.shape:
-            raise ValueError(f"{name}: the gradient has shape {g.shape}, the tensor has shape {y.shape}")
-        elif g.dtype != y.dtype:
-            raise TypeError(f"{name}: the gradient has dtype {g.dtype}, the tensor has dtype {y.dtype}")
-        elif g.device != y.device:
-            raise ValueError(
-                f"{name}: the gradient is on {g.device}, the tensor is on {y.device}; use .to({y.device!s})"
-            )
-        start.append((y._node, g if create_graph else g._data))
-    return start
+        one = empty(y.shape, y.dtype, y.device)
+        _fill(one, 1)
+        return node, Tensor(one) if create_graph else one
+    if not isinstance(g, Tensor):
+        raise TypeError(f"{name}: the gradient must be a Tensor, got {type(g).__name__}")
+    if g.shape != y.shape:
+        raise ValueError(f"{name}: the gradient has shape {g.shape}, the tensor has shape {y.shape}")
+    if g.dtype != y.dtype:
+        raise TypeError(f"{name}: the gradient has dtype {g.dtype}, the tensor has dtype {y.dtype}")
+    if g.device != y.device:
+        raise ValueError(f"{name}: the gradient is on {g.device}, the tensor is on {y.device}; use .to({y.device!s})")
+    return node, g if create_graph else g._data
 
 
 def _nodes_of(inputs: Sequence[Tensor], name: str) -> list[Node]:
@@ -195,16 +201,20 @@ def _walk(
     pending: dict[Node, Any] = {}  # gradients on their way; of a node with branches, its results' gradients by index
     owned: set[Node] = set()  # nodes whose pending gradient is the engine's own buffer, free to be added into
     heap: list[tuple[int, Node]] = []  # the pending nodes by time, latest first
+    leaves: dict[Node, Any] = {}  # where the walk ends: their gradients wait for it to be over
     needed = None if wanted is None else _ancestry(start, wanted)
     found: dict[Node, Any] = {}
     tracing = tape.trace_forward is not None
+    reusing = not (create_graph or tracing or K.is_observed())  # a recorder wants a result in memory of its own
 
     for node, g in start:
-        if node in pending:
-            pending[node] = _plus(pending[node], g, False)
+        into = leaves if isinstance(node, Leaf) else pending
+        if node in into:
+            into[node] = _plus(into[node], g, False, False)
         else:
-            pending[node] = g
-            heappush(heap, (-node.time, node))
+            into[node] = g
+            if into is pending:
+                heappush(heap, (-node.time, node))
 
     # Most nodes of a deep graph lead to one that is next in line: that one stays out of the heap.
     ahead: Node | None = None
@@ -232,17 +242,13 @@ def _walk(
             g, mine = _run_hooks(node, g, create_graph), False
         if needed is not None:
             if needed.get(node):
-                found[node] = g
-            if node not in needed or not any(p in needed for p in node.parents if p is not None):
+                found[node], mine = g, False
+            if not any(p in needed for p in node.parents if p is not None):
                 continue
         op = node.op
         if op is None:
-            if isinstance(node, Leaf):
-                if wanted is None:
-                    _accumulate(node, g, create_graph, mine)
-            else:
-                assert isinstance(node, Branch)
-                _send_to_branching(node, g, pending, heap)
+            assert isinstance(node, Branch)
+            _send_to_branching(node, g, pending, heap)
             continue
         saved = node.saved
         if saved is None:
@@ -256,6 +262,10 @@ def _walk(
             g = _all_outputs(node, g, create_graph)
 
         gradients = _joint(node, op, g, saved, create_graph) if op.joint else None
+        # The last rule may write its result over the gradient, if nobody else has that.
+        last = -1
+        if op.overwriting is not None and mine and reusing and g.size >= _WORTH_REUSING:
+            last = max([i for i, p in enumerate(node.parents) if p is not None and (needed is None or p in needed)])
         position = -1
         for target in node.parents:
             parent = target
@@ -268,6 +278,8 @@ def _walk(
                 values = saved[position]
                 if create_graph:
                     part = op.rules[position](g, *_as_tensors(node, op.codes[position], values))
+                elif position == last:
+                    part = _overwriting(node, op.overwriting[position], op.rules[position], g, values)
                 elif not values:
                     part = op.rules[position](g)
                 elif len(values) == 1:
@@ -287,14 +299,27 @@ def _walk(
             if op.broadcasts and part.shape != parent.shape:
                 part = _sum_to(part, parent.shape)
 
+            # A rule's result is a buffer of its own unless it is the incoming gradient or a view of something.
+            if part is g:
+                fresh = mine and (position == last or len(node.parents) == 1)
+            else:
+                fresh = not create_graph and not op.shares_gradients and (part.base is None or is_sole_view(part))
+            if not fresh:
+                last = -1  # others may see the gradient through this part
             if parent is ahead:
-                ahead_g, ahead_mine = _plus(ahead_g, part, ahead_mine), True
+                ahead_g, ahead_mine = _plus(ahead_g, part, ahead_mine, fresh), True
+            elif parent.__class__ is Leaf:
+                if parent in leaves:
+                    leaves[parent] = _plus(leaves[parent], part, parent in owned, fresh)
+                    owned.add(parent)
+                else:
+                    leaves[parent] = part
+                    if fresh:
+                        owned.add(parent)
             elif parent in pending:
-                pending[parent] = _plus(pending[parent], part, parent in owned)
+                pending[parent] = _plus(pending[parent], part, parent in owned, fresh)
                 owned.add(parent)
             else:
-                # A rule's result is a buffer of its own unless it is the incoming gradient or a view of something.
-                fresh = not create_graph and part is not g and part.base is None and not op.shares_gradients
                 if ahead is None:
                     ahead, ahead_g, ahead_mine = parent, part, fresh
                     continue
@@ -309,14 +334,30 @@ def _walk(
         if op.saves_arrays and not keep:
             node.saved = None
 
+    for leaf, total in leaves.items():
+        g, mine = total, leaf in owned
+        if leaf.hooks is not None:
+            g, mine = _run_hooks(leaf, g, create_graph), False
+        if needed is not None:
+            found[leaf] = g
+        else:
+            _accumulate(leaf, g, create_graph, mine)
     return [] if wanted is None else [found.get(node) for node in wanted]
 
 
-def _plus(total: Any, part: Any, mine: bool) -> Any:
-    """Two gradients of one node added up, in the first one's buffer if it is the engine's."""
+def _overwriting(node: Node, kernel: Any, rule: Any, g: Any, values: tuple[Any, ...]) -> Any:
+    """What a rule gives, in the buffer of ``g`` if ``kernel`` is the rule and its operands are as simple as that."""
+    arrays = _as_arrays(node, values)
+    if kernel is None or not all(getattr(a, "dtype", None) == g.dtype for a in arrays):
+        return rule(g, *arrays)
+    return kernel(g, *arrays, g)
+
+
+def _plus(total: Any, part: Any, mine: bool, fresh: bool) -> Any:
+    """Two gradients of one node added up, in the buffer of one of them that is the engine's."""
     if isinstance(total, Tensor):
         return total + part
-    return _add(total, part, total if mine else None)
+    return _add(total, part, total if mine else part if fresh else None)
 
 
 def _ancestry(start: list[tuple[Node, Any]], wanted: list[Node]) -> dict[Node, bool]:
@@ -449,3 +490,6 @@ def _overwritten(op: str, shape: tuple[int, ...], what: str) -> RuntimeError:
         f"backward: {op} needs {what} (shape {shape}) as it was in the forward, but it has since been overwritten in "
         "place; compute a new tensor there, or .clone() before writing"
     )
+
+
+Tensor._differentiate = staticmethod(backward)

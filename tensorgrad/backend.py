@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "empty",
     "get_default_device",
     "is_array",
+    "is_sole_view",
     "resolve_device",
     "set_default_device",
     "to_device",
@@ -183,6 +185,22 @@ def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
     cupy = require_cuda()
     with cupy.cuda.Device(device.index):
         return cupy.empty(shape, dtype)
+
+
+def _references_to_base(view: Any) -> int:
+    base = view.base
+    return getrefcount(base)
+
+
+_OF_A_SOLE_VIEW = _references_to_base(np.empty(2)[:1])  # what Python itself holds meanwhile differs by its version
+
+
+def is_sole_view(array: Any) -> bool:
+    """Whether all of this view's elements are its own, and no other array sees its memory."""
+    if not isinstance(array, np.ndarray) or not isinstance(array.base, np.ndarray):
+        return False
+    flags = array.flags
+    return flags.c_contiguous and flags.writeable and _references_to_base(array) <= _OF_A_SOLE_VIEW
 
 
 def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:

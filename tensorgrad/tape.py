@@ -85,11 +85,14 @@ class Op:
         Some rule needs the result, which must then not be overwritten.
     shares_gradients : bool
         Rules are a user's and may return one array twice or keep it.
+    overwriting : tuple of callable or None, or None
+        Launches that are rules: ``launch(g, *values, out)`` is what ``rule(g, *values)`` gives, in ``out``, which may
+        be ``g``. None for a rule that is no such launch.
     """
 
     __slots__ = (
-        "broadcasts", "codes", "joint", "name", "out_code", "outputs", "pickers", "rules", "saves_arrays", "saves_out",
-        "shares_gradients",
+        "broadcasts", "codes", "joint", "name", "out_code", "outputs", "overwriting", "pickers", "rules",
+        "saves_arrays", "saves_out", "shares_gradients",
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +116,7 @@ class Op:
         self.pickers = tuple(_picker(codes) for codes in self.codes)
         self.out_code = names.index("out")
         self.shares_gradients = False
+        self.overwriting: tuple[Callable[..., Any] | None, ...] | None = None
         self.saves_arrays = any(names[c] in arrays for codes in self.codes for c in codes)
         self.saves_out = any("out" in (names[c] for c in codes) for codes in self.codes)
 

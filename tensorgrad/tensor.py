@@ -192,9 +192,9 @@ class Tensor:
             If this tensor needs no gradient, is not a scalar and ``grad`` is missing, if the graph was used up by an
             earlier `backward`, or if a value that a gradient rule needs was overwritten in place.
         """
-        from .autograd import backward
+        self._differentiate(self, grad, retain_graph=retain_graph, create_graph=create_graph)
 
-        backward(self, grad, retain_graph=retain_graph, create_graph=create_graph)
+    _differentiate: Callable[..., None]  # the engine's `backward`, which attaches itself here
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
         """Call ``hook(grad)`` when this tensor's gradient is complete; what it returns replaces the gradient.

@@ -399,7 +399,7 @@ _GELUS = {gelu: (_GELU, _GELU_TANH), gelu_backward: (_GELU_BACKWARD, _GELU_TANH_
 
 
 def formula(function: Any, args: Sequence[Any]) -> tuple[dict[str, Body], tuple[Any, ...]] | None:
-    """The bodies by dtype that a function of this file runs, and which of its arguments they take; None if it has none."""
+    """The bodies by dtype that a function of this file runs, and which of its arguments they take; None without any."""
     if function in _PLAIN:
         return _PLAIN[function], tuple(args)
     if function in _GELUS:

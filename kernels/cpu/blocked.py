@@ -7,6 +7,7 @@ long enough are also split over threads; NumPy releases the interpreter lock ins
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -170,7 +171,7 @@ def pays(total: int, work: int) -> bool:
     return total * work >= _THREAD_WORK and _num_threads > 1 and not getattr(_local, "worker", False)
 
 
-def walk(task: Task, n: int, width: int, work: int, ranges: int = 1) -> None:
+def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int = 4) -> None:
     """Call ``task(low, high, step)`` on ranges that cover ``range(n)``, over several threads if it is worth it.
 
     How ``range(n)`` is cut depends on the number of threads, not on their pace.
@@ -186,6 +187,8 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1) -> None:
         Simple ufuncs per element, as in `Body`.
     ranges : int
         Ranges per thread: more than one evens out threads that start late, and costs as many calls of ``task``.
+    arrays : int
+        How many arrays a step works in, scratch included: of few, larger blocks fit in the cache.
     """
     total = n * width
     if total > BLOCK:
@@ -195,7 +198,8 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1) -> None:
         if n:
             task(0, n, max(BLOCK // max(width, 1), 1))
         return
-    step = max(_THREAD_BLOCK // width, 1)
+    block = _THREAD_BLOCK if arrays > 3 else 2 * _THREAD_BLOCK
+    step = max(block // width, 1)
     share = -(-n // (threads * ranges))
     if ranges > 1:
         share = -(-share // step) * step
@@ -219,8 +223,8 @@ def scratch(count: int, size: int, dtype: Any) -> list[Array]:
     char = np.dtype(dtype).char
     held = buffers.get(char)
     if held is None or held.shape[0] < count or held.shape[1] < size:
-        held = np.empty((count if held is None else max(count, held.shape[0]), size), char)
-        if size <= _THREAD_BLOCK:
+        held = pages.empty((count if held is None else max(count, held.shape[0]), -(-size // 64) * 64), char)
+        if size <= 2 * _THREAD_BLOCK:
             buffers[char] = held
     return [held[k, :size] for k in range(count)]
 
@@ -281,7 +285,7 @@ def _blockwise(
     body = formulas[compute.char]
     result = out
     if out is None or out.dtype != dtype or not out.flags.c_contiguous or overlaps(out, inputs):
-        result = np.empty(shape, dtype)
+        result = (pages.empty if math.prod(shape) > BLOCK else np.empty)(shape, dtype)
     assert result is not None
     sources = [np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1) for a in inputs]
     target = result.reshape(-1)
@@ -305,7 +309,7 @@ def _blockwise(
             body.function(*buffers)
             np.copyto(y, buffers[len(sources)], casting="unsafe")
 
-    walk(task, target.size, 1, body.work)
+    walk(task, target.size, 1, body.work, arrays=len(inputs) + 1 + body.scratch - reuse)
     if out is None:
         return result
     if result is not out:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
-from . import blas, winograd
+from . import blas, narrow, winograd
 from .blocked import compute_type, pays, walk
 from .workspace import workspace
 
@@ -235,6 +235,8 @@ def conv(
             return _stored(y, dtype, out)
     if not weight.size:
         y[...] = shift
+    elif y.size and _is_narrow(weight.shape, stride, padding, dilation, groups):
+        narrow.conv(np.ascontiguousarray(x), weight, bias, padding, y)
     elif y.size:
         x = np.ascontiguousarray(x)
         matrix = weight.reshape(groups, work.outer, -1)
@@ -301,6 +303,11 @@ def conv_input_gradient(
         g, weight = np.ascontiguousarray(g), np.ascontiguousarray(weight)
         if winograd.conv(g, weight, None, (2 - padding[0], 2 - padding[1]), True, dx):
             return _stored(dx, dtype, out)
+    turned = weight[(..., *(slice(None, None, -1),) * len(size))].swapaxes(0, 1)
+    margins = tuple(k - 1 - p for k, p in zip(weight.shape[2:], padding, strict=True))
+    if g.size and dx.size and _is_narrow(turned.shape, stride, margins, dilation, groups):
+        narrow.conv(np.ascontiguousarray(g), turned, None, margins, dx)
+        return _stored(dx, dtype, out)
     if not (g.size and weight.size and work.layout.covering):
         dx.fill(0)
     if g.size and weight.size:
@@ -374,6 +381,10 @@ def conv_weight_gradient(
         dw = _place(out, shape, dtype, x, g)
         if winograd.weight_gradient(g, x, padding, dw):
             return _stored(dw, dtype, out)
+    if g.size and x.size and _is_narrow(shape, stride, padding, dilation, groups):
+        dw = _place(out, shape, dtype, x, g)
+        narrow.weight_gradient(np.ascontiguousarray(g), np.ascontiguousarray(x), padding, dw)
+        return _stored(dw, dtype, out)
     parts: dict[int, Array] = {}
     if g.size and x.size:
         x = np.ascontiguousarray(x)
@@ -400,6 +411,11 @@ def _by_winograd(
 ) -> bool:
     plain = groups == 1 and len(size) == 2 and stride == dilation == (1, 1)
     return plain and winograd.suits(images, weight, size, padding)
+
+
+def _is_narrow(weight: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> bool:
+    plain = groups == 1 and len(stride) == 2 and stride == dilation == (1, 1)
+    return plain and narrow.suits(weight, padding)
 
 
 def _place(out: Array | None, shape: Sizes, dtype: Any, *inputs: Array) -> Array:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .blocked import BLOCK, overlaps, scratch, walk
+from .blocked import BLOCK, bodies, elementwise, overlaps, scratch, walk
 from .erf import clip as _clip_ufunc
 from .erf import erf, erfc
 from .large import in_pieces
 
-__all__ = ["clip", "erf", "erfc", "round", "rsqrt", "where"]  # and the ufuncs below
+__all__ = ["clip", "divisor_gradient", "erf", "erfc", "round", "rsqrt", "where"]  # and the ufuncs below
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -92,6 +92,20 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
     y: Array = np.sqrt(x, out=out)
     y = np.divide(1, y, out=out)
     return y
+
+
+def _divisor_gradient(g: Array, x: Array, y: Array, out: Array, w: Array) -> None:
+    np.multiply(g, y, w)
+    np.negative(w, w)
+    np.divide(w, x, out)
+
+
+_DIVISOR_GRADIENT = bodies(_divisor_gradient, 1, 4)
+
+
+def divisor_gradient(g: Array, x: Array, y: Array, out: Array | None = None) -> Array:
+    """``-g * y / x``, where ``y`` is a quotient by ``x``."""
+    return elementwise(_DIVISOR_GRADIENT, out, g, x, y)
 
 
 def round(x: Array, out: Array | None = None) -> Array:

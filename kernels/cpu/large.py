@@ -63,7 +63,7 @@ def _pieces(
         given = [
             a.dtype if hasattr(a, "dtype") else np.dtype(bool) if a is True or a is False else type(a) for a in inputs
         ]
-        out = np.empty(shape, ufunc.resolve_dtypes((*given, None))[-1])
+        out = pages.empty(shape, ufunc.resolve_dtypes((*given, None))[-1])
     elif out.shape != shape or overlaps(out, tuple(arrays)):
         return None
     if out.flags.c_contiguous and all(a.size == 1 or (a.shape == shape and a.flags.c_contiguous) for a in arrays):

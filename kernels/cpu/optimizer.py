@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocked import BLOCK, compute_type, get_num_threads, scratch, walk
+from .blocked import BLOCK, compute_type, get_num_threads, pays, scratch, walk
 
 __all__ = ["adam_step", "global_norm", "scale", "sgd_step"]
 
@@ -37,18 +37,26 @@ class _Step:
         How many simple ufuncs an update is worth; see `walk`.
     count : int
         How many scratch buffers it takes.
+    params : list of arrays
+        All parameters. If they are few enough for one thread, a small one is updated at once, without ado.
     """
 
-    def __init__(self, work: int, count: int) -> None:
+    def __init__(self, work: int, count: int, params: Sequence[Array]) -> None:
         self.work = work
         self.count = count
+        self._at_once = BLOCK if not pays(sum([p.size for p in params]), work) else 0
+        self._no_buffers = (None,) * count
         self._updates: list[tuple[Update, Sequence[Array]]] = []
         self._narrow: list[tuple[tuple[Array, ...], list[Array]]] = []
         self._joined: list[tuple[list[tuple[Array, ...]], list[Array]]] = []
 
     def add(self, update: Update, *arrays: Array) -> None:
         """Have ``update`` run on one parameter, its state and, last, its gradient."""
-        if arrays[0].dtype.char in "fd":
+        p = arrays[0]
+        if p.dtype.char in "fd":
+            if p.size <= self._at_once and p.ndim:
+                update(*arrays, *self._no_buffers)
+                return
             self._updates.append((update, arrays))
             return
         # Two-byte floats: the arithmetic and the state of one step in float32, rounded once at the end.
@@ -66,19 +74,9 @@ class _Step:
         self.add(update, *joined)
 
     def run(self) -> None:
-        """Run all updates."""
-        size = sum(arrays[0].size for _, arrays in self._updates)
-        pieces = self._pieces(min(max(-(-size // get_num_threads()), _LEAST), _MOST))
-
-        def task(low: int, high: int, _: int) -> None:
-            for update, arrays, buffers in pieces[low:high]:
-                p = arrays[0]
-                if buffers:
-                    update(*arrays, *scratch(self.count, p.size, p.dtype))
-                else:  # the first ufunc that needs one makes it
-                    update(*arrays, *([None] * self.count if p.ndim else [np.empty_like(p) for _ in range(self.count)]))
-
-        walk(task, len(pieces), size // max(len(pieces), 1), self.work, ranges=4)
+        """Run the updates that have not been run yet, and bring the results home."""
+        if self._updates:
+            self._walk()
         for narrow, wide in self._narrow:
             for a, w in zip(narrow[:-1], wide, strict=False):
                 np.copyto(a, w, casting="unsafe")
@@ -89,6 +87,21 @@ class _Step:
                 for a, j in zip(arrays[:-1], joined, strict=False):
                     a[...] = j[start:stop].reshape(a.shape)
                 start = stop
+
+    def _walk(self) -> None:
+        """Run the updates piece by piece."""
+        size = sum(arrays[0].size for _, arrays in self._updates)
+        pieces = self._pieces(min(max(-(-size // get_num_threads()), _LEAST), _MOST))
+
+        def task(low: int, high: int, _: int) -> None:
+            for update, arrays, buffers in pieces[low:high]:
+                p = arrays[0]
+                if buffers:
+                    update(*arrays, *scratch(self.count, p.size, p.dtype))
+                else:  # the first ufunc that needs one makes it
+                    update(*arrays, *(self._no_buffers if p.ndim else [np.empty_like(p) for _ in range(self.count)]))
+
+        walk(task, len(pieces), size // max(len(pieces), 1), self.work, ranges=4)
 
     def _pieces(self, most: int) -> list[tuple[Update, Sequence[Array], bool]]:
         """The updates on pieces of at most ``most`` elements, and whether they are to be given buffers."""
@@ -177,7 +190,7 @@ def sgd_step(
     rate = float(lr)
     updates: dict[tuple[str, bool], Update] = {}
     options = (rate, momentum, dampening, weight_decay, nesterov, maximize)
-    step = _Step(*((6, 2) if momentum else (3, 1)))
+    step = _Step(*((6, 2) if momentum else (3, 1)), params)
     first = bool(momentum and first_step) if isinstance(first_step, bool) else False
     for i, p in enumerate(params):
         if momentum and not isinstance(first_step, bool):
@@ -288,7 +301,7 @@ def adam_step(
     updates: dict[tuple[str, float], Update] = {}
     tiny: dict[tuple[str, float], list[tuple[Array, ...]]] = {}
     options = (rate, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad)
-    step = _Step(_ADAM_WORK, 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1)
+    step = _Step(_ADAM_WORK, 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1, params)
     for i, p in enumerate(params):
         taken = float(steps[i]) + 1.0
         steps[i].fill(taken)  # a third of the time of an addition

@@ -1,4 +1,4 @@
-"""Memory that is freed and asked for again, without giving it back to the operating system in between.
+"""Memory of large arrays: where it begins, and that it stays with the process when they die.
 
 NumPy takes the memory of a large array from ``malloc``, and the C library of Linux by default gets such a block from
 the system and returns it when the array dies. The next temporary of a training step then starts on pages that the
@@ -12,9 +12,15 @@ all if ``TENSORGRAD_KEEP_PAGES=0``, if the environment configures ``malloc`` its
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+from typing import Any
 
-__all__ = ["keep"]
+import numpy as np
+
+__all__ = ["empty", "keep"]
+
+_LINE = 64  # bytes of a cache line
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of two settings in glibc's malloc.h
 _KEPT = 1 << 30  # bytes that may lie free at the end of the heap; larger blocks come from the system as before
@@ -36,3 +42,13 @@ def keep() -> None:
     mallopt = ctypes.CDLL(None).mallopt
     if mallopt(_MMAP_THRESHOLD, _KEPT) or mallopt(_MMAP_THRESHOLD, 1 << 25):  # 32 MiB are the most in some versions
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """An uninitialised large array that begins with a cache line.
+
+    NumPy's own begin 16 bytes later, so that every vector that is stored touches two lines.
+    """
+    dtype = np.dtype(dtype)
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.__array_interface__["data"][0] % _LINE)

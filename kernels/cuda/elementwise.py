@@ -76,6 +76,7 @@ greater_equal = cupy.greater_equal
 # What CuPy lacks (out=, bfloat16) or computes differently: name -> (operands, expression, result).
 EXPRESSIONS = {
     "rsqrt": ("x", "rsqrt(x)", "T"),
+    "divisor_gradient": ("g x y", "-(g * y) / x", "T"),
     "erf": ("x", "erf(x)", "T"),
     "erfc": ("x", "erfc(x)", "T"),
     "floor_divide": ("x1 x2", "floor_divide(x1, x2)", "T"),
@@ -105,6 +106,7 @@ def _generated(name: str) -> Callable[..., Any]:
 
 
 rsqrt = _generated("rsqrt")
+divisor_gradient = _generated("divisor_gradient")
 erf = _generated("erf")
 erfc = _generated("erfc")
 floor_divide = _generated("floor_divide")

@@ -271,8 +271,8 @@ def _literal(value: Any, dtype: Any) -> str:
             return f"({number + 1}LL - 1)"
         return f"{number}{'ULL' if number >= 2**63 else 'LL'}"
     with np.errstate(over="ignore"):
-        number = float(np.asarray(value).astype(dtype))
-    return repr(number) if math.isfinite(number) else f"__int_as_float({_NOT_FINITE[str(number)]})"
+        real = float(np.asarray(value).astype(dtype))
+    return repr(real) if math.isfinite(real) else f"__int_as_float({_NOT_FINITE[str(real)]})"
 
 
 _functions: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from ..tape import clock, grad_mode
 from ..tensor import Tensor
 from .backward import Gradient, Unbound, record_gradient
 from .cpu import bytes_of
-from .entry import MISS, short_way
+from .entry import MISS, Argument, short_way
 from .explain import Explanation, planned
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
 from .observation import peek
@@ -468,16 +468,19 @@ class Found(NamedTuple):
         return grad._node is None and bool(grad._data.flags.c_contiguous)
 
 
-def _plain_specs(recording: Recording) -> list[tuple[Any, Any, Any, bool]] | None:
-    """Shape, dtype, strides of each argument and whether it has a gradient, if all are tensors in plain memory."""
+def _plain_specs(recording: Recording) -> list[Argument] | None:
+    """What each argument must be again, if all are tensors in plain memory."""
     leaves = recording.leaves
     if recording.kwargs or len(recording.args) != len(leaves) or autocast_region.get() is not None:
         return None
     if any(a is not b for a, b in zip(recording.args, leaves, strict=True)) or len(set(map(id, leaves))) != len(leaves):
         return None
-    if any(type(x) is not Tensor or type(x._data) is not np.ndarray or not x._data.flags.c_contiguous for x in leaves):
+    if any(type(x) is not Tensor or not x._data.flags.c_contiguous for x in leaves):
         return None
-    return [(x._data.shape, x._data.dtype, x._data.strides, x._node is not None) for x in leaves]
+    return [
+        Argument(type(a), a.shape, a.dtype, a.strides, x.device, x._node is not None)
+        for x, a in ((x, x._data) for x in leaves)
+    ]
 
 
 def alone(array: Any) -> Any:

@@ -25,7 +25,7 @@ from .fused import ChainKernel, can_fuse
 from .memory import Layout, inside_one_chain, plan
 from .passes import Chain, Step, fuse, lowered, without_dead
 from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, bounds, mapped
-from .stretch import divided
+from .stretch import Alone, Segment, divided
 
 __all__ = ["CudaReplay"]
 
@@ -94,14 +94,15 @@ class CudaReplay:
         chains = {id(step): ChainKernel(step, self.scratch) for step in self.steps if isinstance(step, Chain)}
         compile_together([chain.kernel.source(self._is_whole(chain)) for chain in chains.values()])
         for region in self._overwritten_constants():
-            self.stretches[0].add(functools.partial(K.assign, self._whole(region.array), self._whole(region.pristine)))
+            restore = functools.partial(K.assign, self._whole(region.array), self._whole(region.pristine))
+            self.stretches[0].add(restore, "assign")
         for stretch in self.stretches:
             for step in stretch.work:
                 if isinstance(step, Chain):
-                    stretch.add(self._chain(chains[id(step)]))
+                    stretch.add(self._chain(chains[id(step)]), f"chain of {len(step.launches)}")
                 else:
                     alone = step.kernel in _WAITING or not takes_cells(step)
-                    stretch.add(self._launch(step), alone)
+                    stretch.add(self._launch(step), step.kernel.name, alone)
         self._assigned = [[self._assignment(step) for step in stretch.set_grads] for stretch in self.stretches]
 
     def _overwritten_constants(self) -> dict[Region, None]:
@@ -252,6 +253,16 @@ class CudaReplay:
         """Whether somebody holds on to the gradients of an earlier call, which the next one would overwrite."""
         counts = zip(self._counted(), self._references, strict=True)
         return any(n > m for now, before in counts for n, m in zip(now, before, strict=True))
+
+    @property
+    def summary(self) -> str:
+        """What a run launches: its graphs, and what runs between them."""
+        pieces = [piece for stretch in self.stretches for piece in stretch.pieces]
+        graphs = [str(len(piece.calls)) for piece in pieces if isinstance(piece, Segment)]
+        between = [piece.name for piece in pieces if isinstance(piece, Alone)]
+        between += [stretch.then.name for stretch in self.stretches if stretch.then is not None]
+        text = f"{len(graphs)} graph{'s' * (len(graphs) != 1)} of {' and '.join(graphs) or 'no'} launches"
+        return f"{text}, {', '.join(between)} outside" if between else text
 
     @property
     def kept_bytes(self) -> int:

@@ -7,9 +7,7 @@ take as long again. So for calls whose arguments are a few tensors, the checks a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from .. import backend, dtypes, tape
 from ..kernels import registry
@@ -18,14 +16,25 @@ from ..tape import grad_mode
 from ..tensor import Tensor
 from .source import Writer
 
-__all__ = ["MISS", "short_way"]
+__all__ = ["MISS", "Argument", "short_way"]
 
 MISS = object()
 """What the short way returns if the call needs the long one."""
 
 
+class Argument(NamedTuple):
+    """What the array of an argument must be, and whether the tensor is on the tape."""
+
+    kind: type
+    shape: tuple[int, ...]
+    dtype: Any
+    strides: tuple[int, ...]
+    device: backend.Device
+    attached: bool
+
+
 def short_way(
-    specs: list[tuple[Any, Any, Any, bool]],
+    specs: list[Argument],
     dangerous: bool,
     outside: list[tuple[Tensor, Any, Any]],
     guards: list[Callable[[], bool]],
@@ -38,8 +47,8 @@ def short_way(
 
     Parameters
     ----------
-    specs : list of (shape, dtype, strides, attached)
-        Of the array of each argument, and whether it is on the tape.
+    specs : list of Argument
+        Of each argument.
     dangerous : bool
         Whether the program writes memory from outside, so that arguments must have memory of their own.
     outside : list of (Tensor, array, node)
@@ -69,14 +78,16 @@ def short_way(
         line(f"{', '.join(tensors)}, = args")
         need(" and ".join(f"{x}.__class__ is {name(Tensor)}" for x in tensors))
         line(f"{', '.join(arrays)}, = {', '.join(f'{x}._data' for x in tensors)},")
-    for x, a, (shape, dtype, strides, attached) in zip(tensors, arrays, specs, strict=True):
+    for x, a, spec in zip(tensors, arrays, specs, strict=True):
         conditions = [
-            f"{a}.__class__ is {name(np.ndarray)}",
-            f"{a}.shape == {name(shape)}",
-            f"{a}.dtype is {name(dtype)}",
-            f"{a}.strides == {name(strides)}",
-            f"{x}._node is {'not ' * attached}None",
+            f"{a}.__class__ is {name(spec.kind)}",
+            f"{a}.shape == {name(spec.shape)}",
+            f"{a}.dtype is {name(spec.dtype)}",
+            f"{a}.strides == {name(spec.strides)}",
+            f"{x}._node is {'not ' * spec.attached}None",
         ]
+        if spec.device.is_cuda:
+            conditions.append(f"{a}.data.device_id == {spec.device.index}")
         if dangerous:
             conditions.append(f"{a}.base is None")
         need(" and ".join(conditions))

@@ -45,7 +45,7 @@ def inside_one_chain(steps: list[Step]) -> set[Region]:
     found = set()
     for i, step in enumerate(steps):
         if isinstance(step, Chain):
-            summed = {l.outs[0].region for l in step.launches if not l.kernel.elementwise}
+            summed = {x.outs[0].region for x in step.launches if not x.kernel.elementwise}
             for region in step.writes - summed:
                 if region.kind == TEMPORARY and touched[region] == {i}:
                     found.add(region)

@@ -76,7 +76,7 @@ def _without_useless_grads(instructions: list[Instruction]) -> list[Instruction]
     return kept[::-1]
 
 
-# ------------------------------------------------------------------------------------------------------ simpler launches
+# ----------------------------------------------------------------------------------------------------- simpler launches
 def lowered(instructions: list[Instruction]) -> list[Instruction]:
     """The instructions with products of rows as products of matrices, and the bias of a linear layer as a sum.
 
@@ -265,7 +265,7 @@ def _reach(followers: list[int]) -> list[int]:
 
 
 def _reaches_around(group: int, i: int, followers: list[int], reach: list[int]) -> bool:
-    """Whether some instruction outside must come after the group and before ``i``, or after ``i`` and before the group."""
+    """Whether an instruction outside must come after the group and before ``i``, or after ``i`` and before the group."""
     for j in _bits(group):
         for k in _bits(reach[j] & ~group & ~(1 << i)):
             if reach[k] >> i & 1:

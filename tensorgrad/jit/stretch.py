@@ -19,12 +19,16 @@ class Segment:
 
     Attributes
     ----------
+    calls : list of callable
+    names : list of str
+        Of their kernels.
     graph : CudaGraph or None
         None until it is captured: the first run makes the calls one by one.
     """
 
-    def __init__(self, calls: list[Call]) -> None:
+    def __init__(self, calls: list[Call], names: list[str]) -> None:
         self.calls = calls
+        self.names = names
         self.graph: CudaGraph | None = None
 
     def run(self) -> None:
@@ -37,26 +41,39 @@ class Segment:
 
     def captured(self) -> Iterator[Segment | Alone]:
         """The same work with graphs; calls that refuse to be captured stand alone between them."""
-        calls = self.calls
-        while calls:
-            try:
-                graph = CudaGraph(calls)
-            except NotCapturableError as refusal:
-                yield from Segment(calls[: refusal.position]).captured()
-                yield Alone(calls[refusal.position])
-                calls = calls[refusal.position + 1 :]
-            else:
-                made = Segment(calls)
-                made.graph = graph
-                yield made
-                return
+        waiting: list[Segment | Alone] = [self]
+        while waiting:
+            piece = waiting.pop()
+            if isinstance(piece, Segment) and piece.calls:
+                try:
+                    piece.graph = CudaGraph(piece.calls)
+                except NotCapturableError as refusal:
+                    waiting += reversed(piece.around(refusal.position))
+                    continue
+                yield piece
+            elif isinstance(piece, Alone):
+                yield piece
+
+    def around(self, at: int) -> tuple[Segment, Alone, Segment]:
+        """The calls before one, that one, and the calls after it."""
+        calls, names = self.calls, self.names
+        before, after = Segment(calls[:at], names[:at]), Segment(calls[at + 1 :], names[at + 1 :])
+        return before, Alone(calls[at], names[at]), after
 
 
 class Alone:
-    """A call that is made anew in every run."""
+    """A call that is made anew in every run.
 
-    def __init__(self, call: Call) -> None:
+    Attributes
+    ----------
+    run : callable
+    name : str
+        Of the kernel.
+    """
+
+    def __init__(self, call: Call, name: str) -> None:
         self.run = call
+        self.name = name
 
 
 class Stretch:
@@ -114,14 +131,16 @@ class Stretch:
             else:
                 numbers[step.slot] = step.source()
 
-    def add(self, call: Call, alone: bool = False) -> None:
-        """Append a call to the pieces."""
+    def add(self, call: Call, name: str, alone: bool = False) -> None:
+        """Append a call of a kernel to the pieces."""
         if alone:
-            self.pieces.append(Alone(call))
-        elif self.pieces and isinstance(self.pieces[-1], Segment):
-            self.pieces[-1].calls.append(call)
-        else:
-            self.pieces.append(Segment([call]))
+            self.pieces.append(Alone(call, name))
+            return
+        if not self.pieces or isinstance(self.pieces[-1], Alone):
+            self.pieces.append(Segment([], []))
+        segment: Any = self.pieces[-1]
+        segment.calls.append(call)
+        segment.names.append(name)
 
     def capture(self) -> None:
         """Replace calls by graphs."""

@@ -14,13 +14,26 @@ from .reduction import summed
 __all__ = ["bias_activation", "gelu", "relu", "sigmoid", "silu"]
 
 # ---------------------------------------------------------------------------------------------------------------- relu
-relu: Function = unary("relu", K.relu, lambda g, out: _relu_backward(g, out), fractional=False, doc="``max(x, 0)``.")
+relu: Function = unary(
+    "relu",
+    K.relu,
+    lambda g, out: _relu_backward(g, out),
+    fractional=False,
+    backward=K.relu_backward,
+    doc="``max(x, 0)``.",
+)
 _relu_backward: Function = primitive(
     "relu_backward", K.relu_backward, lambda h, y: _relu_backward(h, y), lambda h: zeros_like(h)
 )
 
 # ------------------------------------------------------------------------------------------------------------- sigmoid
-sigmoid: Function = unary("sigmoid", K.sigmoid, lambda g, out: _sigmoid_backward(g, out), doc="``1 / (1 + exp(-x))``.")
+sigmoid: Function = unary(
+    "sigmoid",
+    K.sigmoid,
+    lambda g, out: _sigmoid_backward(g, out),
+    backward=K.sigmoid_backward,
+    doc="``1 / (1 + exp(-x))``.",
+)
 _sigmoid_backward: Function = primitive(
     "sigmoid_backward",
     K.sigmoid_backward,
@@ -29,7 +42,13 @@ _sigmoid_backward: Function = primitive(
 )
 
 # ---------------------------------------------------------------------------------------------------------------- silu
-silu: Function = unary("silu", K.silu, lambda g, x: _silu_backward(g, x), doc="``x * sigmoid(x)``, also called swish.")
+silu: Function = unary(
+    "silu",
+    K.silu,
+    lambda g, x: _silu_backward(g, x),
+    backward=K.silu_backward,
+    doc="``x * sigmoid(x)``, also called swish.",
+)
 _silu_backward: Function = primitive(
     "silu_backward",
     K.silu_backward,

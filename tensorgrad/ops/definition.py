@@ -68,7 +68,7 @@ def _callable(forward: Any) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """A forward, which may be a kernel, and the names of its parameters."""
     if isinstance(forward, Kernel):
         return forward.launch, tuple(parameter.split("=")[0].strip() for parameter in forward.signature.split(","))
-    return forward, forward.__code__.co_varnames[: forward.__code__.co_argcount]
+    return forward, _arguments(forward)
 
 
 def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
@@ -89,6 +89,7 @@ def unary(
     doc: str,
     fractional: bool = True,
     delicate: bool = False,
+    backward: Kernel | None = None,
 ) -> Function:
     """Define an elementwise op of one input.
 
@@ -104,8 +105,13 @@ def unary(
         Whether integers become the default floating dtype first, as for ``sqrt``.
     delicate : bool
         Whether automatic mixed precision computes it in float32.
+    backward : Kernel, optional
+        The elementwise kernel that the rule is, called with ``g`` and what else the rule names, in that order. The
+        engine then lets it write over a large ``g`` that nobody else has.
     """
     op = _defined(Op(name, (rule,), ("x", "out", "x_shape", "x_dtype"), ("x", "out")))
+    if backward is not None:
+        op.overwriting = (backward.launch,)
     launch = kernel.launch
     saved_code = op.codes[0]
     differentiable = rule is not None
@@ -146,9 +152,15 @@ def binary(
     *,
     doc: str,
     fractional: bool = False,
+    backward: tuple[Kernel, Kernel] | None = None,
 ) -> Function:
-    """Define an elementwise op of two inputs, which broadcast and promote; rules may name ``x1``, ``x2``, ``out``."""
+    """Define an elementwise op of two inputs, which broadcast and promote; rules may name ``x1``, ``x2``, ``out``.
+
+    ``backward`` are the elementwise kernels that the two rules are; see `unary`.
+    """
     op = _defined(Op(name, (rule1, rule2), ("x1", "x2", "out"), ("x1", "x2", "out"), broadcasts=True))
+    if backward is not None:
+        op.overwriting = (backward[0].launch, backward[1].launch)
     launch = kernel.launch
     pick1, pick2 = (picker if codes else None for picker, codes in zip(op.pickers, op.codes, strict=True))
     has1, has2 = rule1 is not None, rule2 is not None
@@ -262,8 +274,9 @@ def primitive(
     forward, parameters = _callable(forward)
     count = len(rules) if joint is None else int(inputs or 0)
     inputs_named = parameters[:count]
-    names = (*parameters, "out", *aux, *(f"{p}_shape" for p in inputs_named), *(f"{p}_dtype" for p in inputs_named))
     joined = (joint,) if joint is not None else rules
+    properties = _properties(inputs_named, joined)
+    names = (*parameters, "out", *aux, *(f"{inputs_named[i]}_{what}" for i, what in properties))
     op = _defined(
         Op(
             name,
@@ -275,44 +288,61 @@ def primitive(
             outputs=outputs,
         )
     )
-    input_range = range(count)
-    wants_shapes = any(code >= names.index("out") + 1 + len(aux) for codes in op.codes for code in codes)
+    differentiable = tuple(i for i in range(count) if joint is not None or rules[i] is not None)
+    indifferent = tuple(i for i in range(count) if i not in differentiable)
+    alone = count == 1 and bool(differentiable)
+    pick = op.pickers[0]
+    recording = grad_mode.get
 
     def function(*args: Any) -> Any:
-        if on_arrays.get() and not isinstance(args[0], Tensor):
+        x = args[0]
+        nodes: tuple[Node | None, ...] | list[Node | None]
+        plain = not isinstance(x, Tensor)
+        if plain and on_arrays.get():
             result = forward(*args)
             return result[0] if aux else result
-        arrays = list(args)
-        nodes: list[Node | None] = [None] * count
-        recorded = False
-        for i in input_range:
-            x = args[i]
-            if isinstance(x, Tensor):
-                arrays[i] = x._data
-                node = x._node
-                if node is not None and (joint is not None or rules[i] is not None):
-                    nodes[i] = node
-                    recorded = True
-        result = forward(*arrays)
+        if alone and not plain:
+            node = x._node
+            recorded = node is not None
+            nodes = (node,)
+            result = forward(x._data, *args[1:])
+        else:
+            arrays = list(args)
+            nodes = [None] * count
+            recorded = False
+            for i in differentiable:
+                x = args[i]
+                if isinstance(x, Tensor):
+                    arrays[i] = x._data
+                    node = x._node
+                    if node is not None:
+                        nodes[i] = node
+                        recorded = True
+            for i in indifferent:
+                x = args[i]
+                if isinstance(x, Tensor):
+                    arrays[i] = x._data
+            result = forward(*arrays)
         auxiliary: tuple[Any, ...] = ()
         if aux:
             result, auxiliary = result[0], result[1:]
-        if not recorded or not grad_mode.get():
+        if not recorded or not recording():
             if outputs > 1:
-                return tuple(Tensor(r) for r in result)
+                return tuple([Tensor(r) for r in result])
             made = Tensor(result)
         else:
             values = (*args, result, *auxiliary)
-            if wants_shapes:
-                shapes = (getattr(x, "shape", None) for x in args[:count])
-                values = (*values, *shapes, *(getattr(x, "dtype", None) for x in args[:count]))
+            if properties:
+                values += tuple([getattr(args[i], what, None) for i, what in properties])
             if joint is not None:
-                saved = op.pickers[0](values)
+                saved = pick(values)
+            elif count == 1:
+                saved = (pick(values),)
             else:
-                saved = tuple(p(values) if n is not None else () for n, p in zip(nodes, op.pickers, strict=True))
+                saved = tuple([() if n is None else p(values) for n, p in zip(nodes, op.pickers, strict=True)])
             if outputs > 1:
-                node = Node(op, tuple(nodes), saved, tuple((r.shape, r.dtype) for r in result))
-                return tuple(Tensor(r, Branch(node, i, r.shape, r.dtype)) for i, r in enumerate(result))
+                node = Node(op, tuple(nodes), saved, tuple([(r.shape, r.dtype) for r in result]))
+                return tuple([Tensor(r, Branch(node, i, r.shape, r.dtype)) for i, r in enumerate(result)])
             made = Tensor(result, Node(op, tuple(nodes), saved, result.shape))
         if put is not None:
             made._become_view(View(args[0], function, put, args[1:]))
@@ -320,6 +350,16 @@ def primitive(
 
     _describe(function, name, "")
     return function
+
+
+def _properties(inputs: tuple[str, ...], rules: tuple[Rule | None, ...]) -> tuple[tuple[int, str], ...]:
+    """Which inputs' shapes and dtypes the rules ask for, as positions and attributes."""
+    asked = {word for rule in rules if rule is not None for word in _arguments(rule)}
+    return tuple((i, what) for i, x in enumerate(inputs) for what in ("shape", "dtype") if f"{x}_{what}" in asked)
+
+
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    return function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
 def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:

@@ -90,15 +90,29 @@ _LN10 = math.log(10)
 add: Function = binary("add", K.add, lambda g: g, lambda g: g, doc="``x1 + x2``.")
 subtract: Function = binary("subtract", K.subtract, lambda g: g, lambda g: negative(g), doc="``x1 - x2``.")
 multiply: Function = binary(
-    "multiply", K.multiply, lambda g, x2: multiply(g, x2), lambda g, x1: multiply(g, x1), doc="``x1 * x2``."
+    "multiply",
+    K.multiply,
+    lambda g, x2: multiply(g, x2),
+    lambda g, x1: multiply(g, x1),
+    backward=(K.multiply, K.multiply),
+    doc="``x1 * x2``.",
 )
 divide: Function = binary(
     "divide",
     K.divide,
     lambda g, x2: divide(g, x2),
-    lambda g, x2, out: negative(divide(multiply(g, out), x2)),
+    lambda g, x2, out: divisor_gradient(g, x2, out),
     fractional=True,
+    backward=(K.divide, K.divisor_gradient),
     doc="``x1 / x2``; integers become floating first.",
+)
+divisor_gradient: Function = primitive(
+    "divisor_gradient",
+    K.divisor_gradient,
+    lambda h, x, y: divisor_gradient(h, x, y),
+    lambda h, g, x, y: negative(divide(multiply(h, divisor_gradient(g, x, y)), x)),
+    lambda h, g, x: negative(divide(multiply(h, g), x)),
+    broadcasts=True,
 )
 negative: Function = unary("negative", K.negative, lambda g: negative(g), fractional=False, doc="``-x``.")
 reciprocal: Function = unary(
@@ -196,12 +210,16 @@ def pow(x1: Any, x2: Any, /) -> Any:
 
 
 # ----------------------------------------------------------------------------------------- exponentials and logarithms
-exp: Function = unary("exp", K.exp, lambda g, out: multiply(g, out), delicate=True, doc="``e ** x``.")
+exp: Function = unary(
+    "exp", K.exp, lambda g, out: multiply(g, out), delicate=True, backward=K.multiply, doc="``e ** x``."
+)
 exp2: Function = unary("exp2", K.exp2, lambda g, out: multiply(multiply(g, out), _LN2), doc="``2 ** x``.")
 expm1: Function = unary(
     "expm1", K.expm1, lambda g, out: multiply(g, add(out, 1.0)), delicate=True, doc="``e ** x - 1``, accurate near 0."
 )
-log: Function = unary("log", K.log, lambda g, x: divide(g, x), delicate=True, doc="Natural logarithm.")
+log: Function = unary(
+    "log", K.log, lambda g, x: divide(g, x), delicate=True, backward=K.divide, doc="Natural logarithm."
+)
 log2: Function = unary(
     "log2", K.log2, lambda g, x: divide(g, multiply(x, _LN2)), delicate=True, doc="Logarithm to base 2."
 )
@@ -230,7 +248,9 @@ acos: Function = unary(
 atan: Function = unary("atan", K.atan, lambda g, x: divide(g, add(square(x), 1.0)), doc="Inverse tangent.")
 sinh: Function = unary("sinh", K.sinh, lambda g, x: multiply(g, cosh(x)), delicate=True, doc="Hyperbolic sine.")
 cosh: Function = unary("cosh", K.cosh, lambda g, x: multiply(g, sinh(x)), delicate=True, doc="Hyperbolic cosine.")
-tanh: Function = unary("tanh", K.tanh, lambda g, out: tanh_backward(g, out), doc="Hyperbolic tangent.")
+tanh: Function = unary(
+    "tanh", K.tanh, lambda g, out: tanh_backward(g, out), backward=K.tanh_backward, doc="Hyperbolic tangent."
+)
 tanh_backward: Function = primitive(
     "tanh_backward",
     K.tanh_backward,

@@ -105,23 +105,23 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         Shape (..., out_features).
     """
     x, weight, bias = lowered(lift(x), lift(weight), bias)
-    if weight.ndim == 1:
+    size, wanted = x.shape, weight.shape
+    if len(wanted) == 1:
         y = matmul(x, weight)
         return y if bias is None else y + bias
-    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+    if len(wanted) != 2 or not size or size[-1] != wanted[1]:
         raise ValueError(
-            f"linear: the last axis of the input, shape {x.shape}, does not fit the weight, shape {weight.shape} "
+            f"linear: the last axis of the input, shape {size}, does not fit the weight, shape {wanted} "
             "(out_features, in_features)"
         )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(
-            f"linear: a weight of shape {weight.shape} needs a bias of shape {weight.shape[:1]}, got {bias.shape}"
-        )
-    if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
+    if bias is not None and bias.shape != wanted[:1]:
+        raise ValueError(f"linear: a weight of shape {wanted} needs a bias of shape {wanted[:1]}, got {bias.shape}")
+    dtype = weight.dtype
+    if x.dtype != dtype or (bias is not None and bias.dtype != dtype):
         given = [x, weight] if bias is None else [x, weight, bias]
         raise TypeError(
             f"linear: input, weight and bias must have one dtype, got {', '.join(str(t.dtype) for t in given)}"
         )
-    if x.ndim == 1:
+    if len(size) == 1:
         return reshape(_linear(reshape(x, (1, -1)), weight, bias), (-1,))
     return _linear(x, weight, bias)

@@ -39,17 +39,20 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Any:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    x = lift(x)
+    if not isinstance(x, Tensor):
+        x = lift(x)
+    array = x._data if isinstance(x, Tensor) else x
     wanted = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
-    sizes = tuple(n.__index__() for n in wanted)
+    sizes = tuple([n.__index__() for n in wanted])
+    size, count = array.size, math.prod(sizes)
     if -1 in sizes:
-        known = -math.prod(sizes)
-        if sizes.count(-1) > 1 or known == 0 or x.size % known:
-            raise ValueError(f"reshape: {x.shape} ({x.size} elements) cannot become {sizes}")
-        sizes = tuple(x.size // known if n == -1 else n for n in sizes)
-    if math.prod(sizes) != x.size or (sizes and min(sizes) < 0):
-        raise ValueError(f"reshape: {x.shape} ({x.size} elements) cannot become {sizes}")
-    contiguous = (x._data if isinstance(x, Tensor) else x).flags.c_contiguous
+        if sizes.count(-1) > 1 or count == 0 or size % -count:
+            raise ValueError(f"reshape: {x.shape} ({size} elements) cannot become {sizes}")
+        sizes = tuple([size // -count if n == -1 else n for n in sizes])
+        count = size
+    if count != size or (sizes and min(sizes) < 0):
+        raise ValueError(f"reshape: {x.shape} ({size} elements) cannot become {sizes}")
+    contiguous = array.flags.c_contiguous
     if copy is False and not contiguous:
         raise ValueError(f"reshape: copy=False, but this tensor of shape {x.shape} is not contiguous")
     if copy or not contiguous:  # then the result is a view of the copy

@@ -242,6 +242,7 @@ class TestGraphs:
         with counted() as counts:
             captured(x)
         assert counts.graph_launches == 2
+        assert captured._last.replay.summary == "2 graphs of 1 and 2 launches, argsort outside"
 
     def test_work_that_refuses_at_capture_is_found(self, device, monkeypatch):
         """Nobody knows of this kernel that it waits."""
@@ -252,6 +253,20 @@ class TestGraphs:
         captured = tg.jit(lambda x: tg.sort(x * 2) + 1)
         for scale in (1.0, 2.0, 3.0):
             np.testing.assert_allclose(host(captured(x * scale)), np.array([3, 5, 7]) * scale - (scale - 1))
+        assert "argsort outside" in captured._last.replay.summary
+
+    def test_nothing_can_be_captured(self, device, monkeypatch):
+        from tensorgrad.kernels.cuda.graph import NotCapturableError
+
+        from tensorgrad.jit import stretch
+
+        def refuse(calls: Any) -> Any:
+            raise NotCapturableError(len(calls) // 2)
+
+        monkeypatch.setattr(stretch, "CudaGraph", refuse)
+        captured = tg.jit(lambda x: (x * 2) @ x.T @ x + 1)
+        for _ in range(3):
+            np.testing.assert_array_equal(host(captured(tg.ones(2, 2, device=device))), np.full((2, 2), 9))
 
     def test_streams_take_turns(self, device):
         import cupy

@@ -437,6 +437,25 @@ for _more in ((), (None, True, 0.5), (None, False, 1.0, 0.5, 3, 4)):
             *m,
         ),
     )
+for _name, _gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
+    for _first, _reverse in ((False, False), (True, True)):
+        _how = (*(("relu",) if _name == "rnn" else ()), _first, _reverse)
+        _steps = (2, 3) if _first else (3, 2)
+
+        def _layer(d, t, g=_gates, s=_steps):
+            shapes = [(*s, 5), *[(2, 4)] * (2 if g == 4 else 1), (4 * g, 5), (4 * g, 4), (4 * g,), (4 * g,)]
+            return tuple(array(_random(*shape, seed=i), d, t) for i, shape in enumerate(shapes))
+
+        def _backward(d, t, name=_name, layer=_layer, s=_steps, how=_how):
+            g, given = array(_random(*s, 4, seed=8), d, t), layer(d, t)
+            kept = results(K.INSTRUCTIONS[name](*layer("cpu", t), *how))[-1]  # the devices get the same numbers
+            if name == "lstm":
+                return g, given[1], array(kept, d), given[4], *how
+            return (g, given[1], g, array(kept, d), given[3], *how) if name == "gru" else (g, g, given[3], *how)
+
+        for _more in ((), (False,)) if _name != "rnn" else ((),):
+            case(_name, lambda d, t, layer=_layer, o=(*_how, *_more): (*layer(d, t), *o))
+        case(f"{_name}_backward", _backward)
 for _axis in (0, 1, -1):
     case("argsort", lambda d, t, a=_axis: (array(_random(3, 4), d, t), a, True), ("float32", "float16", "int64"))
     case("topk_indices", lambda d, t, a=_axis: (array(_random(3, 4), d, t), 2, a, False, False))

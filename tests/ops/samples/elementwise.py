@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 import tensorgrad as tg
-from tensorgrad.ops.elementwise import tanh_backward
+from tensorgrad.ops.elementwise import divisor_gradient, tanh_backward
 
 from . import add, values
 
@@ -175,6 +175,16 @@ for _shape in ((), (0, 2)):
         values(*_shape, seed=3),
         reference=lambda g, y: g * (1 - y * y),
     )
+
+add(
+    "divisor_gradient",
+    "broadcast",
+    divisor_gradient,
+    _X,
+    [1.5, -2.0, 0.5],
+    values(2, 3, seed=3),
+    reference=lambda g, x, y: -g * y / x,
+)
 
 _B1, _B2 = [True, True, False, False], [True, False, True, False]
 add("logical_and", "bool", tg.logical_and, _B1, _B2, reference=lambda x, y: np.array([True, False, False, False]))
