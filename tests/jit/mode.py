@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from tensorgrad.kernels import registry
 
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.capture import CaptureError
 from tensorgrad.jit.passes import SMALLEST
 from tensorgrad.jit.signature import flatten
-from tensorgrad.kernels import registry
 from tensorgrad.tape import grad_mode
 
 __all__ = ["compared", "install"]
@@ -58,9 +58,9 @@ def _compared(module: nn.Module, args: Any, kwargs: Any) -> Any:
     random = tg.random.get_rng_state()
     expected = _plain(module, *args, **kwargs)
     after = [_array(x) for x in watched], tg.random.get_rng_state()
-    if any(not np.array_equal(a, b, equal_nan=a.dtype.kind in "fc") for a, b in zip(before, after[0], strict=True)):
-        if any(x._node is not None for x in tensors):
-            return expected  # a differentiable argument was overwritten: that cannot be undone
+    kept = all(map(_equal, before, after[0]))
+    if not kept and any(x._node is not None for x in tensors):
+        return expected  # a differentiable argument was overwritten: that cannot be undone
     results: list[Any] = []
     flatten(expected, results)
     captured = tg.jit(module)
@@ -117,8 +117,12 @@ def _without_hooks(tensors: list[Any]) -> Iterator[None]:
 
 def _put_back(tensors: list[Any], arrays: list[Any]) -> None:
     for x, array in zip(tensors, arrays, strict=True):
-        if not np.array_equal(_array(x), array, equal_nan=array.dtype.kind in "fc"):
+        if not _equal(_array(x), array):
             x._data[...] = tg.tensor(array, device=x.device)._data
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
 def _array(x: Any) -> Any:
