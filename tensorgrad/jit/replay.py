@@ -19,6 +19,8 @@ class Replay(Protocol):
 
     Attributes
     ----------
+    scratch : set of Region
+        What exists inside of a chain only.
     steps : list
         What runs, after optimisation.
     layout : Layout
@@ -30,6 +32,7 @@ class Replay(Protocol):
     """
 
     program: Program
+    scratch: set[Region]
     steps: list[Step]
     layout: Layout
     scratch: set[Region]
