@@ -336,7 +336,7 @@ def _walk(
 
     for leaf, total in leaves.items():
         g, mine = total, leaf in owned
-        if leaf.hooks is not None:
+        if leaf.hooks is not None and not stop:
             g, mine = _run_hooks(leaf, g, create_graph), False
         if needed is not None:
             found[leaf] = g

@@ -25,6 +25,8 @@ class Replay(Protocol):
         What runs, after optimisation.
     layout : Layout
         Where temporaries lie.
+    scratch : set of Region
+        What exists inside of chains only.
     targets : list of int
         Arguments whose ``grad`` the program assigns.
     """
@@ -33,6 +35,7 @@ class Replay(Protocol):
     scratch: set[Region]
     steps: list[Step]
     layout: Layout
+    scratch: set[Region]
     targets: list[int]
 
     @property
