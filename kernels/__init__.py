@@ -51,7 +51,7 @@ floor = Kernel("floor", "elementwise", "x", rules.same, "floor(x)")
 ceil = Kernel("ceil", "elementwise", "x", rules.same, "ceil(x)")
 trunc = Kernel("trunc", "elementwise", "x", rules.same, "trunc(x)")
 round = Kernel("round", "elementwise", "x", rules.same, "rint(x)")
-bitwise_invert = Kernel("bitwise_invert", "elementwise", "x", rules.same, "~x")
+bitwise_invert = Kernel("bitwise_invert", "elementwise", "x", rules.same, "invert(x)")
 isnan = Kernel("isnan", "elementwise", "x", rules.boolean, "isnan(x)")
 isinf = Kernel("isinf", "elementwise", "x", rules.boolean, "isinf(x)")
 isfinite = Kernel("isfinite", "elementwise", "x", rules.boolean, "isfinite(x)")
@@ -77,8 +77,8 @@ logaddexp = Kernel("logaddexp", "elementwise", "x1, x2", rules.same, "logaddexp(
 bitwise_and = Kernel("bitwise_and", "elementwise", "x1, x2", rules.same, "x1 & x2")
 bitwise_or = Kernel("bitwise_or", "elementwise", "x1, x2", rules.same, "x1 | x2")
 bitwise_xor = Kernel("bitwise_xor", "elementwise", "x1, x2", rules.same, "x1 ^ x2")
-bitwise_left_shift = Kernel("bitwise_left_shift", "elementwise", "x1, x2", rules.same, "x1 << x2")
-bitwise_right_shift = Kernel("bitwise_right_shift", "elementwise", "x1, x2", rules.same, "x1 >> x2")
+bitwise_left_shift = Kernel("bitwise_left_shift", "elementwise", "x1, x2", rules.same, "shift_left(x1, x2)")
+bitwise_right_shift = Kernel("bitwise_right_shift", "elementwise", "x1, x2", rules.same, "shift_right(x1, x2)")
 equal = Kernel("equal", "elementwise", "x1, x2", rules.boolean, "x1 == x2")
 not_equal = Kernel("not_equal", "elementwise", "x1, x2", rules.boolean, "x1 != x2")
 less = Kernel("less", "elementwise", "x1, x2", rules.boolean, "x1 < x2")
@@ -98,13 +98,13 @@ sigmoid_backward = Kernel("sigmoid_backward", "activation", "g, y", rules.same, 
 tanh_backward = Kernel("tanh_backward", "activation", "g, y", rules.same, "g * (1 - y * y)")
 relu = Kernel("relu", "activation", "x", rules.same, "maximum(x, 0)")
 relu_backward = Kernel("relu_backward", "activation", "g, y", rules.same, "y <= 0 ? 0 : g")
-silu = Kernel("silu", "activation", "x", rules.same, "x * sigmoid(x)")
+silu = Kernel("silu", "activation", "x", rules.same, "silu(x)")
 silu_backward = Kernel("silu_backward", "activation", "g, x", rules.same, "silu_backward(g, x)")
 gelu = Kernel("gelu", "activation", "x, tanh=False", rules.same, "tanh ? gelu_tanh(x) : gelu(x)")
 gelu_backward = Kernel(
     "gelu_backward",
     "activation",
-    "g, x, tanh=False",
+    "g, x, y, tanh=False",
     rules.same,
     "tanh ? gelu_tanh_backward(g, x) : gelu_backward(g, x)",
 )
@@ -184,6 +184,12 @@ conv_weight_gradient = Kernel(
 
 # -------------------------------------------------------------------------------------------------------------- pool
 max_pool = Kernel("max_pool", "pool", "x, kernel, stride, padding, dilation, ceil_mode=False", rules.pooled)
+max_pool_values = Kernel(
+    "max_pool_values",
+    "pool",
+    "x, kernel, stride, padding, dilation, ceil_mode=False",
+    lambda *args, **params: rules.pooled(*args, **params)[0],
+)
 max_pool_backward = Kernel(
     "max_pool_backward",
     "pool",
@@ -246,6 +252,51 @@ attention_backward = Kernel(
     "attention",
     "g, q, k, v, y, lse, mask=None, causal=False, scale=1.0, p=0.0, seed=0, offset=0",
     rules.attended_backward,
+)
+
+# --------------------------------------------------------------------------------------------------------- recurrent
+# x (T, N, I) or, with batch_first, (N, T, I); with `keep` there is one more result, which the gradient needs
+lstm = Kernel(
+    "lstm",
+    "recurrent",
+    "x, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, batch_first=False, reverse=False, keep=True",
+    rules.lstm_states,
+)
+lstm_backward = Kernel(
+    "lstm_backward",
+    "recurrent",
+    "g, gc, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, gc, kept, weight_hh, batch_first=False, *_: rules.sums_of_gates(g, weight_hh, batch_first, 2),
+)
+gru = Kernel(
+    "gru",
+    "recurrent",
+    "x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, batch_first=False, reverse=False, keep=True",
+    rules.gru_states,
+)
+gru_backward = Kernel(
+    "gru_backward",
+    "recurrent",
+    "g, h, y, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, h, y, kept, weight_hh, batch_first=False, reverse=False: [
+        ((*g.shape[:2], weight_hh.shape[0]), g.dtype),
+        *rules.sums_of_gates(g, weight_hh, batch_first, 1),
+    ],
+)
+# nonlinearity is "tanh" or "relu"
+rnn = Kernel(
+    "rnn",
+    "recurrent",
+    'x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda x, h, *_, **__: ((*x.shape[:2], h.shape[1]), x.dtype),
+)
+rnn_backward = Kernel(
+    "rnn_backward",
+    "recurrent",
+    'g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False: rules.sums_of_gates(
+        g, weight_hh, batch_first, 1
+    ),
 )
 
 # --------------------------------------------------------------------------------------------------------- selection

@@ -17,7 +17,16 @@ import numpy as np
 from .cpu.blocked import BLOCK
 from .cpu.large import in_pieces
 
-__all__ = ["Kernel", "LaunchHook", "add_hook", "ieee_semantics", "is_observed", "remove_hook"]
+__all__ = [
+    "SILENT",
+    "Kernel",
+    "LaunchHook",
+    "add_hook",
+    "error_state",
+    "ieee_semantics",
+    "is_observed",
+    "remove_hook",
+]
 
 _ndarray = np.ndarray
 
@@ -26,8 +35,8 @@ _ndarray = np.ndarray
 try:
     from numpy._core.umath import _extobj_contextvar, _make_extobj
 
-    _error_state: ContextVar[Any] = _extobj_contextvar
-    _SILENT: Any = _make_extobj(all="ignore")
+    error_state: ContextVar[Any] = _extobj_contextvar
+    SILENT: Any = _make_extobj(all="ignore")
 except ImportError:  # a NumPy that keeps its error state elsewhere
 
     class _PublicErrorState:
@@ -35,7 +44,7 @@ except ImportError:  # a NumPy that keeps its error state elsewhere
 
         @staticmethod
         def get() -> Any:
-            return _SILENT if set(np.geterr().values()) == {"ignore"} else None
+            return SILENT if set(np.geterr().values()) == {"ignore"} else None
 
         @staticmethod
         def set(_: Any) -> Any:
@@ -45,8 +54,8 @@ except ImportError:  # a NumPy that keeps its error state elsewhere
         def reset(token: Any) -> None:
             np.seterr(**token)
 
-    _error_state = _PublicErrorState()  # type: ignore[assignment]
-    _SILENT = object()
+    error_state = _PublicErrorState()  # type: ignore[assignment]
+    SILENT = object()
 
 
 class ieee_semantics:  # noqa: N801 - a context manager, named as a phrase
@@ -55,26 +64,26 @@ class ieee_semantics:  # noqa: N801 - a context manager, named as a phrase
     __slots__ = ("_token",)
 
     def __enter__(self) -> None:
-        self._token = _error_state.set(_SILENT)
+        self._token = error_state.set(SILENT)
 
     def __exit__(self, *_: object) -> None:
-        _error_state.reset(self._token)
+        error_state.reset(self._token)
 
 
 def _run_quietly(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function with the warnings off."""
-    token = _error_state.set(_SILENT)
+    token = error_state.set(SILENT)
     try:
         return function(*args)
     finally:
-        _error_state.reset(token)
+        error_state.reset(token)
 
 
 # `_run_quietly` at a fifth of its cost: enter a context that has the warnings off already. One thread at a time can.
 _enter_quiet: Callable[..., Any] = _run_quietly
-if isinstance(_error_state, ContextVar):
+if isinstance(error_state, ContextVar):
     _quiet = Context()
-    _quiet.run(_error_state.set, _SILENT)
+    _quiet.run(error_state.set, SILENT)
     _enter_quiet = _quiet.run
 
 LaunchHook = Callable[["Kernel", tuple[Any, ...], dict[str, Any], Callable[[], Any]], Any]
@@ -92,7 +101,7 @@ def add_hook(hook: LaunchHook) -> None:
 def remove_hook(hook: LaunchHook) -> None:
     """Undo `add_hook`."""
     global _hooks
-    _hooks = tuple(h for h in _hooks if h is not hook)
+    _hooks = tuple(h for h in _hooks if h != hook)  # a bound method is another object each time
 
 
 def is_observed() -> bool:
@@ -160,7 +169,7 @@ class Kernel:
         if not params:
             return self.launch(*args)
         try:
-            if type(args[0]) is _ndarray and not _hooks and _error_state.get() is _SILENT:
+            if type(args[0]) is _ndarray and not _hooks and error_state.get() is SILENT:
                 cpu = self.cpu if args[0].size <= BLOCK else self.large
                 result = cpu(*args, **params)
                 return result if type(result) is _ndarray else _arrays(result)
@@ -209,7 +218,7 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
     """
     cpu = kernel.cpu
     observed = kernel._observed
-    current, enter_quiet = _error_state.get, _enter_quiet
+    current, enter_quiet = error_state.get, _enter_quiet
     block = BLOCK
 
     def recovered(error: Exception, args: tuple[Any, ...]) -> Any:
@@ -221,7 +230,7 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
         try:
             if type(x) is not _ndarray or x.size > block or _hooks:
                 return observed((x,), {})
-            result = cpu(x) if current() is _SILENT else enter_quiet(cpu, x)
+            result = cpu(x) if current() is SILENT else enter_quiet(cpu, x)
             return result if type(result) is _ndarray else _arrays(result)
         except (TypeError, ValueError, RuntimeError) as error:
             return recovered(error, (x,))
@@ -231,8 +240,8 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
             if type(x1) is not _ndarray or x1.size > block or _hooks:
                 return observed((x1, x2), {} if out is None else {"out": out})
             if out is not None:
-                return cpu(x1, x2, out) if current() is _SILENT else enter_quiet(cpu, x1, x2, out)
-            result = cpu(x1, x2) if current() is _SILENT else enter_quiet(cpu, x1, x2)
+                return cpu(x1, x2, out) if current() is SILENT else enter_quiet(cpu, x1, x2, out)
+            result = cpu(x1, x2) if current() is SILENT else enter_quiet(cpu, x1, x2)
             return result if type(result) is _ndarray else _arrays(result)
         except (TypeError, ValueError, RuntimeError) as error:
             return recovered(error, (x1, x2))
@@ -244,7 +253,7 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
                 first = first[0]
             if type(first) is not _ndarray or _hooks:
                 return observed(args, {})
-            result = cpu(*args) if current() is _SILENT else enter_quiet(cpu, *args)
+            result = cpu(*args) if current() is SILENT else enter_quiet(cpu, *args)
             # NumPy returns scalars for 0-d results; tensors hold arrays.
             return result if type(result) is _ndarray else _arrays(result)
         except (TypeError, ValueError, RuntimeError) as error:

@@ -27,9 +27,11 @@ __all__ = [
     "convolved_input",
     "convolved_weight",
     "first_operand",
+    "gru_states",
     "in_place",
     "indexed",
     "linear_product",
+    "lstm_states",
     "matrix_product",
     "norm_of_all",
     "pooled",
@@ -41,6 +43,7 @@ __all__ = [
     "rows_normalized_backward",
     "same",
     "sorted_index",
+    "sums_of_gates",
     "taken",
     "taken_along_axis",
 ]
@@ -249,3 +252,47 @@ def attended(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> list[Spec]:
 def attended_backward(g: Any, q: Any, k: Any, v: Any, *_: Any, **__: Any) -> list[Spec]:
     """The gradients by query, key and value."""
     return [(x.shape, x.dtype) for x in (q, k, v)]
+
+
+def _kept_states(x: Any, h: Any, blocks: int, batch_first: bool) -> Spec:
+    """Blocks of the size of the state, for each step."""
+    return (x.shape[batch_first], blocks, *h.shape), _statistics(x.dtype)
+
+
+def lstm_states(
+    x: Any,
+    h: Any,
+    c: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias_ih: Any = None,
+    bias_hh: Any = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    keep: bool = True,
+) -> list[Spec]:
+    """The hidden states of all steps, the last cell state and, if kept, the gates and the cell state of each step."""
+    results = [((*x.shape[:2], h.shape[1]), x.dtype), (h.shape, x.dtype)]
+    return [*results, _kept_states(x, h, 5, batch_first)] if keep else results
+
+
+def gru_states(
+    x: Any,
+    h: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias_ih: Any = None,
+    bias_hh: Any = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    keep: bool = True,
+) -> Spec | list[Spec]:
+    """The states of all steps and, if kept, the gates of each step."""
+    states = (*x.shape[:2], h.shape[1]), x.dtype
+    return [states, _kept_states(x, h, 4, batch_first)] if keep else states
+
+
+def sums_of_gates(g: Any, weight_hh: Any, batch_first: bool, states: int) -> list[Spec]:
+    """The gradient by the sums that gates are functions of, in all steps, and those by the first states."""
+    state = (g.shape[not batch_first], weight_hh.shape[1]), g.dtype
+    return [((*g.shape[:2], weight_hh.shape[0]), g.dtype), *[state] * states]

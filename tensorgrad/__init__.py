@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .autograd import grad
+from .autograd import checkpoint, grad
 from .backend import Device as device
 from .backend import get_default_device, set_default_device
 from .creation import as_tensor, asarray, tensor

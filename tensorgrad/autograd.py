@@ -16,12 +16,13 @@ from . import kernels as K
 from . import tape
 from .anomaly import check_gradient, detect_anomaly
 from .backend import device_of, empty, is_array, is_sole_view
+from .checkpoint import checkpoint
 from .dtypes import is_differentiable
 from .function import Function
 from .tape import Branch, Leaf, Node, grad_mode, on_arrays
 from .tensor import Tensor
 
-__all__ = ["Function", "backward", "detect_anomaly", "grad"]
+__all__ = ["Function", "backward", "checkpoint", "detect_anomaly", "grad", "gradients_of"]
 
 _add = K.add.launch
 _fill = K.fill.launch
@@ -118,6 +119,15 @@ def grad(
     return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
 
 
+def gradients_of(start: list[tuple[Node, Any]], wanted: list[Node], create_graph: bool = False) -> list[Any]:
+    """The gradients of some nodes, or None, from those that arrive at others; the graph is kept.
+
+    They are arrays, or tensors if the gradients are to be recorded. What is behind the wanted nodes is left alone, and
+    so are their hooks: somebody else goes on from there.
+    """
+    return _propagate(start, True, create_graph, wanted, stop=True)
+
+
 def _listed(cotangents: Any, count: int) -> list[Any]:
     """One gradient per root."""
     if cotangents is None:
@@ -171,19 +181,23 @@ def _nodes_of(inputs: Sequence[Tensor], name: str) -> list[Node]:
     return [x._node for x in inputs if x._node is not None]
 
 
-def _propagate(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None) -> list[Any]:
-    """Walk back from ``start``; fill the leaves, or return the gradients of the ``wanted`` nodes."""
+def _propagate(
+    start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None, stop: bool = False
+) -> list[Any]:
+    """Walk back from ``start``; fill the leaves, or return the gradients of the ``wanted`` nodes and ``stop`` there."""
     recording = grad_mode.set(create_graph)
     arrays = on_arrays.set(not create_graph)
     try:
         with K.ieee_semantics():
-            return _walk(start, keep, create_graph, wanted)
+            return _walk(start, keep, create_graph, wanted, stop)
     finally:
         grad_mode.reset(recording)
         on_arrays.reset(arrays)
 
 
-def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None) -> list[Any]:
+def _walk(
+    start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted: list[Node] | None, stop: bool
+) -> list[Any]:
     pending: dict[Node, Any] = {}  # gradients on their way; of a node with branches, its results' gradients by index
     owned: set[Node] = set()  # nodes whose pending gradient is the engine's own buffer, free to be added into
     heap: list[tuple[int, Node]] = []  # the pending nodes by time, latest first
@@ -221,6 +235,9 @@ def _walk(start: list[tuple[Node, Any]], keep: bool, create_graph: bool, wanted:
             g = pending.pop(node)
             mine = node in owned
         ahead = None
+        if stop and needed is not None and needed.get(node):
+            found[node] = g
+            continue
         if node.hooks is not None:
             g, mine = _run_hooks(node, g, create_graph), False
         if needed is not None:

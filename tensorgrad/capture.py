@@ -1,8 +1,8 @@
 """What a recorder of a function must see beside its kernel launches.
 
-`tg.jit` runs a function once, records it, and replays the record. Launches it sees through the kernels' hooks. This file
-is for what happens in Python: numbers that change from call to call (a place in the random stream, a loss scale), calls
-that must run again at every replay (an optimizer's step), and reads of values, which cannot be replayed.
+`tg.jit` runs a function once, records it, and replays the record. Launches it sees through the kernels' hooks. This
+file is for what happens in Python: numbers that change from call to call (a place in the random stream, a loss scale),
+calls that must run again at every replay (an optimizer's step), and reads of values, which cannot be replayed.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from . import kernels as K
 from .dtypes import DType
 
 __all__ = [
+    "Draws",
     "Generator",
     "blocks_used",
     "default_generator",
@@ -67,7 +69,6 @@ class Generator:
         self._offset = 0
         self._lock = threading.Lock()
 
-    @capture.replayed
     def manual_seed(self, seed: int) -> Generator:
         """Go to the start of the stream of ``seed``, an integer of [-2**63, 2**64); negative ones count from 2**64.
 
@@ -84,8 +85,16 @@ class Generator:
             raise TypeError(f"manual_seed: expected an integer, got {type(seed).__name__} {seed!r}") from None
         if not -_LIMIT // 2 <= number < _LIMIT:
             raise ValueError(f"manual_seed: seed {number} is not in [-2**63, 2**64)")
+        return self._moved(number % _LIMIT, 0)
+
+    def _moved(self, seed: int, offset: int) -> Generator:
+        draws = _draws.get()
+        return self if draws is not None and draws.repeating else self._go_to(seed, offset)
+
+    @capture.replayed
+    def _go_to(self, seed: int, offset: int) -> Generator:
         with self._lock:
-            self._seed, self._offset = number % _LIMIT, 0
+            self._seed, self._offset = seed, offset
         return self
 
     @capture.replayed
@@ -106,6 +115,10 @@ class Generator:
 
     def reserve_stream(self, blocks: int) -> tuple[int, int]:
         """`reserve`, together with the seed: what a random kernel takes as ``seed`` and ``offset``."""
+        draws = _draws.get()
+        return self._reserved(blocks) if draws is None or not blocks else draws.reserved(self, blocks)
+
+    def _reserved(self, blocks: int) -> tuple[int, int]:
         with self._lock:
             if self._seed is None:
                 self._seed = int.from_bytes(os.urandom(8), "little")
@@ -119,7 +132,6 @@ class Generator:
         capture.host_read("the state of a random generator")
         return np.array(self.reserve_stream(0), np.uint64)
 
-    @capture.replayed
     def set_state(self, state: Any) -> Generator:
         """Go back to where `get_state` was called.
 
@@ -133,9 +145,7 @@ class Generator:
             raise TypeError(f"set_state: expected the uint64 array that get_state returned, got dtype {array.dtype}")
         if array.shape != (2,):
             raise ValueError(f"set_state: expected the array of shape (2,) that get_state returned, got {array.shape}")
-        with self._lock:
-            self._seed, self._offset = int(array[0]), int(array[1])
-        return self
+        return self._moved(int(array[0]), int(array[1]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.device, self.get_state())
@@ -143,6 +153,57 @@ class Generator:
     def __repr__(self) -> str:
         seed, offset = self.reserve_stream(0)
         return f"Generator(seed={seed}, offset={offset})"
+
+
+class Draws:
+    """What parts of random streams some code set aside, so that it can have the same ones again."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Generator, int, tuple[int, int]]] = []
+        self._next = -1  # of the parts that are given again; -1 while they are written down
+        self._outer: Draws | None = None
+
+    @contextmanager
+    def remembered(self) -> Iterator[None]:
+        """Write down what is set aside in this block."""
+        self._outer = _draws.get()
+        token = _draws.set(self)
+        try:
+            yield
+        finally:
+            _draws.reset(token)
+            self._outer = None
+
+    @contextmanager
+    def repeated(self) -> Iterator[None]:
+        """Give the same parts again in this block; the streams do not move."""
+        self._next = 0
+        token = _draws.set(self)
+        try:
+            yield
+        finally:
+            _draws.reset(token)
+            self._next = -1
+
+    @property
+    def repeating(self) -> bool:
+        """Whether parts are given again."""
+        return self._next >= 0
+
+    def reserved(self, generator: Generator, blocks: int) -> tuple[int, int]:
+        """What `Generator.reserve_stream` returns in such a block."""
+        if not self.repeating:
+            outer = self._outer
+            part = generator._reserved(blocks) if outer is None else outer.reserved(generator, blocks)
+            self._parts.append((generator, blocks, part))
+            return part
+        place, self._next = self._next, self._next + 1
+        if place >= len(self._parts) or self._parts[place][0] is not generator or self._parts[place][1] != blocks:
+            raise RuntimeError("checkpoint: called again, the function draws other random numbers than the first time")
+        return self._parts[place][2]
+
+
+_draws: ContextVar[Draws | None] = ContextVar("draws", default=None)
 
 
 def _restored(device: Any, state: Any) -> Generator:

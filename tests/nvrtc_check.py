@@ -12,6 +12,7 @@ import concurrent.futures
 import ctypes
 import functools
 import importlib.util
+import math
 import os
 import re
 import sys
@@ -20,6 +21,8 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 MAX_REGISTERS = 128  # more leave room for one block of 512 threads per multiprocessor
@@ -170,20 +173,26 @@ def _pointwise_programs(modules: dict[str, Any]) -> Iterator[Program]:
         yield Program(f"elementwise<{type_name}>", source, ())
 
 
+_INSTRUCTION = re.compile(
+    r'Kernel\(\s*"(\w+)",\s*"(?:elementwise|activation)",\s*"([^"]+)",\s*rules\.(\w+),\s*"([^"]+)",?\s*\)'
+)
+
+
+def _table() -> list[tuple[str, str, str, str]]:
+    """Name, signature, rule and expression of every elementwise instruction."""
+    return _INSTRUCTION.findall((_ROOT / "kernels" / "__init__.py").read_text())
+
+
 def _table_programs(modules: dict[str, Any]) -> Iterator[Program]:
     """The instruction table's own expressions, which `tg.jit` fuses, for the types that kernels compute in."""
-    text = (_ROOT / "kernels" / "__init__.py").read_text()
-    pattern = re.compile(
-        r'Kernel\(\s*"(\w+)",\s*"(?:elementwise|activation)",\s*"([^"]+)",\s*rules\.(\w+),\s*"([^"]+)",?\s*\)'
-    )
     pointwise, module = modules["pointwise"], modules["module"]
     for type_name in ("float", "double", "int"):
         kernels = []
-        for name, signature, rule, expression in pattern.findall(text):
+        for name, signature, rule, expression in _table():
             real_only = re.search(
                 r"(sqrt|exp|log|sin|cos|tan|erf|gelu|silu|sigmoid|hypot|copysign|nextafter|1 -)", expression
             )
-            integer_only = re.search(r"(~|<<|>>| & | \| | \^ )", expression)
+            integer_only = re.search(r"(~|<<|>>| & | \| | \^ |shift_|invert)", expression)
             if (type_name == "int" and real_only) or (type_name != "int" and integer_only):
                 continue
             operands = [p.strip() for p in signature.split(",")]
@@ -194,6 +203,42 @@ def _table_programs(modules: dict[str, Any]) -> Iterator[Program]:
             definition = (plain, expression, result, constants, conditions)
             kernels.append(_pointwise_kernel(pointwise, f"table_{name}", type_name, definition))
         yield Program(f"table<{type_name}>", module.header("functions") + "".join(kernels), ())
+
+
+def _chain_programs(modules: dict[str, Any]) -> Iterator[Program]:
+    """Chains as `tg.jit` has them: repeated rows, numbers, comparisons, sums; in packs and one by one."""
+    fused, module = modules["fused"], modules["module"]
+    table = {
+        name: types.SimpleNamespace(
+            name=name, signature=signature, expression=expression, rule=types.SimpleNamespace(__name__=rule)
+        )
+        for name, signature, rule, expression in _table()
+    }
+    v = fused.Value
+    real = [
+        ("add", (v(0), v(1)), 3), ("gelu", (v(3),), 4), ("greater", (v(4), 0.25), 5), ("where", (v(5), v(4), v(0)), 6),
+        ("gelu_backward", (v(2), v(6), True), 7), ("multiply", (v(7), v(2)), 8), ("maximum", (v(8), -math.inf), 9),
+    ]  # fmt: skip
+    whole = [
+        ("add", (v(0), v(1)), 3), ("bitwise_left_shift", (v(3), 2), 4), ("less", (v(4), 7), 5),
+        ("where", (v(5), v(4), v(0)), 6), ("bitwise_invert", (v(6),), 7), ("floor_divide", (v(7), v(2)), 8),
+        ("minimum", (v(8), 100), 9),
+    ]  # fmt: skip
+    dtypes = {c: d for d, c in module._BY_DTYPE.items()}
+    for type_name in (*module.FLOATS, *module.INTEGERS):
+        if type_name not in dtypes:  # bfloat16 is an optional dtype of NumPy
+            continue
+        dtype, is_real = dtypes[type_name], type_name in module.FLOATS
+        kernels = []
+        for size in (1 << 20, 1 << 32):
+            values = [dtype] * 5 + [np.dtype(bool)] + [dtype] * 4
+            steps = [fused.Operation(table[name], args, n) for name, args, n in (real if is_real else whole)]
+            sums = [fused.Sum(9, False), fused.Sum(4, True)] if dtype.char in "fd" else []
+            inputs = [(0, size), (1, 1 << 10), (2, 1)]
+            chain = fused.FusedChain(size, values, inputs, steps, [9, 5, 4], sums)
+            kernels += [chain.source(packs)[1] for packs in (True, False)]
+        source = _TYPES.get(type_name, "") + module.header("functions") + module.header("fused") + "".join(kernels)
+        yield Program(f"chain<{type_name}>", source, ())
 
 
 def programs() -> list[Program]:
@@ -211,7 +256,7 @@ def programs() -> list[Program]:
         names = list(expressions)
         for start in range(0, len(names), _PER_PROGRAM):
             result.append(Program(stem, modules["module"].source(stem), tuple(names[start : start + _PER_PROGRAM])))
-    return [*result, *_pointwise_programs(modules), *_table_programs(modules)]
+    return [*result, *_pointwise_programs(modules), *_table_programs(modules), *_chain_programs(modules)]
 
 
 _COMPILED = re.compile(r"Compiling entry function '(\w+)'")

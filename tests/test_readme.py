@@ -25,9 +25,18 @@ def test_starts_with_two_commands_of_one_line():
 def test_example_runs_and_learns(capsys):
     program = _blocks("python")[0]
     assert len([line for line in program.splitlines() if line.strip()]) == 10
-    exec(compile(program, "<the example>", "exec"), {"__name__": "readme"})
+    names = {"__name__": "readme"}
+    exec(compile(program, "<the example>", "exec"), names)
     accuracy = float(capsys.readouterr().out.split()[-1])
     assert accuracy > 0.95
+    captured = _blocks("python")[1]
+    weight = names["model"][0].weight
+    before = weight.detach().numpy().copy()
+    exec(compile(captured, "<the captured example>", "exec"), names)
+    first, second = (float(word) for word in re.findall(r"\d+\.\d+", capsys.readouterr().out)[:2])
+    assert 0 < first < 1
+    assert first != second
+    assert (weight.detach().numpy() != before).any()
 
 
 def test_named_extras_exist():

@@ -6,6 +6,7 @@ ones. Infinities and NaN come out as in PyTorch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .erf import DENOMINATOR_D, LIMITS_D, NUMERATOR_D, clip, constants, ratio
 __all__ = [
     "bias_activation",
     "bias_activation_backward",
+    "formula",
     "gelu",
     "gelu_backward",
     "relu",
@@ -32,7 +34,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _ZERO = {c: np.zeros((), c) for c in "fd"}
 _ONE = {c: np.ones((), c) for c in "fd"}
 _INFINITY = {c: np.full((), np.inf, c) for c in "fd"}
-_HALF_MINUS = {c: np.full((), -0.5, c) for c in "fd"}
 _BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
@@ -99,6 +100,7 @@ _LOG_ODDS = constants(
 _SCALE_D, _HALF_D = constants("d", -(2**0.5), 0.5)
 _HALF = {c: np.full((), 0.5, c) for c in "fd"}
 _DENSITY = {c: np.full((), 0.3989422804014327, c) for c in "fd"}  # 1 / sqrt(2 pi)
+_EXPONENT = {c: np.full((), -0.7213475204444817, c) for c in "fd"}  # -log2(e) / 2
 
 
 def _gelu_f(x: Array, out: Array, w: Array, z: Array) -> None:
@@ -135,12 +137,22 @@ def _gelu_backward_f(g: Array, x: Array, out: Array, w: Array, z: Array) -> None
 def _gelu_derivative(g: Array, x: Array, out: Array, phi: Array, z: Array) -> None:
     """``g (Phi(x) + x Phi'(x))`` from Phi(x) and x^2 in ``z``."""
     c = x.dtype.char
-    np.multiply(z, _HALF_MINUS[c], z)
-    np.exp(z, z)
+    np.multiply(z, _EXPONENT[c], z)
+    np.exp2(z, z)  # faster than `exp`
     np.multiply(z, _DENSITY[c], z)
     np.multiply(z, x, z)
     np.add(phi, z, phi)
     np.multiply(phi, g, out)
+
+
+def _gelu_backward_from_result(g: Array, x: Array, y: Array, out: Array, s: Array, z: Array) -> None:
+    # Phi(x) = y / x takes a fifth of the time that it takes to find it from x
+    np.square(x, z)
+    np.divide(y, x, s)
+    tiny = np.equal(z, _ZERO[x.dtype.char])  # then y may have no digits left
+    if tiny.any():
+        np.copyto(s, _HALF[x.dtype.char], where=tiny)
+    _gelu_derivative(g, x, out, s, z)
 
 
 # In float64 with exp, which keeps the digits of Phi in the lower tail.
@@ -217,6 +229,7 @@ _SILU = bodies(_silu, 1, 9)
 _SILU_BACKWARD = bodies(_silu_backward, 2, 14)
 _GELU = {"f": Body(_gelu_f, 2, 20), "d": Body(_gelu_d, 4, 60)}
 _GELU_BACKWARD = {"f": Body(_gelu_backward_f, 2, 30), "d": Body(_gelu_backward_d, 4, 75)}
+_GELU_BACKWARD_FROM_RESULT = bodies(_gelu_backward_from_result, 2, 16)
 _GELU_TANH = bodies(_gelu_tanh, 2, 12)
 _GELU_TANH_BACKWARD = bodies(_gelu_tanh_backward, 3, 20)
 
@@ -272,9 +285,13 @@ def gelu(x: Array, tanh: bool = False, out: Array | None = None) -> Array:
     return elementwise(_GELU_TANH if tanh else _GELU, out, x)
 
 
-def gelu_backward(g: Array, x: Array, tanh: bool = False, out: Array | None = None) -> Array:
-    r"""Gradient of `gelu`: :math:`g (\Phi(x) + x \varphi(x))`, or that of the approximation."""
-    return elementwise(_GELU_TANH_BACKWARD if tanh else _GELU_BACKWARD, out, g, x)
+def gelu_backward(g: Array, x: Array, y: Array, tanh: bool = False, out: Array | None = None) -> Array:
+    r"""Gradient of `gelu`: :math:`g (\Phi(x) + x \varphi(x))`, or that of the approximation, where ``y = gelu(x)``."""
+    if tanh:
+        return elementwise(_GELU_TANH_BACKWARD, out, g, x)
+    if x.dtype.char in "fd":
+        return elementwise(_GELU_BACKWARD_FROM_RESULT, out, g, x, y)
+    return elementwise(_GELU_BACKWARD, out, g, x)  # a result of two bytes does not tell Phi well enough
 
 
 # ----------------------------------------------------------------------------------------------------- bias, activation
@@ -367,3 +384,25 @@ def _on_biased(
 
     walk(task, rows.shape[0], width, body.work + 1)
     return result
+
+
+_PLAIN = {
+    relu: _RELU,
+    relu_backward: _RELU_BACKWARD,
+    sigmoid: _SIGMOID,
+    sigmoid_backward: _SIGMOID_BACKWARD,
+    silu: _SILU,
+    silu_backward: _SILU_BACKWARD,
+    tanh_backward: _TANH_BACKWARD,
+}
+_GELUS = {gelu: (_GELU, _GELU_TANH), gelu_backward: (_GELU_BACKWARD, _GELU_TANH_BACKWARD)}
+
+
+def formula(function: Any, args: Sequence[Any]) -> tuple[dict[str, Body], tuple[Any, ...]] | None:
+    """The bodies by dtype that a function of this file runs, and which of its arguments they take; None without any."""
+    if function in _PLAIN:
+        return _PLAIN[function], tuple(args)
+    if function in _GELUS:
+        inputs = tuple(a for a in args if not isinstance(a, bool))
+        return _GELUS[function][len(args) > len(inputs) and args[-1]], inputs
+    return None

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
-from . import winograd
-from .blocked import compute_type, walk
+from . import blas, narrow, winograd
+from .blocked import compute_type, pays, walk
+from .workspace import workspace
 
 __all__ = ["conv", "conv_input_gradient", "conv_weight_gradient"]
 
@@ -95,6 +96,11 @@ class _Work(NamedTuple):
     batch: int
     rows: int
 
+    @property
+    def columns(self) -> int:
+        """Positions of a panel."""
+        return self.batch * self.rows * self.layout.row
+
 
 def _work(
     images: int, weight: Sizes, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
@@ -109,30 +115,32 @@ def _work(
 
 
 def _walk_images(work: _Work, task: Callable[[int, int], None]) -> None:
-    """Call ``task`` on ranges of images, one per thread where BLAS does not use its own threads on every panel."""
-    depth = work.inner * len(work.layout.offsets)
-    columns = work.batch * work.rows * work.layout.row
-    if work.outer * depth * columns > _BLAS_THREADS:
+    """Call ``task`` on ranges of images: one per thread, or one of all, whose products BLAS may split."""
+    fills = math.prod(work.layout.out) * work.inner * len(work.layout.offsets) * work.groups
+    effort = work.outer // 8 + 4  # of a fill, and of what is multiplied with it
+    if work.images > 1 and blas.controlled() and pays(work.images * fills, effort):
+        with blas.one_thread():
+            walk(lambda low, high, step: task(low, high), work.images, fills, effort)
+    else:
         task(0, work.images)
-        return
-    width = math.prod(work.layout.out) * depth * work.groups
-    walk(lambda low, high, step: task(low, high), work.images, width, max(work.outer // 4, 2))
-
-
-_BLAS_THREADS = 1 << 22  # multiplications of a product from which on more BLAS threads are better than more panels
 
 
 class _Panels:
-    """The panels of a range of images."""
+    """The panels of a range of images, in memory that is valid until the thread's next workspace."""
 
-    def __init__(self, work: _Work, dtype: Any, columns: bool = True) -> None:
+    def __init__(self, work: _Work, dtype: Any, *others: int, columns: bool = True) -> None:
         layout = work.layout
         channels = work.groups * work.inner
-        self.work = work
-        self.flat = np.zeros((work.batch, len(layout.phases), channels, layout.flat), dtype)
-        self.columns = np.empty(
-            channels * len(layout.offsets) * work.batch * work.rows * layout.row if columns else 0, dtype
+        shape = (work.batch, len(layout.phases), channels, layout.flat)
+        flat, self.columns, *self.others = workspace(
+            dtype,
+            math.prod(shape),
+            channels * len(layout.offsets) * work.columns if columns else 0,
+            *others,
         )
+        flat.fill(0)
+        self.work = work
+        self.flat = flat.reshape(shape)
 
     def read(self, x: Array) -> Array:
         """Lay out images; the result has axes (image, phase, channel, flat)."""
@@ -227,15 +235,17 @@ def conv(
             return _stored(y, dtype, out)
     if not weight.size:
         y[...] = shift
+    elif y.size and _is_narrow(weight.shape, stride, padding, dilation, groups):
+        narrow.conv(np.ascontiguousarray(x), weight, bias, padding, y)
     elif y.size:
         x = np.ascontiguousarray(x)
         matrix = weight.reshape(groups, work.outer, -1)
         depthwise = work.inner == work.outer == 1 and len(work.layout.offsets) > 1
 
         def task(low: int, high: int) -> None:
-            panels = _Panels(work, dtype, not depthwise)
-            products = np.empty(shape[1] * work.batch * work.rows * work.layout.row, dtype)
-            spare = np.empty_like(products) if depthwise else products
+            size = shape[1] * work.columns
+            panels = _Panels(work, dtype, size, size if depthwise else 0, columns=not depthwise)
+            products, spare = panels.others
             for first, last in _blocks(work, low, high):
                 flat = panels.read(x[first:last])
                 for top, bottom in _row_blocks(work):
@@ -293,6 +303,11 @@ def conv_input_gradient(
         g, weight = np.ascontiguousarray(g), np.ascontiguousarray(weight)
         if winograd.conv(g, weight, None, (2 - padding[0], 2 - padding[1]), True, dx):
             return _stored(dx, dtype, out)
+    turned = weight[(..., *(slice(None, None, -1),) * len(size))].swapaxes(0, 1)
+    margins = tuple(k - 1 - p for k, p in zip(weight.shape[2:], padding, strict=True))
+    if g.size and dx.size and _is_narrow(turned.shape, stride, margins, dilation, groups):
+        narrow.conv(np.ascontiguousarray(g), turned, None, margins, dx)
+        return _stored(dx, dtype, out)
     if not (g.size and weight.size and work.layout.covering):
         dx.fill(0)
     if g.size and weight.size:
@@ -300,8 +315,8 @@ def conv_input_gradient(
         layout = work.layout
 
         def task(low: int, high: int) -> None:
-            panels = _Panels(work, dtype)
-            reader = _Gradients(work, dtype)
+            panels = _Panels(work, dtype, groups * work.outer * work.columns)
+            reader = _Gradients(work, panels.others[0])
             for first, last in _blocks(work, low, high):
                 count = last - first
                 flat = panels.flat[:count]
@@ -326,9 +341,9 @@ def conv_input_gradient(
 class _Gradients:
     """Gradients of outputs, laid out like a panel's positions: zero where a position belongs to no output."""
 
-    def __init__(self, work: _Work, dtype: Any) -> None:
+    def __init__(self, work: _Work, buffer: Array) -> None:
         self.work = work
-        self.buffer = np.zeros(work.groups * work.outer * work.batch * work.rows * work.layout.row, dtype)
+        self.buffer = buffer
         self.shape: Sizes = ()
 
     def read(self, g: Array) -> Array:
@@ -337,7 +352,7 @@ class _Gradients:
         count, rows = g.shape[0], g.shape[2]
         shape = (g.shape[1], count, rows, *grid[1:])
         panel = self.buffer[: math.prod(shape)].reshape(shape)
-        if shape != self.shape and self.shape:
+        if shape != self.shape:
             panel.fill(0)  # another shape puts the gaps elsewhere
         self.shape = shape
         panel[_last(slice(n) for n in work.layout.out[1:])] = g.swapaxes(0, 1)
@@ -366,13 +381,17 @@ def conv_weight_gradient(
         dw = _place(out, shape, dtype, x, g)
         if winograd.weight_gradient(g, x, padding, dw):
             return _stored(dw, dtype, out)
+    if g.size and x.size and _is_narrow(shape, stride, padding, dilation, groups):
+        dw = _place(out, shape, dtype, x, g)
+        narrow.weight_gradient(np.ascontiguousarray(g), np.ascontiguousarray(x), padding, dw)
+        return _stored(dw, dtype, out)
     parts: dict[int, Array] = {}
     if g.size and x.size:
         x = np.ascontiguousarray(x)
 
         def task(low: int, high: int) -> None:
-            panels = _Panels(work, dtype)
-            reader = _Gradients(work, dtype)
+            panels = _Panels(work, dtype, groups * work.outer * work.columns)
+            reader = _Gradients(work, panels.others[0])
             total = parts[low] = np.zeros((groups, work.outer, work.inner * len(work.layout.offsets)), dtype)
             for first, last in _blocks(work, low, high):
                 flat = panels.read(x[first:last])
@@ -392,6 +411,11 @@ def _by_winograd(
 ) -> bool:
     plain = groups == 1 and len(size) == 2 and stride == dilation == (1, 1)
     return plain and winograd.suits(images, weight, size, padding)
+
+
+def _is_narrow(weight: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> bool:
+    plain = groups == 1 and len(stride) == 2 and stride == dilation == (1, 1)
+    return plain and narrow.suits(weight, padding)
 
 
 def _place(out: Array | None, shape: Sizes, dtype: Any, *inputs: Array) -> Array:

@@ -67,8 +67,13 @@ def _forward(
 ) -> Pair:
     """Run ``block(x, t, *more)`` on blocks of samples and store the pairs that it returns."""
     char = logits.dtype.char
-    if out is None and logits.ndim == 2 and char in "fd" and 0 < logits.size <= BLOCK:
-        return block(logits, target, *more)
+    if logits.ndim == 2 and char in "fd" and 0 < logits.size <= BLOCK:
+        pair = block(logits, target, *more)
+        if out is None:
+            return pair
+        for r, y in zip(out, pair, strict=True):
+            np.copyto(r, y)
+        return out
     lines = _lines(logits)
     results = _results(logits, out)
     if not results[0].size:

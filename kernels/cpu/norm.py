@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocked import BLOCK, compute_type, overlaps, walk
-from .softmax import row_sum
+from .blocked import BLOCK, compute_type, overlaps, scratch, walk
 
 __all__ = ["batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
 
@@ -204,32 +203,74 @@ def layer_norm_backward(
 
 
 # ----------------------------------------------------------------------------------------------------------- batch norm
-def _channels(x: Array) -> tuple[int, int, int]:
-    """Samples, channels and elements of a channel of one sample."""
-    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
+_SHORT = 16  # elements of a channel below which BLAS adds up over the samples instead
+_SPREAD = 8192  # elements of a channel below which NumPy spends more on the start of a row than on repeated numbers
 
 
-def _tiles(low: int, high: int, samples: int, size: int) -> Any:
-    """``(channels, samples)`` slices for blocks of a (samples, channels, size) array, channel by channel."""
-    width = max(min(BLOCK // max(size, 1), high - low), 1)
-    depth = max(BLOCK // (width * max(size, 1)), 1)
-    for first in range(low, high, width):
-        channels = slice(first, min(first + width, high))
-        yield channels, [slice(n, min(n + depth, samples)) for n in range(0, samples, depth)]
+class _Planes:
+    """The (samples, channels, elements) of some arrays, in ranges for threads and blocks for the cache."""
+
+    def __init__(self, shape: tuple[int, ...], compute: np.dtype[Any]) -> None:
+        self.samples, self.channels, self.size = shape[0], shape[1], math.prod(shape[2:])
+        self.count = self.samples * self.size
+        self.compute = compute
+
+    def of(self, x: Array) -> Array:
+        """The array with three axes."""
+        return x.reshape(self.samples, self.channels, self.size)
+
+    def walk(self, task: Callable[[tuple[slice, slice]], None], work: int) -> None:
+        """Call ``task`` for blocks of samples and channels, in several threads if there are many."""
+        by_sample = self.samples >= self.channels or self.samples >= 8
+        row = self.size * (self.channels if by_sample else self.samples)
+
+        def blocks(low: int, high: int, _: int) -> None:
+            step = max(2 * BLOCK // row, 1)
+            for first in range(low, high, step):
+                part = slice(first, min(first + step, high))
+                task((part, slice(0, self.channels)) if by_sample else (slice(0, self.samples), part))
+
+        walk(blocks, self.samples if by_sample else self.channels, row, work)
+
+    def sums(self, pairs: Callable[[tuple[slice, slice]], tuple[Array, Array]], work: int) -> tuple[Array, Array]:
+        """Sums per channel, in float64, of the first of ``pairs`` and of its product with the second."""
+        shares: list[tuple[int, slice, Array, Array]] = []
+
+        def task(index: tuple[slice, slice]) -> None:
+            x, y = pairs(index)
+            shares.append((index[0].start, index[1], self._sum(x), self._product_sum(x, y)))
+
+        self.walk(task, work)
+        totals = np.zeros((2, self.channels))
+        for _, channels, first, second in sorted(shares, key=lambda share: (share[0], share[1].start)):
+            totals[0, channels] += first  # the same sum however the threads ran
+            totals[1, channels] += second
+        return totals[0], totals[1]
+
+    def _sum(self, x: Array) -> Array:
+        if self.size < _SHORT:
+            rows = x.reshape(len(x), -1)
+            columns = np.matmul(np.ones(len(rows), x.dtype), rows)
+            return np.add.reduce(columns.reshape(-1, self.size), 1, np.float64)  # type: ignore[no-any-return]
+        if self.size > _ALONE:
+            return np.add.reduce(np.add.reduce(x, 2), 0, np.float64)  # type: ignore[no-any-return]
+        together = math.gcd(x.shape[1], _ALONE // self.size)
+        rows = x.reshape(len(x), -1, together, self.size)
+        by_sample = np.matmul(rows, np.ones(self.size, x.dtype)).reshape(len(x), -1)
+        return np.add.reduce(by_sample, 0, np.float64)  # type: ignore[no-any-return]
+
+    def _product_sum(self, x: Array, y: Array) -> Array:
+        if self.size < _SHORT:
+            return self._sum(x * y)
+        return np.add.reduce(np.vecdot(x, y), 0, np.float64)  # type: ignore[no-any-return]
+
+    def spread(self, *values: Array) -> list[Array]:
+        """Numbers per channel, shaped to meet (samples, channels, elements)."""
+        columns = [np.asarray(v, self.compute)[:, None] for v in values]
+        return [np.repeat(c, self.size, 1) for c in columns] if 1 < self.size < _SPREAD else columns
 
 
-def _per_channel(columns: Array, size: int) -> Array:
-    """Sums over the elements of each channel from the sums of each column."""
-    return columns if size == 1 else row_sum(columns.reshape(-1, size))
-
-
-def _column_sum(block: Array) -> Array:
-    return block[0] if len(block) == 1 else np.add.reduce(block, 0)  # type: ignore[no-any-return]
-
-
-def _spread(values: Array, size: int) -> Array:
-    """One number per channel as one per column."""
-    return values if size == 1 else np.repeat(values, size)
+_ALONE = 8192  # elements of a matrix up to which OpenBLAS multiplies it with a vector without waking its threads
 
 
 def batch_norm(
@@ -243,52 +284,56 @@ def batch_norm(
         The statistics have shape (channels,); the variance is divided by the number of elements.
     """
     dtype, compute = x.dtype, compute_type(x.dtype)
-    samples, channels, size = _channels(x)
     y = _place(None if out is None else out[0], x.shape, dtype, (x,))
-    mean, var = np.full(channels, math.nan, compute), np.full(channels, math.nan, compute)
+    mean, var = np.full(x.shape[1], math.nan, compute), np.full(x.shape[1], math.nan, compute)
     if x.size:
-        source, target = x.reshape(samples, -1), y.reshape(samples, -1)
-        w, b = _flat(weight, compute), _flat(bias, compute)
+        planes = _Planes(x.shape, compute)
+        source, target = planes.of(x), planes.of(y)
+        exact_mean, exact_var = _moments(planes, source)
+        mean[:], var[:] = exact_mean, exact_var
+        scale = 1 / np.sqrt(exact_var + eps)
+        if weight is not None:
+            scale *= weight
+        shift = -exact_mean * scale
+        if bias is not None:
+            shift += bias
+        scale, shift = planes.spread(scale, shift)
 
-        def task(low: int, high: int, _: int) -> None:
-            for part, blocks in _tiles(low, high, samples, size):
-                columns = slice(part.start * size, part.stop * size)
-                _moments(source, columns, blocks, size, compute, mean[part], var[part])
-                scale = np.divide(1, np.sqrt(var[part] + compute.type(eps)), dtype=compute)
-                if w is not None:
-                    scale *= w[part]
-                shift = -mean[part] * scale
-                if b is not None:
-                    shift += b[part]
-                scale, shift = _spread(scale, size), _spread(shift, size)
-                for block in blocks:
-                    z = np.multiply(source[block, columns], scale, dtype=compute)
-                    np.add(z, shift, target[block, columns], casting="unsafe")
+        def task(index: tuple[slice, slice]) -> None:
+            z = target[index] if dtype == compute else None
+            z = np.multiply(source[index], scale[index[1]], z, dtype=compute)
+            np.add(z, shift[index[1]], target[index], casting="unsafe")
 
-        walk(task, channels, samples * size, 7)
+        planes.walk(task, 4)
     return _stored((y, mean, var), out)  # type: ignore[no-any-return]
 
 
-def _moments(
-    source: Array, columns: slice, blocks: list[slice], size: int, compute: Any, mean: Array, var: Array
-) -> None:
-    """Mean and variance of each channel, block by block, merged as Chan, Golub and LeVeque do (1979)."""
-    count = 0
-    for block in blocks:
-        z = source[block, columns].astype(compute, copy=False)
-        n = len(z) * size
-        center = _per_channel(_column_sum(z), size) / compute.type(n)
-        z = np.subtract(z, _spread(center, size))
-        np.multiply(z, z, z)
-        squares = _per_channel(_column_sum(z), size)
-        if not count:
-            mean[:], var[:] = center, squares
-        else:
-            distance = center - mean
-            mean += distance * compute.type(n / (count + n))
-            var += squares + distance * distance * compute.type(count * n / (count + n))
-        count += n
-    var /= compute.type(count)
+def _moments(planes: _Planes, source: Array) -> tuple[Array, Array]:
+    """Mean and variance of each channel in float64.
+
+    Where the means are within a few deviations of 0, as they mostly are, sums of squares give the variance to all but
+    the last digits; only otherwise there is a second pass, over the deviations.
+    """
+
+    def squares(index: tuple[slice, slice]) -> tuple[Array, Array]:
+        z = source[index].astype(planes.compute, copy=False)
+        return z, z
+
+    total, square = planes.sums(squares, 4)
+    mean = total / planes.count
+    var = square / planes.count - mean * mean
+    if not (mean * mean <= 4 * var).all():
+        (middle,) = planes.spread(mean)
+
+        def deviations(index: tuple[slice, slice]) -> tuple[Array, Array]:
+            z = np.subtract(source[index], middle[index[1]], dtype=planes.compute)
+            return z, z
+
+        rest, square = planes.sums(deviations, 6)
+        rest /= planes.count  # what rounding the mean left
+        mean = middle[:, 0] + rest
+        var = np.maximum(square / planes.count - rest * rest, 0)
+    return mean, var
 
 
 def batch_norm_backward(
@@ -305,35 +350,40 @@ def batch_norm_backward(
     .. math:: dx = r w (g - \bar g - \hat x\, \overline{g \hat x}), \quad dw = \sum g \hat x, \quad db = \sum g
     """
     dtype, compute = x.dtype, compute_type(x.dtype)
-    samples, channels, size = _channels(x)
     dx = _place(None if out is None else out[0], x.shape, dtype, (g, x))
-    dweight, dbias = np.zeros(channels, compute), np.zeros(channels, compute)
+    dweight, dbias = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     if x.size:
-        upstream, source, target = g.reshape(samples, -1), x.reshape(samples, -1), dx.reshape(samples, -1)
-        w, count = _flat(weight, compute), compute.type(samples * size)
+        planes = _Planes(x.shape, compute)
+        upstream, source, target = planes.of(g), planes.of(x), planes.of(dx)
+        rstd = 1 / np.sqrt(var + np.float64(eps))
+        center = mean.astype(np.float64)
+        near = bool((np.abs(center * rstd) < 2).all())  # as in `_moments`: else sums of products would lose digits
+        (middle,) = planes.spread(center)
 
-        def task(low: int, high: int, _: int) -> None:
-            for part, blocks in _tiles(low, high, samples, size):
-                columns = slice(part.start * size, part.stop * size)
-                center, rstd = mean[part], 1 / np.sqrt(var[part] + compute.type(eps))
-                middle = _spread(center, size)
-                for block in blocks:
-                    h = upstream[block, columns].astype(compute, copy=False)
-                    dbias[part] += _per_channel(_column_sum(h), size)
-                    z = np.subtract(source[block, columns], middle, dtype=compute)
-                    dweight[part] += _per_channel(_column_sum(np.multiply(h, z, z)), size)
-                dweight[part] *= rstd
-                scale = rstd if w is None else rstd * w[part]
-                slope = -scale * rstd * dweight[part] / count
-                shift = -scale * dbias[part] / count
-                scale, slope, shift = (_spread(v.astype(compute), size) for v in (scale, slope, shift))
-                for block in blocks:
-                    z = np.subtract(source[block, columns], middle, dtype=compute)
-                    np.multiply(z, slope, z)
-                    np.add(z, shift, z)
-                    h = np.multiply(upstream[block, columns], scale, dtype=compute)
-                    np.add(h, z, target[block, columns], casting="unsafe")
+        def deviations(index: tuple[slice, slice]) -> Array:
+            if near:
+                return source[index].astype(compute, copy=False)
+            return np.subtract(source[index], middle[index[1]], dtype=compute)
 
-        walk(task, channels, samples * size, 10)
-    results: Triple = (dx, dweight.astype(dtype, copy=False), dbias.astype(dtype, copy=False))
-    return _stored(results, out)  # type: ignore[no-any-return]
+        def pairs(index: tuple[slice, slice]) -> tuple[Array, Array]:
+            return upstream[index].astype(compute, copy=False), deviations(index)
+
+        dbias, product = planes.sums(pairs, 6)
+        offset = center if near else 0.0
+        dweight = (product - offset * dbias) * rstd
+        scale = rstd if weight is None else rstd * weight
+        slope = -scale * rstd * dweight / planes.count
+        shift = -scale * dbias / planes.count - slope * offset
+        scale, slope, shift = planes.spread(scale, slope, shift)
+
+        def task(index: tuple[slice, slice]) -> None:
+            channels, part = index[1], source[index]
+            z = scratch(1, part.size, compute)[0].reshape(part.shape)
+            np.multiply(deviations(index), slope[channels], z)
+            np.add(z, shift[channels], z)
+            h = target[index] if dtype == compute else None
+            h = np.multiply(upstream[index], scale[channels], h, dtype=compute)
+            np.add(h, z, target[index], casting="unsafe")
+
+        planes.walk(task, 8)
+    return _stored((dx, dweight.astype(dtype), dbias.astype(dtype)), out)  # type: ignore[no-any-return]

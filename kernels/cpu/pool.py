@@ -1,21 +1,23 @@
 """Pooling over any number of spatial axes on NumPy: one pass per offset of the window, not one per output.
 
-Maxima go through the offsets of the window and keep the best value and its offset; images are taken in blocks that stay
-in cache. Sums are made axis by axis, so that a window of 3 x 3 costs 3 + 3 additions.
+Maxima and sums are made axis by axis, so that a window of 3 x 3 costs 3 + 3 passes; planes are taken in blocks that
+stay in cache. Where a maximum stands is found afterwards, by comparing what each offset reads with it.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..windows import out_size
 from .blocked import compute_type, walk
 
-__all__ = ["avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward"]
+__all__ = ["avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward", "max_pool_values"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Sizes = tuple[int, ...]
@@ -31,6 +33,83 @@ def _inside(offset: int, n: int, out: int, stride: int, padding: int) -> tuple[s
 
 
 # --------------------------------------------------------------------------------------------------------------- maxima
+class _Windows(NamedTuple):
+    """The windows of an input: which outputs read inside it at an offset, and what they read, as pairs of indices."""
+
+    positions: Sizes
+    axes: tuple[tuple[tuple[Any, Any], ...], ...]  # per axis and offset along it
+    offsets: tuple[tuple[Any, Any], ...]  # per offset
+    whole: bool  # every window is inside at every offset
+    further: Array  # how much further than the window's beginning each offset is, as a flat index
+    corner: Array  # where each window begins
+
+
+@functools.lru_cache(256)
+def _windows(size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool) -> _Windows:
+    positions = out_size(size, kernel, stride, padding, dilation, ceil_mode)
+    axes = [
+        [_inside(offset * d, n, o, s, p) for offset in range(k)]
+        for n, k, s, p, d, o in zip(size, kernel, stride, padding, dilation, positions, strict=True)
+    ]
+    further, corner = np.zeros((), np.int64), np.zeros((), np.int64)
+    for i, (k, s, p, d, o) in enumerate(zip(kernel, stride, padding, dilation, positions, strict=True)):
+        step = math.prod(size[i + 1 :])
+        further = np.add.outer(further, np.arange(k) * (d * step))
+        corner = np.add.outer(corner, (np.arange(o) * s - p) * step)
+    return _Windows(
+        positions,
+        tuple(
+            tuple(tuple((*(slice(None),) * i, cut) for cut in pair) for pair in pairs)  # type: ignore[misc]
+            for i, pairs in enumerate(axes, 1)
+        ),
+        tuple(tuple((slice(None), *cuts) for cuts in zip(*pairs, strict=True)) for pairs in itertools.product(*axes)),  # type: ignore[misc]
+        all(target == slice(0, o) for pairs, o in zip(axes, positions, strict=True) for target, _ in pairs),
+        further.reshape(-1),
+        corner,
+    )
+
+
+def _maxima(x: Array, windows: _Windows, out: Array) -> None:
+    """Maxima of the windows of planes; NaN where a window has one."""
+    for i in range(len(windows.axes) - 1, -1, -1):
+        reads = windows.axes[i]
+        y = np.empty((*x.shape[: i + 1], windows.positions[i], *x.shape[i + 2 :]), x.dtype) if i else out
+        if windows.whole and len(reads) > 1:
+            np.maximum(x[reads[0][1]], x[reads[1][1]], out=y)
+            reads = reads[2:]
+        else:
+            y.fill(-np.inf)
+        for target, source in reads:
+            held = y[target]
+            np.maximum(held, x[source], out=held)
+        x = y
+
+
+def _numbers(x: Array, best: Array, windows: _Windows) -> Array:
+    """The number of the offset at which each maximum stands: of the first of equal ones, of the last NaN."""
+    small: Any = np.uint8 if len(windows.offsets) <= 256 else np.int32
+    numbers: Any = None
+    differs = np.empty(best.shape, bool) if windows.whole else np.ones(best.shape, bool)
+    for target, source in reversed(windows.offsets[:-1]):  # unless it stands here, one more than what is counted so far
+        if not windows.whole:
+            differs.fill(True)
+        np.not_equal(x[source], best[target], out=differs[target])
+        if numbers is None:
+            numbers = differs.astype(small)
+        else:
+            numbers += small(1)
+            numbers *= differs
+    if numbers is None:
+        return np.zeros(best.shape, small)
+    missing = np.isnan(best)
+    if missing.any():
+        last = np.zeros(best.shape, small)
+        for k, (target, source) in enumerate(windows.offsets):
+            np.copyto(last[target], small(k), where=np.isnan(x[source]))
+        np.copyto(numbers, last, where=missing)
+    return numbers  # type: ignore[no-any-return]
+
+
 def max_pool(
     x: Array,
     kernel: Sizes,
@@ -44,71 +123,58 @@ def max_pool(
 
     The first of equal maxima counts, and the last NaN of a window that has one.
     """
-    size = x.shape[2:]
-    positions = out_size(size, kernel, stride, padding, dilation, ceil_mode)
-    shape = (*x.shape[:2], *positions)
-    compute = compute_type(x.dtype)
-    y = np.empty(shape, x.dtype)
-    indices = np.empty(shape, np.int64)
-    if y.size:
-        planes = np.ascontiguousarray(x).reshape(-1, *size)
-        values, places = y.reshape(-1, *positions), indices.reshape(-1, *positions)
-        offsets = list(itertools.product(*map(range, kernel)))
-        # Where an output's window begins, and how much further an offset is, both as flat indices.
-        steps = [math.prod(size[i + 1 :]) for i in range(len(size))]
-        starts = [
-            (np.arange(o) * s - p) * step for o, s, p, step in zip(positions, stride, padding, steps, strict=True)
-        ]
-        corner = _outer_sum(starts)
-        further = np.array([sum(k * d * step for k, d, step in zip(o, dilation, steps, strict=True)) for o in offsets])
-        small: Any = np.uint8 if len(offsets) < 256 else np.int64
+    windows = _windows(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+    indices = np.empty((*x.shape[:2], *windows.positions), np.int64)
+    places = indices.reshape(-1, *windows.positions)
 
-        def task(low: int, high: int, step: int) -> None:
-            for first in range(low, high, step):
-                last = min(first + step, high)
-                block = planes[first:last].astype(compute, copy=False)
-                best = np.full((last - first, *positions), -np.inf, compute)
-                # A window may hold nothing but -inf: then its first element inside the input counts.
-                chosen: Any = np.zeros(best.shape, small)
-                for k in range(len(offsets) - 1, -1, -1) if any(padding) else ():
-                    target, _ = _windows(offsets[k], size, positions, stride, padding, dilation)
-                    chosen[(slice(None), *target)] = k
-                has_nan = bool(np.isnan(np.add.reduce(block, None)))  # or infinities of both signs
-                for k, offset in enumerate(offsets):
-                    target, source = _windows(offset, size, positions, stride, padding, dilation)
-                    candidate, held = block[(slice(None), *source)], best[(slice(None), *target)]
-                    better = np.greater(candidate, held)
-                    if has_nan:
-                        better |= np.isnan(candidate)
-                    np.copyto(held, candidate, where=better)
-                    np.copyto(chosen[(slice(None), *target)], k, where=better)
-                np.copyto(values[first:last], best, casting="unsafe")
-                np.add(further.take(chosen), corner, out=places[first:last])
+    def locate(block: Array, best: Array, first: int) -> None:
+        found = places[first : first + len(block)]
+        windows.further.take(_numbers(block, best, windows), out=found, mode="clip")  # they are all inside
+        found += windows.corner
 
-        walk(task, len(planes), math.prod(positions), 3 * len(offsets))
+    y = _pooled(x, windows, None if out is None else out[0], 3 * len(windows.offsets), locate)
     if out is None:
         return y, indices
-    np.copyto(out[0], y)
     np.copyto(out[1], indices)
     return out
 
 
-def _outer_sum(starts: list[Array]) -> Array:
-    """The outer sum of vectors, one axis each."""
-    total = np.zeros((), np.int64)
-    for start in starts:
-        total = np.add.outer(total, start)
-    return np.asarray(total)
+def max_pool_values(
+    x: Array,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool = False,
+    out: Array | None = None,
+) -> Array:
+    """The maxima of `max_pool` alone."""
+    windows = _windows(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+    return _pooled(x, windows, out, 2 * len(kernel))
 
 
-def _windows(
-    offset: Sizes, size: Sizes, positions: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    pairs = [
-        _inside(k * d, n, o, s, p)
-        for k, d, n, o, s, p in zip(offset, dilation, size, positions, stride, padding, strict=True)
-    ]
-    return tuple(target for target, _ in pairs), tuple(source for _, source in pairs)
+def _pooled(
+    x: Array, windows: _Windows, out: Array | None, work: int, locate: Callable[[Array, Array, int], None] | None = None
+) -> Array:
+    """The maxima; ``locate`` is called with each block of planes, its maxima and the number of its first plane."""
+    dtype, compute, size = x.dtype, compute_type(x.dtype), x.shape[2:]
+    y = np.empty((*x.shape[:2], *windows.positions), dtype)
+    if y.size:
+        planes, values = np.ascontiguousarray(x).reshape(-1, *size), y.reshape(-1, *windows.positions)
+
+        def task(low: int, high: int, step: int) -> None:
+            for first in range(low, high, step):
+                block, best = planes[first : min(first + step, high)], values[first : min(first + step, high)]
+                if dtype != compute:
+                    block, best = block.astype(compute), best.astype(compute)
+                _maxima(block, windows, best)
+                if dtype != compute:
+                    values[first : first + step] = best
+                if locate is not None:
+                    locate(block, best, first)
+
+        walk(task, len(planes), math.prod(size), work)
+    return _stored(y, dtype, out)
 
 
 def max_pool_backward(
@@ -123,16 +189,27 @@ def max_pool_backward(
 ) -> Array:
     """Zeros of spatial ``size`` with every ``g`` added where its maximum stood."""
     compute = compute_type(g.dtype)
-    planes, volume = g.shape[0] * g.shape[1], math.prod(size)
-    dx = np.zeros(planes * volume, compute)
-    if g.size:
-        flat = indices.reshape(planes, -1) + np.arange(0, planes * volume, volume)[:, None]
-        values = g.reshape(-1).astype(compute, copy=False)
-        if all(s > d * (k - 1) for k, s, d in zip(kernel, stride, dilation, strict=True)):
-            dx[flat.reshape(-1)] = values  # windows that do not overlap
-        else:
-            np.add.at(dx, flat.reshape(-1), values)
-    return _stored(dx.reshape(*g.shape[:2], *size), g.dtype, out)
+    volume = math.prod(size)
+    dx = np.empty((*g.shape[:2], *size), g.dtype)
+    if dx.size:
+        planes = dx.reshape(-1, volume)
+        places, values = indices.reshape(len(planes), -1), g.reshape(len(planes), -1)
+        disjoint = all(s > d * (k - 1) for k, s, d in zip(kernel, stride, dilation, strict=True))
+
+        def task(low: int, high: int, step: int) -> None:
+            for first in range(low, high, step):
+                last = min(first + step, high)
+                spread = np.zeros((last - first) * volume, compute)
+                flat = (places[first:last] + np.arange(0, spread.size, volume)[:, None]).reshape(-1)
+                block = values[first:last].reshape(-1).astype(compute, copy=False)
+                if disjoint:
+                    spread[flat] = block
+                else:
+                    np.add.at(spread, flat, block)
+                np.copyto(planes[first:last], spread.reshape(-1, volume), casting="unsafe")
+
+        walk(task, len(planes), volume, 8)
+    return _stored(dx, g.dtype, out)
 
 
 # ------------------------------------------------------------------------------------------------------------- averages

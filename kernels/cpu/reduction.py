@@ -29,7 +29,7 @@ _or: Any = np.logical_or.reduce
 _and: Any = np.logical_and.reduce
 
 _subtract, _square, _exp = in_pieces(np.subtract), in_pieces(np.square), in_pieces(np.exp)
-_SMALL = 4096  # elements up to which NumPy's sums are the faster ones
+SMALL = 4096  # elements up to which NumPy's sums are the faster ones
 _EXTREMUM_WORK = 4  # see `walk`
 _RUN = 1024  # elements that BLAS adds up in one go: its rounding errors grow with their number
 
@@ -110,7 +110,7 @@ def _stages(shape: tuple[int, ...], axis: Axis, keepdims: bool) -> tuple[Stages,
 
 def _total(x: Array, axis: Axis, keepdims: bool, out: Array | None = None) -> Array:
     """Sum of an array of the dtype to accumulate in."""
-    if x.size < _SMALL or x.dtype.char not in "fd" or not x.flags.c_contiguous:
+    if x.size < SMALL or x.dtype.char not in "fd" or not x.flags.c_contiguous:
         return _add(x, axis, x.dtype, out, keepdims)  # type: ignore[no-any-return]
     stages, shape = _stages(x.shape, axis, keepdims)
     y = x

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import blas
+from .blocked import pays, walk
 from .workspace import workspace
 
 __all__ = ["conv", "suits", "weight_gradient"]
@@ -169,6 +171,16 @@ def suits(images: int, weight: Sizes, size: Sizes, padding: Sizes) -> bool:
 _CHANNELS, _LEAST = 32, 16  # below, what is saved in the products is less than the evaluation takes
 
 
+def _over_images(task: Callable[[slice], bool], images: int, width: int, work: int) -> bool:
+    """Whether ``task`` is true for all ranges of images, one per thread."""
+    if not (images > 1 and blas.controlled() and pays(images * width, work)):
+        return task(slice(0, images))
+    found: list[bool] = []
+    with blas.one_thread():
+        walk(lambda low, high, step: found.append(task(slice(low, high))), images, width, work)
+    return all(found)
+
+
 def conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transposed: bool, y: Array) -> bool:
     """Write the convolution of ``x`` plus a ``shift`` per channel into the contiguous ``y``.
 
@@ -180,6 +192,14 @@ def conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transpose
     bool
         Whether all of it is finite. If not, infinities and NaN may have spread through whole tiles.
     """
+
+    def task(part: slice) -> bool:
+        return _conv(x[part], weight, shift, padding, transposed, y[part])
+
+    return _over_images(task, len(x), math.prod(x.shape[1:]), y.shape[1])
+
+
+def _conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transposed: bool, y: Array) -> bool:
     images, channels, height, _ = x.shape
     outputs = y.shape[1]
     blocks = _Blocks(images, x.shape[2:], padding, max(channels, outputs), x.dtype)
@@ -220,6 +240,19 @@ def conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transpose
 
 def weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> bool:
     """Write the gradient by the weight into the contiguous ``y``; returns whether all of it is finite."""
+    shares: dict[int, Array] = {}
+
+    def task(part: slice) -> bool:
+        shares[part.start] = share = np.empty_like(y) if part.start else y
+        return _weight_gradient(g[part], x[part], padding, share)
+
+    finite = _over_images(task, len(x), math.prod(x.shape[1:]), y.shape[0])
+    for start in sorted(shares)[1:]:  # in the order of the images, whichever thread was first
+        y += shares[start]
+    return finite
+
+
+def _weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> bool:
     outputs, channels = y.shape[:2]
     blocks = _Blocks(x.shape[0], x.shape[2:], padding, max(channels, outputs), x.dtype)
     ranges = _channel_ranges(outputs, channels)

@@ -91,8 +91,8 @@ def gelu(x: Any, tanh: bool = False, out: Any | None = None) -> Any:
     return _launch("gelu_tanh" if tanh else "gelu", x, out=out)
 
 
-def gelu_backward(g: Any, x: Any, tanh: bool = False, out: Any | None = None) -> Any:
-    """Gradient of `gelu` by ``x``."""
+def gelu_backward(g: Any, x: Any, y: Any, tanh: bool = False, out: Any | None = None) -> Any:
+    """Gradient of `gelu` by ``x``; to read the result ``y`` too would take longer than to find it again."""
     return _launch("gelu_tanh_backward" if tanh else "gelu_backward", g, x, out=out)
 
 

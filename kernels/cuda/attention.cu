@@ -17,8 +17,7 @@ struct Problem {
 };
 
 struct Dropout {
-    Word seed, offset;
-    const Word* offset_in_memory;
+    Position position;
     long long threshold;  // of 16 bits; 0 without dropout
     double factor;
 
@@ -27,7 +26,7 @@ struct Dropout {
     __device__ C of(long long index) const {
         if (!threshold) return C(1);
         Word words[WORDS];
-        philox(stream_of(seed, offset, offset_in_memory), index / 16, words);
+        philox(stream_of(position), index / 16, words);
         const int part = static_cast<int>(index % 16);
         const Word word = part < 8 ? (part < 4 ? words[0] : words[1]) : (part < 12 ? words[2] : words[3]);
         return static_cast<long long>((word >> (16 * (part % 4))) & 0xFFFF) >= threshold ? static_cast<C>(factor) : C(0);

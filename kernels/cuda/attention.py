@@ -13,6 +13,7 @@ import numpy as np
 from ..cpu.random import dropout_constants
 from . import cudnn, cudnn_attention
 from .module import FLOATS, blocks, by_value, c_name, is_half, launch, stored
+from .random import POSITION, position
 
 __all__ = ["INSTANTIATIONS", "attention", "attention_backward", "choice", "computed_by"]
 
@@ -29,8 +30,7 @@ computed_by: dict[str, str] = {}
 
 _TILE, _PITCH = 32, 65  # as in attention.cu
 _SHARED = 48 << 10  # bytes that every device grants without asking
-_MASK64 = 0xFFFFFFFFFFFFFFFF
-_DROPOUT = np.dtype([("seed", "u8"), ("offset", "u8"), ("in_memory", "u8"), ("threshold", "i8"), ("factor", "f8")])
+_DROPOUT = np.dtype([("position", POSITION), ("threshold", "i8"), ("factor", "f8")])
 
 
 def choice(dtype: Any, width: int, value_width: int | None = None, masked: bool = False, p: float = 0.0) -> str:
@@ -65,24 +65,20 @@ def _rows(per_row: int, item: int) -> tuple[int, int]:
     raise ValueError(f"attention: rows of query and value are too long, {per_row * item} bytes of shared memory each")
 
 
-def _dropout(p: float, seed: int, offset: Any) -> tuple[Any, Any]:
-    """The struct that kernels take, and an array that must live until the launch."""
+def _dropout(p: float, seed: Any, offset: Any) -> tuple[Any, Any]:
+    """The struct that kernels take, and what must live until the launch."""
     made = np.zeros((), _DROPOUT)
     if p:
         threshold, factor = dropout_constants(p)
-        made["seed"], made["threshold"], made["factor"] = int(seed) & _MASK64, threshold, factor
-        if isinstance(offset, cupy.ndarray):
-            made["in_memory"] = offset.data.ptr
-        else:
-            made["offset"] = int(offset) & _MASK64
-    return made.reshape(1).view(np.dtype((np.void, _DROPOUT.itemsize))), offset
+        made["position"], made["threshold"], made["factor"] = position(seed, offset), threshold, factor
+    return made.reshape(1).view(np.dtype((np.void, _DROPOUT.itemsize))), (seed, offset)
 
 
 class _Call:
     """What all kernels take: the sizes, the mask, dropout."""
 
     def __init__(
-        self, q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float, p: float, seed: int, offset: Any
+        self, q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: float, p: float, seed: Any, offset: Any
     ) -> None:
         batch, heads, self.queries, self.width = q.shape
         self.batch_heads, self.keys, self.value_width = batch * heads, k.shape[2], v.shape[3]
@@ -123,7 +119,7 @@ def attention(
     causal: bool = False,
     scale: float = 1.0,
     p: float = 0.0,
-    seed: int = 0,
+    seed: Any = 0,
     offset: Any = 0,
     out: Any | None = None,
 ) -> Any:
@@ -153,7 +149,7 @@ def attention_backward(
     causal: bool = False,
     scale: float = 1.0,
     p: float = 0.0,
-    seed: int = 0,
+    seed: Any = 0,
     offset: Any = 0,
     out: Any | None = None,
 ) -> Any:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import cupy
+import numpy as np
 
-from .module import stored
+from .module import from_number, stored
 from .pointwise import pointwise
 
 __all__ = ["EXPRESSIONS", "clip", "where"]  # and the functions below
@@ -129,7 +130,7 @@ def round(x: Any, out: Any | None = None) -> Any:
 def where(condition: Any, x1: Any, x2: Any, out: Any | None = None) -> Any:
     """``x1`` where the condition holds, else ``x2``."""
     if not hasattr(x1, "dtype") and not hasattr(x2, "dtype"):  # T is taken from an array
-        x1 = cupy.asarray(x1, None if out is None else out.dtype)
+        x1 = from_number(x1, np.asarray(x1).dtype if out is None else out.dtype)
     if "c" in (getattr(getattr(x, "dtype", None), "kind", "") for x in (x1, x2)):
         return stored(cupy.where(condition, x1, x2), out)
     operands = (condition.astype(bool, copy=False), x1, x2)

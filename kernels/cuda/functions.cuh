@@ -181,6 +181,12 @@ __device__ inline T pow(T x, T y) {
     return result;
 }
 
+template <typename T>
+__device__ inline T invert(T x) {
+    return T(~x);
+}
+__device__ inline bool invert(bool x) { return !x; }
+
 // A shift by the width or more leaves nothing but the sign; the mask keeps the hardware's shift defined.
 template <typename T>
 __device__ inline T shift_left(T x, T y) {

@@ -13,7 +13,7 @@ import numpy as np
 
 from .elementwise import where
 from .errors import flag_pointer
-from .module import FLOATS, INTEGERS, aligned, blocks, by_value, c_name, is_half, launch
+from .module import FLOATS, INTEGERS, aligned, blocks, by_value, c_name, from_number, is_half, launch
 from .reduction import collapsed
 from .sorting import sort_keys
 
@@ -225,7 +225,7 @@ def _read(target: _Target, out: Any) -> Any:
 def _packed(value: Any, target: _Target) -> Any:
     """``value`` as a contiguous array of the target's shape and dtype."""
     dtype = target.view.dtype
-    value = value.astype(dtype, copy=False) if hasattr(value, "dtype") else cupy.asarray(value, dtype)
+    value = value.astype(dtype, copy=False) if hasattr(value, "dtype") else from_number(value, dtype)
     while value.ndim > len(target.shape) and value.shape[0] == 1:
         value = value[0]
     return cupy.ascontiguousarray(cupy.broadcast_to(value, target.shape))
@@ -234,7 +234,7 @@ def _packed(value: Any, target: _Target) -> Any:
 def _add(target: _Target, value: Any) -> None:
     view = target.view
     if view.dtype.kind == "c":
-        value = value if hasattr(value, "dtype") else cupy.asarray(value, view.dtype)
+        value = value if hasattr(value, "dtype") else from_number(value, view.dtype)
         _add(target._replace(view=view.real), value.real)
         if value.dtype.kind == "c":
             _add(target._replace(view=view.imag), value.imag)

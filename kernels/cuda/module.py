@@ -25,6 +25,7 @@ __all__ = [
     "blocks",
     "by_value",
     "c_name",
+    "from_number",
     "function",
     "header",
     "is_half",
@@ -142,6 +143,13 @@ def aligned(arrays: Iterable[Any], to: int) -> bool:
 def by_value(*numbers: int) -> Any:
     """A one-element NumPy array that a kernel receives as a struct of ``long long``, by value."""
     return np.array(numbers, np.int64).view(np.dtype((np.void, 8 * len(numbers))))
+
+
+def from_number(value: Any, dtype: Any) -> Any:
+    """A 0-d array of a number, which is passed by value: a copy from the host is refused while a stream is captured."""
+    y = cupy.empty((), dtype)
+    y.fill(value)
+    return y
 
 
 def stored(y: Any, out: Any | None) -> Any:

@@ -6,14 +6,20 @@ typedef unsigned long long Word;
 
 constexpr int WORDS = 4;  // in one Philox block, the result of one counter
 
-// A stream and where it starts. While a CUDA graph replays, the offset is read from device memory: it advances between
-// replays.
 struct Stream {
     Word key, offset;
 };
 
-__device__ __forceinline__ Stream stream_of(Word seed, Word offset, const Word* offset_in_memory) {
-    return {seed, offset_in_memory ? *offset_in_memory : offset};
+// A stream and where it starts. While a CUDA graph replays, both are read from device memory, where that is given: they
+// change between replays.
+struct Position {
+    Word seed, offset;
+    const Word* seed_in_memory;
+    const Word* offset_in_memory;
+};
+
+__device__ __forceinline__ Stream stream_of(const Position& p) {
+    return {p.seed_in_memory ? *p.seed_in_memory : p.seed, p.offset_in_memory ? *p.offset_in_memory : p.offset};
 }
 
 // The four words of block `index`: Philox of the 256-bit counter offset + index + 1 under the key (seed, 0).

@@ -29,8 +29,9 @@ __device__ __forceinline__ void reads_inside(const Sizes& s, int i, long long ou
     high = start >= s.size[i] ? 0 : at_most((s.size[i] - 1 - start) / s.dilation[i] + 1, s.kernel[i]);
 }
 
-template <typename T>
-__global__ void max_pool(const T* x, T* y, long long* indices, long long count, Sizes s) {
+// Call `f(output, maximum, index)` for every window; the first of equal maxima counts, and the last NaN.
+template <typename T, typename F>
+__device__ __forceinline__ void for_each_maximum(const T* x, long long count, const Sizes& s, F f) {
     using C = compute_t<T>;
     for (long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x; i < count;
          i += gridDim.x * static_cast<long long>(blockDim.x)) {
@@ -56,9 +57,21 @@ __global__ void max_pool(const T* x, T* y, long long* indices, long long count, 
                 }
             }
         }
-        y[i] = store<T>(best);
-        indices[i] = chosen;
+        f(i, store<T>(best), chosen);
     }
+}
+
+template <typename T>
+__global__ void max_pool(const T* x, T* y, long long* indices, long long count, Sizes s) {
+    for_each_maximum(x, count, s, [&](long long i, T maximum, long long index) {
+        y[i] = maximum;
+        indices[i] = index;
+    });
+}
+
+template <typename T>
+__global__ void max_pool_values(const T* x, T* y, long long count, Sizes s) {
+    for_each_maximum(x, count, s, [&](long long i, T maximum, long long) { y[i] = maximum; });
 }
 
 // Call `f(window)` for the windows that read an element of the input, in order.

@@ -10,10 +10,14 @@ import numpy as np
 from ..windows import out_size
 from .module import FLOATS, blocks, by_value, c_name, launch, stored
 
-__all__ = ["INSTANTIATIONS", "avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward"]
+__all__ = ["INSTANTIATIONS", "avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward", "max_pool_values"]
 
 INSTANTIATIONS = {
-    "pool": [f"{k}<{t}>" for k in ("max_pool", "max_pool_backward", "avg_pool", "avg_pool_backward") for t in FLOATS]
+    "pool": [
+        f"{k}<{t}>"
+        for k in ("max_pool", "max_pool_values", "max_pool_backward", "avg_pool", "avg_pool_backward")
+        for t in FLOATS
+    ]
 }
 
 _THREADS = 256
@@ -71,6 +75,24 @@ def max_pool(
     struct = _struct(x.shape[0] * x.shape[1], size, positions, kernel, stride, padding, dilation)
     _run("max_pool", (cupy.ascontiguousarray(x), y, indices), y, struct)
     return (y, indices) if out is None else (stored(y, out[0]), stored(indices, out[1]))
+
+
+def max_pool_values(
+    x: Any,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool = False,
+    out: Any | None = None,
+) -> Any:
+    """The maxima of `max_pool` alone."""
+    size = x.shape[2:]
+    positions = out_size(size, kernel, stride, padding, dilation, ceil_mode)
+    y = _result((*x.shape[:2], *positions), x.dtype, out, x)
+    struct = _struct(x.shape[0] * x.shape[1], size, positions, kernel, stride, padding, dilation)
+    _run("max_pool_values", (cupy.ascontiguousarray(x), y), y, struct)
+    return stored(y, out)
 
 
 def max_pool_backward(

@@ -54,9 +54,9 @@ __device__ __forceinline__ float times(float a, float b) { return __fmul_rn(a, b
 __device__ __forceinline__ double times(double a, double b) { return __dmul_rn(a, b); }
 
 template <typename T>
-__global__ void random_bits(T* out, Word size, bool aligned, Word seed, Word offset, const Word* offset_in_memory) {
+__global__ void random_bits(T* out, Word size, bool aligned, const __grid_constant__ Position position) {
     constexpr int N = sizeof(Word) / sizeof(T);
-    for_each_word<1>(stream_of(seed, offset, offset_in_memory), (size + N - 1) / N, [&](Word i, const Word* word) {
+    for_each_word<1>(stream_of(position), (size + N - 1) / N, [&](Word i, const Word* word) {
         Group<T, N> group;
         for (int j = 0; j < N; ++j) group.at[j] = (T)(*word >> (8 * sizeof(T) * j));
         put(out, i * N, size, aligned, group);
@@ -65,10 +65,10 @@ __global__ void random_bits(T* out, Word size, bool aligned, Word seed, Word off
 
 template <typename T>
 __global__ void uniform(T* out, Word size, bool aligned, compute_t<T> low, compute_t<T> scale, compute_t<T> top,
-                        Word seed, Word offset, const Word* offset_in_memory) {
+                        const __grid_constant__ Position position) {
     typedef compute_t<T> C;
     constexpr int N = sizeof(Word) / sizeof(C);
-    for_each_word<1>(stream_of(seed, offset, offset_in_memory), (size + N - 1) / N, [&](Word i, const Word* word) {
+    for_each_word<1>(stream_of(position), (size + N - 1) / N, [&](Word i, const Word* word) {
         Group<T, N> group;
         for (int j = 0; j < N; ++j) {
             const C whole = N == 1 ? (C)(*word >> 11) : (C)((unsigned int)(*word >> (32 * j)) >> 8);
@@ -93,11 +93,11 @@ __device__ __forceinline__ double radius_and_angle(const Word* words, double* si
 }
 
 template <typename T>
-__global__ void normal(T* out, Word size, bool aligned, compute_t<T> mean, compute_t<T> std, Word seed, Word offset,
-                       const Word* offset_in_memory) {
+__global__ void normal(T* out, Word size, bool aligned, compute_t<T> mean, compute_t<T> std,
+                       const __grid_constant__ Position position) {
     typedef compute_t<T> C;
     constexpr int PER_PAIR = 2 * sizeof(C) / sizeof(Word);
-    for_each_word<PER_PAIR>(stream_of(seed, offset, offset_in_memory), (size + 1) / 2, [&](Word i, const Word* words) {
+    for_each_word<PER_PAIR>(stream_of(position), (size + 1) / 2, [&](Word i, const Word* words) {
         C sine, cosine;
         const C radius = radius_and_angle(words, &sine, &cosine);
         Group<T, 2> group;
@@ -109,9 +109,9 @@ __global__ void normal(T* out, Word size, bool aligned, compute_t<T> mean, compu
 
 // `one` holds the bits of the number 1, so that only the size of the dtype matters. `p` is null if `threshold` counts.
 template <typename T>
-__global__ void bernoulli(T* out, Word size, bool aligned, Word one, Word threshold, const double* p, Word seed,
-                          Word offset, const Word* offset_in_memory) {
-    for_each_word<1>(stream_of(seed, offset, offset_in_memory), (size + 1) / 2, [&](Word i, const Word* word) {
+__global__ void bernoulli(T* out, Word size, bool aligned, Word one, Word threshold, const double* p,
+                          const __grid_constant__ Position position) {
+    for_each_word<1>(stream_of(position), (size + 1) / 2, [&](Word i, const Word* word) {
         Group<T, 2> group;
         for (int j = 0; j < 2; ++j) {
             const unsigned int half = (unsigned int)(*word >> (32 * j));
@@ -125,17 +125,17 @@ __global__ void bernoulli(T* out, Word size, bool aligned, Word one, Word thresh
 
 // The sum is taken modulo 2^64 and cut to the size of the dtype, signed or not; a span of 0 stands for 2^64.
 template <typename T>
-__global__ void integers(T* out, Word size, Word low, Word span, Word seed, Word offset, const Word* offset_in_memory) {
-    for_each_word<1>(stream_of(seed, offset, offset_in_memory), size, [&](Word i, const Word* word) {
+__global__ void integers(T* out, Word size, Word low, Word span, const __grid_constant__ Position position) {
+    for_each_word<1>(stream_of(position), size, [&](Word i, const Word* word) {
         out[i] = (T)(low + (span ? __umul64hi(*word, span) : *word));
     });
 }
 
 template <typename T>
 __global__ void dropout(const T* x, T* out, Word size, bool aligned, unsigned int threshold, compute_t<T> factor,
-                        Word seed, Word offset, const Word* offset_in_memory) {
+                        const __grid_constant__ Position position) {
     constexpr int N = 4, M = sizeof(T) == 8 ? 2 : 4;  // M elements make at most 16 bytes, the widest access
-    for_each_word<1>(stream_of(seed, offset, offset_in_memory), (size + N - 1) / N, [&](Word i, const Word* word) {
+    for_each_word<1>(stream_of(position), (size + N - 1) / N, [&](Word i, const Word* word) {
         for (int k = 0; k < N && i * N + k < size; k += M) {
             Group<T, M> group = get<T, M>(x, i * N + k, size, aligned);
             for (int j = 0; j < M; ++j) {

@@ -1,7 +1,7 @@
 """Random numbers on CuPy: Philox4x64-10, the same bits as ``kernels/cpu/random.py``, which documents them.
 
-``offset`` may be a 0-d uint64 array on the device, which is read when the kernel runs: a CUDA graph can be replayed
-with another part of the stream.
+``seed`` and ``offset`` may be 0-d uint64 arrays on the device, which are read when the kernel runs: a CUDA graph can be
+replayed with another part of the stream, or another stream.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ import numpy as np
 from ..cpu.random import bernoulli_threshold, dropout_constants, integer_span, uniform_constants, work_dtype
 from .module import FLOATS, aligned, blocks, c_name, launch
 
-__all__ = ["INSTANTIATIONS", "bernoulli", "dropout", "integers", "normal", "permutation", "random_bits", "uniform"]
+__all__ = [
+    "INSTANTIATIONS",
+    "POSITION",
+    "bernoulli",
+    "dropout",
+    "integers",
+    "normal",
+    "permutation",
+    "position",
+    "random_bits",
+    "uniform",
+]
 
 _THREADS = 256
 _TILE = 1024  # words that a thread block makes at a time, as in random.cu
@@ -31,14 +42,27 @@ INSTANTIATIONS = {
 }
 
 
-def _launch(kernel: str, words: int, args: tuple[Any, ...], seed: int, offset: Any) -> None:
-    in_memory = isinstance(offset, cupy.ndarray)
-    position = (np.uint64(0), offset) if in_memory else (np.uint64(int(offset) & _MASK), np.uintp(0))
-    stream = (np.uint64(int(seed) & _MASK), *position)
-    launch("random", kernel, (blocks(words, _TILE, _BLOCKS),), (_THREADS,), (*args, *stream))
+POSITION = np.dtype([("seed", "u8"), ("offset", "u8"), ("seed_in_memory", "u8"), ("offset_in_memory", "u8")])
+"""``Position`` of philox.cuh."""
 
 
-def random_bits(out: Any, seed: int, offset: Any) -> None:
+def position(seed: Any, offset: Any) -> Any:
+    """Where in which stream, as kernels take it by value; each is a number or a 0-d array, which must stay alive."""
+    made = np.zeros((), POSITION)
+    for name, value in (("seed", seed), ("offset", offset)):
+        if isinstance(value, cupy.ndarray):
+            made[f"{name}_in_memory"] = value.data.ptr
+        else:
+            made[name] = int(value) & _MASK
+    return made
+
+
+def _launch(kernel: str, words: int, args: tuple[Any, ...], seed: Any, offset: Any) -> None:
+    place = position(seed, offset).reshape(1).view(np.dtype((np.void, POSITION.itemsize)))
+    launch("random", kernel, (blocks(words, _TILE, _BLOCKS),), (_THREADS,), (*args, place))
+
+
+def random_bits(out: Any, seed: Any, offset: Any) -> None:
     """Fill a uint64 or uint32 array with raw bits."""
     if out.dtype.name not in ("uint32", "uint64"):
         raise TypeError(f"random_bits: out must be uint32 or uint64, not {out.dtype}")
@@ -49,7 +73,7 @@ def random_bits(out: Any, seed: int, offset: Any) -> None:
     _store(out, flat)
 
 
-def uniform(out: Any, low: float, high: float, seed: int, offset: Any) -> None:
+def uniform(out: Any, low: float, high: float, seed: Any, offset: Any) -> None:
     """Fill with numbers of [low, high), which are taken at the precision of ``out``."""
     work = work_dtype("uniform", out.dtype)
     constants = uniform_constants(out.dtype, work, low, high)
@@ -60,7 +84,7 @@ def uniform(out: Any, low: float, high: float, seed: int, offset: Any) -> None:
     _store(out, flat)
 
 
-def normal(out: Any, mean: float, std: float, seed: int, offset: Any) -> None:
+def normal(out: Any, mean: float, std: float, seed: Any, offset: Any) -> None:
     """Fill with normal numbers."""
     work = work_dtype("normal", out.dtype)
     flat = _flat(out)
@@ -70,7 +94,7 @@ def normal(out: Any, mean: float, std: float, seed: int, offset: Any) -> None:
     _store(out, flat)
 
 
-def bernoulli(out: Any, p: Any, seed: int, offset: Any) -> None:
+def bernoulli(out: Any, p: Any, seed: Any, offset: Any) -> None:
     """Fill with 1 with probability ``p``, otherwise 0; ``p`` is a number or an array that broadcasts to ``out``."""
     if out.itemsize > 8:
         raise TypeError(f"bernoulli: out cannot have dtype {out.dtype} on CUDA; use float64")
@@ -86,7 +110,7 @@ def bernoulli(out: Any, p: Any, seed: int, offset: Any) -> None:
     _store(out, flat)
 
 
-def integers(out: Any, low: int, high: int, seed: int, offset: Any) -> None:
+def integers(out: Any, low: int, high: int, seed: Any, offset: Any) -> None:
     """Fill with integers of [low, high)."""
     first, span = integer_span(out.dtype, low, high)
     flat = _flat(out)
@@ -95,7 +119,7 @@ def integers(out: Any, low: int, high: int, seed: int, offset: Any) -> None:
     _store(out, flat)
 
 
-def permutation(out: Any, seed: int, offset: Any) -> None:
+def permutation(out: Any, seed: Any, offset: Any) -> None:
     """Fill with a random order of 0 .. n-1."""
     if out.ndim != 1 or out.dtype != np.int64:
         raise TypeError(f"permutation: out must be a 1-D int64 array, not {out.ndim}-D {out.dtype}")
@@ -104,7 +128,7 @@ def permutation(out: Any, seed: int, offset: Any) -> None:
     out[...] = cupy.argsort(words, kind="stable")
 
 
-def dropout(x: Any, p: float, seed: int, offset: Any, out: Any | None = None) -> Any:
+def dropout(x: Any, p: float, seed: Any, offset: Any, out: Any | None = None) -> Any:
     """``x / (1 - p)`` where kept, 0 where dropped (also for a dropped infinity or NaN); the gradient alike."""
     work = work_dtype("dropout", x.dtype)
     threshold, factor = dropout_constants(p)

@@ -27,7 +27,8 @@ def jit(function: Callable[..., Any]) -> Jit:
     ----------
     function : callable
         Takes and returns tensors, in nested tuples, lists and dicts where wanted, and what is not a tensor, which
-        must be hashable and is part of the kind of a call. May be a `nn.Module` or a method. Can be used as a decorator.
+        must be hashable and is part of the kind of a call. May be a `nn.Module` or a method. Can be used as a
+        decorator.
 
     Returns
     -------
@@ -43,9 +44,12 @@ def jit(function: Callable[..., Any]) -> Jit:
 
     Notes
     -----
-    What the function computes in Python, and not with tensors, it computes while it is recorded, once. Numbers and
-    strings that it reads from its closure or from globals, and attributes of the modules that it calls, are watched: if
-    one changes, the function is recorded again. What it prints or appends to a list happens at the first call only.
+    What the function computes in Python, and not with tensors, it computes while it is recorded, once. What it reads
+    around itself is watched: closures and globals, those of the functions and methods that it calls too, the
+    attributes of objects and modules, lists and dicts of up to 256 entries. If something in there changes, the function
+    is recorded again. What it prints or appends to a list happens at the first call only.
+
+    Under `tg.autograd.detect_anomaly`, and under hooks on kernel launches, the function runs as it is.
 
     Examples
     --------

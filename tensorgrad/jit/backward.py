@@ -6,16 +6,35 @@ with respect to whatever outside led to them, for any incoming gradient.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .. import autograd
 from .. import kernels as K
 from ..backend import empty
-from ..tape import Branch, Leaf, Node, Op
+from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
-from .observation import peek
-from .program import EXTERNAL, INPUT, TEMPORARY, Draw, Instruction, Launch, LiveRead, Program, Region, Span, mapped
+from .program import (
+    EXTERNAL,
+    INPUT,
+    TEMPORARY,
+    Draw,
+    Instruction,
+    Launch,
+    LiveRead,
+    Program,
+    Region,
+    Span,
+    mapped,
+    slots_of,
+)
 from .recorder import Recorder
+from .replay import replay_of
+
+_OPERAND = 1  # to the engine: not the op's result, which is 0
 
 __all__ = ["Gradient", "Unbound", "record_gradient"]
 
@@ -52,6 +71,8 @@ def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbou
         return None
     nodes = [outputs[i]._node for i in places]
     boundary, kept = _boundary(nodes, start)
+    if boundary is None:
+        return None
     found = Unbound(places, boundary, kept)
     seeds = []
     for i in places:
@@ -67,8 +88,11 @@ def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbou
     return found
 
 
-def _boundary(nodes: list[Node], start: int) -> tuple[list[Node], list[Tensor]]:
-    """The nodes from before ``start`` that lead to the given ones, and the tensors that those between have saved."""
+def _boundary(nodes: list[Node], start: int) -> tuple[list[Node] | None, list[Tensor]]:
+    """The nodes from before ``start`` that lead to the given ones, and the tensors that those between have saved.
+
+    None if the function itself has already used the graph up.
+    """
     boundary: list[Node] = []
     kept: list[Tensor] = []
     seen: set[Node] = set()
@@ -81,6 +105,8 @@ def _boundary(nodes: list[Node], start: int) -> tuple[list[Node], list[Tensor]]:
         if node.time <= start:
             boundary.append(node)
             continue
+        if node.saved is None:
+            return None, []
         mapped(node.saved, lambda x: kept.append(x) if isinstance(x, Tensor) else None)
         stack.extend(p for p in node.parents if p is not None)
     boundary.sort(key=lambda node: node.time)
@@ -96,10 +122,10 @@ class Gradient:
     forward : Program
         Is made to return what the gradient needs, after its own outputs.
     recorder : Recorder
+    instructions : list of Instruction
+        What was recorded of the gradient.
     stand_ins : dict
-        Which argument a leaf of the recording was, by the node's ``id``.
-    compiled : callable
-        Makes a program runnable.
+        Which argument had a place on the tape, by the ``id`` of its node.
     """
 
     def __init__(
@@ -109,87 +135,109 @@ class Gradient:
         recorder: Recorder,
         instructions: list[Instruction],
         stand_ins: dict[int, int],
-        compiled: Any,
     ) -> None:
         self._places = recorded.places
         self._specs = recorded.specs
         self._boundary = [stand_ins.get(id(node), node) for node in recorded.boundary]
         self._count = len(forward.outputs)
-        read: dict[Region, None] = {}
-        for instruction in instructions:
-            if isinstance(instruction, Launch):
-                read.update(dict.fromkeys(instruction.reads))
-        made = {r for launch in forward.launches for r in launch.writes}
         outputs = [None if g is None else recorder.span(g) for g in recorded.gradients]
+        launches = [i for i in instructions if isinstance(i, Launch)]
+        read = dict.fromkeys(r for launch in launches for r in launch.reads)
         read.update(dict.fromkeys(s.region for s in outputs if s is not None))
+        made = {r for launch in forward.launches for r in launch.writes}
         saved = [r for r in read if r.kind == TEMPORARY and r in made]
         arguments = [r for r in read if r.kind == INPUT and r not in recorded.seeds]
         self._arguments = [r.slot for r in arguments]
         self._externals = [r.owners[0] for r in read if r.kind == EXTERNAL and r.owners]
+        known = {n for i in instructions for n in _made_slots(i)}
+        told = sorted({n for x in launches for n in slots_of((x.args, x.params))} - known)
+        self._shared = _places_by_region(forward.outputs, saved)
         forward.outputs += [_all_of(r) for r in saved]
+        forward.told += told
         bound: dict[Region, Region] = {}
         for slot, region in enumerate([*recorded.seeds, *saved, *arguments]):
-            bound[region] = inner = Region(region.number, INPUT, region.nbytes, slot=slot)
-            inner.spec = _all_of(region)[2::2] if region.spec is None else region.spec
-        self._given = [i for i, s in enumerate(outputs) if s is not None]
+            bound[region] = inner = Region(region.number, INPUT, region.nbytes, region.device, slot=slot)
+            inner.spec = region.spec or ((region.nbytes,), np.dtype(np.uint8))
+        self._needed = [s is not None for s in outputs]
         spans = [_rebound(s, bound) for s in outputs if s is not None]
-        slots = [i for i in forward.instructions if isinstance(i, (Draw, LiveRead))]
-        if slots:
-            raise_if_shared(slots, instructions)
-        self.program = Program([_rebound_launch(i, bound) for i in instructions], list(bound.values()), spans)
-        self._replay = compiled(self.program)
-        self._op = self._make_op()
+        self.program = Program(
+            [_rebound_launch(i, bound) for i in instructions], list(bound.values()), spans, given=told
+        )
+        self.replay = replay_of(self.program)
+        self._lock = threading.Lock()
+        self._op = Op("jit", (lambda g, needs, *values: self._rule(g, values),), ("out",), (), joint=True,
+                      outputs=len(self._places))  # fmt: skip
+        self._op.saves_arrays = True
+        self._op.shares_gradients = True
 
-    def _make_op(self) -> Op:
-        op = Op("jit", (self._rule,), ("out",), (), joint=True, outputs=len(self._places))
-        op.saves_arrays = True
-        op.shares_gradients = True
-        return op
-
-    def attach(self, results: Any, leaves: list[Any], arrays: list[Any]) -> tuple[Any, list[Tensor | None]]:
+    def attach(
+        self, results: Sequence[Any], leaves: Sequence[Any], arrays: list[Any]
+    ) -> tuple[Sequence[Any], list[Tensor | None]]:
         """The program's own results, and those with a gradient as tensors on the tape."""
         own, saved = results[: self._count], results[self._count :]
         parents = tuple(leaves[n]._node if isinstance(n, int) else n for n in self._boundary)
-        arguments = [leaves[k] for k in self._arguments if k < len(leaves) and isinstance(leaves[k], Tensor)]
-        values = (*saved, *[arrays[k] for k in self._arguments], *arguments, *self._externals)
+        given = [arrays[k] for k in self._arguments]
+        # the tensors behind the memory that is read again, so that the engine sees whether they were overwritten
+        watched = [leaves[k] for k in self._arguments if k < len(leaves) and isinstance(leaves[k], Tensor)]
+        split = len(self.program.inputs) - len(self._places) - len(given)
+        # and the same for results that are read again: tensors that share only what says when those were written
+        markers = [Tensor(own[places[0]]) for places in self._shared]
+        values = (*saved[:split], *given, *saved[split:], *watched, *self._externals, *markers)
+        self._op.codes = ((_OPERAND,) * len(values),)
         made: list[Tensor | None] = [None] * len(own)
         if len(self._places) == 1:
             (place,) = self._places
             made[place] = Tensor(own[place], Node(self._op, parents, values, own[place].shape))
-            return own, made
-        node = Node(self._op, parents, values, tuple(self._specs))
-        for k, place in enumerate(self._places):
-            made[place] = Tensor(own[place], Branch(node, k, *self._specs[k]))
+        else:
+            node = Node(self._op, parents, values, tuple(self._specs))
+            for k, place in enumerate(self._places):
+                made[place] = Tensor(own[place], Branch(node, k, *self._specs[k]))
+        for marker, places in zip(markers, self._shared, strict=True):
+            for place in places:
+                y = made[place]
+                if y is None:
+                    y = made[place] = Tensor(own[place])
+                y._share_memory_of(marker)
         return own, made
 
-    def _rule(self, g: Any, needs: tuple[bool, ...], *values: Any) -> Any:
+    def _rule(self, g: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
         seeds = g if isinstance(g, tuple) else (g,)
-        if any(isinstance(s, Tensor) for s in seeds):
+        if grad_mode.get():
             raise RuntimeError(
-                "backward: create_graph=True through a captured function: its recorded gradient has no gradient of its "
-                "own; capture the function that computes the second-order gradient instead"
+                "backward: create_graph=True through a captured function, whose recorded gradient has no gradient of "
+                "its own; capture the function that computes the second-order gradient instead"
             )
-        inner = values[: len(self.program.inputs) - len(seeds)]
         arrays = [s if s.flags.c_contiguous else K.copy(s) for s in seeds]
-        found = iter(self._replay.run(*arrays, *inner))
-        given = set(self._given)
-        return tuple(next(found) if i in given else None for i in range(len(needs)))
+        count = len(self.program.inputs) + len(self.program.given) - len(seeds)
+        with self._lock:
+            found = iter(self.replay.run(*arrays, *values[:count]))
+        return tuple(next(found) if needed else None for needed in self._needed)
 
 
-def raise_if_shared(slots: list[Any], instructions: list[Instruction]) -> None:
-    """Make the numbers that the forward found anew available to the gradient, which runs later."""
+def _places_by_region(outputs: list[Span], regions: list[Region]) -> list[list[int]]:
+    """Which outputs lie in each of the regions that have any."""
+    found: dict[Region, list[int]] = {}
+    for i, span in enumerate(outputs):
+        if span.region in regions:
+            found.setdefault(span.region, []).append(i)
+    return list(found.values())
+
+
+def _made_slots(instruction: Instruction) -> tuple[int, ...]:
+    if isinstance(instruction, Draw):
+        return instruction.seed, instruction.offset
+    return (instruction.slot,) if isinstance(instruction, LiveRead) else ()
 
 
 def _all_of(region: Region) -> Span:
-    import numpy as np
-
     return Span(region, 0, (region.nbytes,), (1,), np.dtype(np.uint8))
 
 
 def _rebound(value: Any, bound: dict[Region, Region]) -> Any:
-    return mapped(
-        value, lambda s: s._replace(region=bound[s.region]) if isinstance(s, Span) and s.region in bound else s
-    )
+    def inner(item: Any) -> Any:
+        return item._replace(region=bound[item.region]) if isinstance(item, Span) and item.region in bound else item
+
+    return mapped(value, inner)
 
 
 def _rebound_launch(instruction: Instruction, bound: dict[Region, Region]) -> Instruction:
@@ -204,6 +252,3 @@ def _rebound_launch(instruction: Instruction, bound: dict[Region, Region]) -> In
         frozenset(bound.get(r, r) for r in instruction.reads),
         frozenset(bound.get(r, r) for r in instruction.writes),
     )
-
-
-_ = peek

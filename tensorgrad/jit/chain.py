@@ -4,149 +4,163 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import kernels as K
+from ..kernels.cpu.activation import formula
 from ..kernels.cpu.blocked import walk
 from .passes import Chain
 from .program import Launch, Region, Span, mapped
+from .source import Writer
 
 __all__ = ["ChainRunner"]
 
-_BLOCK_BYTES = 1 << 16  # of one operand: several of them fit in a second-level cache, and calls are few enough
+_BLOCK_BYTES = 1 << 17  # of one operand: several of them fit in a second-level cache, and calls are few enough
 _WORK = 3  # simple ufuncs that a launch is worth on average
 
 
 class ChainRunner:
-    """A chain, ready to run.
+    """A chain as a generated function that runs some of its blocks.
 
     Parameters
     ----------
     chain : Chain
     scratch : set of Region
         What exists inside of the chain only.
+
+    Attributes
+    ----------
+    operands : list of Span
+        Arrays that `run` takes.
+    results : list of Span
+        Where sums go; `run` takes their arrays after the operands.
     """
 
     def __init__(self, chain: Chain, scratch: set[Region]) -> None:
-        self.operands: list[Span] = []  # arrays that `run` takes, in order
+        self.operands: list[Span] = []
+        self.results: list[Span] = []
+        self._averages: list[bool] = []
+        self._scratch_regions = scratch
         self._size = math.prod(chain.shape)
-        self._values: list[Any] = []  # by number: constants; None for what is bound later
-        self._numbers: dict[Any, int] = {}
-        self._sliced: list[int] = []
-        self._places: list[int] = []  # numbers of the operands
-        self._ops: list[tuple[Any, tuple[int, ...], int]] = []
-        self._sums: list[tuple[int, Span, bool]] = []
+        self._columns = _columns_of(chain)
+        self._names: dict[Any, str] = {}
         self._buffers: list[Any] = []  # dtypes of the scratch blocks
-        self._columns = self._find_columns(chain)
-        self._held: dict[Region, int] = {}
-        self._read(chain, scratch)
+        self._free: dict[Any, list[str]] = {}
+        self._held: dict[Region, str] = {}
+        self._writer = Writer()
+        self._body: list[str] = []
+        self._read(chain)
         widest = max(s.dtype.itemsize for launch in chain.launches for s in launch.outs)
         rows = self._size // self._columns
         self._block = min(max(_BLOCK_BYTES // widest // self._columns, 1), rows)
         self._blocks = -(-rows // self._block)
         self._work = _WORK * len(chain.launches)
         self._local = threading.local()
+        self._task = self._generated(rows)
 
     # ------------------------------------------------------------------------------------------------------- planning
-    @staticmethod
-    def _find_columns(chain: Chain) -> int:
-        """Length of the rows: one, unless some operand has a value per column."""
-        sizes = {
-            span.size
-            for launch in chain.launches
-            for span in _spans(launch)
-            if span.size != 1 and span.shape != chain.shape
-        }
-        return max(sizes, default=1)
-
-    def _read(self, chain: Chain, scratch: set[Region]) -> None:
+    def _read(self, chain: Chain) -> None:
         last: dict[Region, int] = {}
         for i, launch in enumerate(chain.launches):
             for span in _spans(launch):
                 last[span.region] = i
-        free: dict[Any, list[int]] = {}
         for i, launch in enumerate(chain.launches):
-            args = tuple(self._number(value, scratch) for value in _arguments(launch))
-            for region in {s.region for s in _spans(launch) if s.region in scratch and last[s.region] == i}:
-                number = self._held.get(region)
-                if number is not None and isinstance(launch.kernel.cpu, np.ufunc):
-                    free.setdefault(self._buffers[number], []).append(number)
-            out = launch.outs[0]
+            args = _arguments(launch)
+            names = [self._operand(value) for value in args]
+            ending = [r for r in {s.region: None for s in _spans(launch)} if last[r] == i and r in self._held]
             if not launch.kernel.elementwise:
-                self._sums.append((args[0], out, launch.kernel is K.mean))
-                self._ops.append((None, args[:1], len(self._sums) - 1))
+                self._body.append(f"t{len(self.results)}[k] = {self._writer.name(np.add.reduce)}({names[0]}, None)")
+                self.results.append(launch.outs[0])
+                self._averages.append(launch.kernel is K.mean)
             else:
-                if out.region in scratch and out.region not in self._held:
-                    waiting = free.get(out.dtype)
-                    if waiting:
-                        self._held[out.region] = waiting.pop()
-                    else:
-                        self._buffers.append(out.dtype)
-                        self._held[out.region] = len(self._buffers) - 1
-                self._ops.append((launch.kernel.cpu, args, self._number(out, scratch)))
-            for region in {s.region for s in _spans(launch) if s.region in scratch and last[s.region] == i}:
-                number = self._held.get(region)
-                if number is not None and not isinstance(launch.kernel.cpu, np.ufunc):
-                    free.setdefault(self._buffers[number], []).append(number)
+                self._elementwise(launch, args, names, ending)
+            for region in ending:
+                self._release(region)
 
-    def _number(self, value: Any, scratch: set[Region]) -> int:
-        """Which entry of the table of values an argument is."""
+    def _elementwise(self, launch: Launch, args: list[Any], names: list[str], ending: list[Region]) -> None:
+        function, out = launch.kernel.cpu, launch.outs[0]
+        found = formula(function, args)
+        if isinstance(function, np.ufunc):
+            for region in ending:  # the result may take the place of an operand that nobody needs any more
+                self._release(region)
+            self._body.append(f"{self._writer.name(function)}({', '.join([*names, self._target(out)])})")
+        elif found is not None and found[0].get(out.dtype.char) and all(_is_whole(a, out) for a in found[1]):
+            body, target = found[0][out.dtype.char], self._target(out)
+            work = [self._buffer(out.dtype) for _ in range(body.scratch)]
+            operands = names[: len(found[1])]
+            self._body.append(f"{self._writer.name(body.function)}({', '.join([*operands, target, *work])})")
+            self._free.setdefault(out.dtype, []).extend(work)
+        else:
+            self._body.append(f"{self._writer.name(function)}({', '.join([*names, f'out={self._target(out)}'])})")
+
+    def _target(self, out: Span) -> str:
+        """Where a result goes."""
+        if out.region in self._scratch_regions and out.region not in self._held:
+            self._held[out.region] = self._buffer(out.dtype)
+        return self._operand(out)
+
+    def _buffer(self, dtype: Any) -> str:
+        """A scratch block that nobody uses."""
+        waiting = self._free.get(dtype)
+        if waiting:
+            return waiting.pop()
+        self._buffers.append(dtype)
+        return f"b{len(self._buffers) - 1}"
+
+    def _release(self, region: Region) -> None:
+        name = self._held.pop(region, None)
+        if name is not None:
+            self._free.setdefault(self._buffers[int(name[1:])], []).append(name)
+
+    def _operand(self, value: Any) -> str:
+        """The name of an argument inside of the loop."""
         if not isinstance(value, Span):
-            self._values.append(value)
-            return len(self._values) - 1
-        if value.region in scratch:
-            return -1 - self._held[value.region]
-        key = (value.region, value.offset, value.shape, value.dtype)
-        if key not in self._numbers:
-            self._values.append(None)
-            self._numbers[key] = number = len(self._values) - 1
+            return self._writer.name(value)
+        if value.region in self._held:
+            return self._held[value.region]
+        key = (value.region, value.offset, value.shape, value.strides, value.dtype)
+        if key not in self._names:
+            cut = value.size == self._size and not value.uniform
+            self._names[key] = f"{'v' if cut else 'p'}{len(self.operands)}"
             self.operands.append(value)
-            self._places.append(number)
-            if value.size == self._size:
-                self._sliced.append(number)
-        return self._numbers[key]
+        return self._names[key]
 
-    @property
-    def results(self) -> list[Span]:
-        """Where the sums go; `run` takes their arrays after the operands."""
-        return [out for _, out, _ in self._sums]
+    def _generated(self, rows: int) -> Callable[..., None]:
+        w = self._writer
+        cut = [i for i in range(len(self.operands)) if f"v{i}" in self._names.values()]
+        buffers = [f"b{j}" for j in range(len(self._buffers))]
+        if buffers:
+            w.lines.append(f"{', '.join(buffers)}, = buffers")
+        w.lines += ["for k in range(low, high):", f"    start = k * {self._block}", f"    stop = start + {self._block}"]
+        w.lines += [f"    if stop > {rows}:", f"        stop = {rows}"]
+        w.lines += [f"        {b} = {b}[:stop - start]" for b in buffers]
+        w.lines += [f"    v{i} = p{i}[start:stop]" for i in cut]
+        w.lines += [f"    {line}" for line in self._body]
+        places = [*(f"p{i}" for i in range(len(self.operands))), *(f"t{i}" for i in range(len(self.results)))]
+        return w.function(f"def task({', '.join([*places, 'buffers', 'low', 'high'])})")
 
     # -------------------------------------------------------------------------------------------------------- running
     def run(self, *arrays: Any) -> None:
         """Run the chain on the arrays of its operands and results."""
-        values = list(self._values)
         columns = self._columns
-        for number, array in zip(self._places, arrays, strict=False):
-            if array.size == self._size:
-                values[number] = array.reshape(-1) if columns == 1 else array.reshape(-1, columns)
+        values = []
+        for span, array in zip(self.operands, arrays, strict=False):
+            if span.uniform:
+                values.append(array[(0,) * array.ndim])
             else:
-                values[number] = array.reshape(()) if array.size == 1 else array.reshape(-1)
-        rows = self._size // columns
-        block = self._block
-        partial = [np.empty(self._blocks, values_dtype) for values_dtype in (out.dtype for _, out, _ in self._sums)]
+                values.append(array.reshape(-1, columns) if columns > 1 and array.size > columns else array.reshape(-1))
+        sums = [np.empty(self._blocks, out.dtype) for out in self.results]
 
         def task(low: int, high: int, _: int) -> None:
-            scratch = self._scratch()
-            table = list(values)
-            sliced = [(number, values[number]) for number in self._sliced]
-            for b in range(low, high):
-                start, stop = b * block, min((b + 1) * block, rows)
-                for number, array in sliced:
-                    table[number] = array[start:stop]
-                buffers = scratch if stop - start == block else [s[: stop - start] for s in scratch]
-                for function, args, out in self._ops:
-                    operands = [table[a] if a >= 0 else buffers[-1 - a] for a in args]
-                    if function is None:
-                        partial[out][b] = np.add.reduce(operands[0], axis=None)
-                    else:
-                        function(*operands, out=table[out] if out >= 0 else buffers[-1 - out])
+            self._task(*values, *sums, self._scratch(), low, high)
 
-        walk(task, self._blocks, block * columns, self._work)
-        for sums, (_, _, average), array in zip(partial, self._sums, arrays[len(self._places) :], strict=True):
-            total = np.add.reduce(sums)
-            array[...] = total / sums.dtype.type(self._size) if average else total
+        walk(task, self._blocks, self._block * columns, self._work)
+        for parts, average, array in zip(sums, self._averages, arrays[len(values) :], strict=True):
+            total = np.add.reduce(parts)
+            array[...] = total / parts.dtype.type(self._size) if average else total
 
     def _scratch(self) -> list[Any]:
         """This thread's scratch blocks."""
@@ -155,6 +169,21 @@ class ChainRunner:
             shape = self._block if self._columns == 1 else (self._block, self._columns)
             held = self._local.buffers = [np.empty(shape, dtype) for dtype in self._buffers]
         return held
+
+
+def _columns_of(chain: Chain) -> int:
+    """Length of the rows: one, unless some operand has a value per column."""
+    sizes = {
+        span.size
+        for launch in chain.launches
+        for span in _spans(launch)
+        if not span.uniform and span.shape != chain.shape
+    }
+    return max(sizes, default=1)
+
+
+def _is_whole(value: Any, out: Span) -> bool:
+    return isinstance(value, Span) and value.dtype == out.dtype and not value.uniform and value.size == out.size
 
 
 def _arguments(launch: Launch) -> list[Any]:

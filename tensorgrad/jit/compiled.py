@@ -6,12 +6,13 @@ import functools
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import kernels as K
+from .. import tape
 from ..backend import get_default_device
 from ..capture import CaptureError
 from ..dtypes import get_default_dtype
@@ -19,11 +20,15 @@ from ..kernels import registry
 from ..ops.precision import autocast_region
 from ..tape import clock, grad_mode
 from ..tensor import Tensor
-from .backward import Gradient, record_gradient
-from .cpu import Replay
+from .backward import Gradient, Unbound, record_gradient
+from .cpu import bytes_of
+from .entry import MISS, Argument, short_way
+from .explain import Explanation, planned
 from .guards import FunctionGuard, ModuleGuards, TensorGuards
-from .program import EXTERNAL, INPUT, Launch, Program, Region, Span, bounds
+from .observation import peek
+from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, address, bounds
 from .recorder import Recorder
+from .replay import replay_of
 from .signature import flatten, rebuild, signature_of
 
 __all__ = ["Jit"]
@@ -49,18 +54,16 @@ class Jit:
         self._last: Captured | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if registry._hooks:  # under another recorder, a profiler or anomaly mode: let them see every launch
+        last = self._last
+        if last is not None and not kwargs and last.enter is not None:
+            result = last.enter(args)
+            if result is not MISS:
+                return result
+        if registry._hooks or tape.trace_forward is not None:  # let a recorder, profiler or anomaly mode see it all
             return self.function(*args, **kwargs)
         leaves: list[Any] = []
-        structure = flatten((args, kwargs) if kwargs else args, leaves)
-        key = (
-            structure,
-            tuple([signature_of(leaf) for leaf in leaves]),
-            grad_mode.get(),
-            autocast_region.get() and autocast_region.get()[:2],  # type: ignore[index]
-            get_default_dtype(),
-            get_default_device(),
-        )
+        structure = flatten((args, kwargs), leaves)
+        key = (structure, _signature(leaves), modes())
         with self._lock:
             try:
                 programs = self._programs.get(key)
@@ -85,6 +88,53 @@ class Jit:
             raise AttributeError(name)
         return getattr(self.function, name)  # a captured model has the model's methods
 
+    def explain(self, index: int | None = None) -> Explanation:
+        """What was planned: an object that prints as text, and is a picture in notebooks and `Explanation.save`.
+
+        Parameters
+        ----------
+        index : int, optional
+            Which of the programs, in the order of their capture, one for each kind of arguments; by default all.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was captured yet.
+        IndexError
+            If there is no such program.
+
+        Examples
+        --------
+        >>> import tensorgrad as tg
+        >>> captured = tg.jit(lambda x: (tg.tanh(x) * 2 + x).mean())
+        >>> y = captured(tg.ones(1000, 100))
+        >>> print(captured.explain())
+        jit(<lambda>) for (1000, 100) float32
+          launches     4 recorded, 0 without effect; run as 1 launch, 1 chain among them
+          traffic      3.2 MB recorded, 400.0 KB as planned
+          temporaries  0 B in 0 buffers, 0 B if none shared memory; peak with results 4 B
+          Python       0 calls, 0 draws of random numbers
+        <BLANKLINE>
+          step  what                                     bytes
+             0  chain on (1000, 100)                  400.0 KB
+                  tanh, multiply, add, mean -> ()
+        """
+        with self._lock:
+            captured = [program for programs in self._programs.values() for program in programs]
+        if not captured:
+            raise RuntimeError(f"explain: {self._name()} was not captured yet; call it with arguments first")
+        if index is not None and not -len(captured) <= index < len(captured):
+            raise IndexError(f"explain: {self._name()} has {len(captured)} programs, there is none with index {index}")
+        chosen = captured if index is None else [captured[index]]
+        plans = []
+        for program in chosen:
+            kinds = ", ".join(f"{shape} {dtype}" for shape, dtype in program.kinds) or "no arguments"
+            name = getattr(self.function, "__name__", type(self.function).__name__)
+            plans.append(planned(f"jit({name}) for {kinds}", program.program, program.replay))
+            if program.gradient is not None:
+                plans.append(planned("its gradient", program.gradient.program, program.gradient.replay))
+        return Explanation(plans)
+
     def __repr__(self) -> str:
         return f"jit({self.function!r})"
 
@@ -105,10 +155,14 @@ class Jit:
         if escaped is not None:
             self._escaped, self._attempts = escaped, self._attempts + 1
             return result
-        programs = self._programs.setdefault(key, [])
-        programs.append(recording.captured())
-        self._last = programs[-1]
+        self._last = Captured(recording, self._lock)
+        self._programs.setdefault(key, []).append(self._last)
         self._programs.move_to_end(key)
+        self._drop_oldest(leaves)
+        return result
+
+    def _drop_oldest(self, leaves: list[Any]) -> None:
+        """Keep the cache bounded, and say once that it was full."""
         while sum(map(len, self._programs.values())) > _PROGRAMS:
             oldest = next(iter(self._programs))
             self._programs[oldest].pop(0)
@@ -122,7 +176,18 @@ class Jit:
                     "Pad the inputs to a few shapes, and pass numbers that change as tensors",
                     stacklevel=4,
                 )
-        return result
+
+
+def modes() -> tuple[Any, ...]:
+    """What else a recording depends on."""
+    region = autocast_region.get()
+    return grad_mode.get(), region and region[:2], get_default_dtype(), get_default_device()
+
+
+def _signature(leaves: list[Any]) -> tuple[Any, ...]:
+    """What of the tensors and arrays a program depends on, and which of them are one."""
+    places: dict[int, int] = {}
+    return tuple([(signature_of(x), places.setdefault(id(x), i)) for i, x in enumerate(leaves)])
 
 
 class Recording:
@@ -137,178 +202,228 @@ class Recording:
 
     def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> None:
         self.function = function
+        self.args = args
+        self.kwargs = kwargs
         self.leaves = leaves
-        arrays = [_alone(x._data if isinstance(x, Tensor) else x) for x in leaves]
-        self._stand_ins = [_stand_in(x, a) for x, a in zip(leaves, arrays, strict=True)]
-        structure = flatten((args, kwargs), [])
-        self._args, self._kwargs = rebuild(structure, iter(self._stand_ins))
-        places = {id(x): i for i, x in enumerate(self._stand_ins)}
-        self._copied = [a.shape for a in ()]
-        self._originals = [x._data if isinstance(x, Tensor) else x for x in leaves]
+        arrays = [alone(x._data if isinstance(x, Tensor) else x) for x in leaves]
+        self.stand_ins = [_stand_in(x, a) for x, a in zip(leaves, arrays, strict=True)]
+        self._args, self._kwargs = rebuild(flatten((args, kwargs), []), iter(self.stand_ins))
+        tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+        given = {id(self.stand_ins[i]): leaves[i] for i in tensors}
+        self.recorder = Recorder(arrays, given, {id(leaves[i]): i for i in tensors})
         self._arrays = arrays
-        self.recorder = Recorder(arrays, places)
         self._start = next(clock)
-        self._outputs: list[Any] = []
-        self._structure: Any = None
-        self._forward_end = 0
-        self._gradient: Any = None
-        self._guards = FunctionGuard(function)
+        self.outputs: list[Any] = []
+        self.structure: Any = None
+        self.forward_end = 0
+        self.gradient: Unbound | None = None
+        self.guard = FunctionGuard(function, (args, tuple(kwargs.values())))
 
     def run(self) -> Any:
         """Call the function on stand-ins for its arguments, and note what it returned."""
         region = autocast_region.get()
         token = autocast_region.set(region if region is None else region._replace(cache={}))
         try:
-            result = self.recorder.run(self._body)
+            self.recorder.run(self._body)
         finally:
             autocast_region.reset(token)
+        self.guard.recorded()
         self._hand_back()
-        return rebuild(self._structure, iter(self._outputs), self._as_given)
+        return rebuild(self.structure, iter(self.outputs), self._as_given)
 
-    def _body(self) -> Any:
+    def _body(self) -> None:
         result = self.function(*self._args, **self._kwargs)
-        self._structure = flatten(result, self._outputs)
-        self._forward_end = len(self.recorder.instructions)
-        self._gradient = record_gradient(self.recorder, self._outputs, self._start)
-        return result
+        self.structure = flatten(result, self.outputs)
+        for x in self.outputs:
+            if isinstance(x, Tensor):
+                self.recorder.saw(x, peek(x))  # one from outside may have been passed on without a look at it
+        self.forward_end = len(self.recorder.instructions)
+        self.gradient = record_gradient(self.recorder, self.outputs, self._start)
 
     def _hand_back(self) -> None:
-        """Give the arguments what their stand-ins got."""
+        """Give arguments what was written into the copies that stood for them."""
         written = {r for i in self.recorder.instructions if isinstance(i, Launch) for r in i.writes}
-        for i, (x, stand_in) in enumerate(zip(self.leaves, self._stand_ins, strict=True)):
-            if not isinstance(x, Tensor):
-                continue
-            x.grad = stand_in.grad
-            if self.recorder.inputs[i] in written:
-                if not np.may_share_memory(x._data, self._arrays[i]):
-                    K.assign(x._data, self._arrays[i])
-                x._written()
+        attached = self.recorder.attached()
+        for i, (x, stand_in) in enumerate(zip(self.leaves, self.stand_ins, strict=True)):
+            original = x._data if isinstance(x, Tensor) else x
+            if self.recorder.inputs[i] in written and address(original) != address(self._arrays[i]):
+                K.assign(original, self._arrays[i])
+                if isinstance(x, Tensor):
+                    x._written()
+            if isinstance(x, Tensor) and stand_in._node is not x._node:
+                attached.append(x)
+        if attached:
+            raise CaptureError(
+                f"jit: an in-place write has put a tensor of shape {attached[0].shape}, which was there before, on the "
+                "tape, and a replay could not do so; compute a new tensor and return it"
+            )
 
     def _as_given(self, output: Any) -> Any:
         """An output of the first call: the argument itself where the function returned that."""
-        for x, stand_in in zip(self.leaves, self._stand_ins, strict=True):
+        for x, stand_in in zip(self.leaves, self.stand_ins, strict=True):
             if output is stand_in:
                 return x
         return output
 
     def escaped(self) -> str | None:
         """Where a tensor was made that the function keeps."""
-        kept = [x for x in self._outputs if isinstance(x, Tensor)]
-        if self._gradient is not None:
-            kept += self._gradient.kept
+        kept = [x for x in self.outputs if isinstance(x, Tensor)]
+        if self.gradient is not None:
+            kept += self.gradient.kept
         return self.recorder.escaped(kept)
-
-    def captured(self) -> Captured:
-        """What replays the call."""
-        return Captured(self)
 
 
 class Captured:
     """A program with what must hold for it to be replayed."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, lock: Any) -> None:
         recorder = recording.recorder
-        self._structure = recording._structure
+        self.kinds = [(tuple(x.shape), x.dtype) for x in recording.leaves]
+        self._structure = recording.structure
         self._leaves = len(recording.leaves)
-        self._function_guard = recording._guards
-        self._modules = ModuleGuards(list(recorder.modules.values()))
-        stand_ins = {id(x) for x in recording._stand_ins}
+        self._function_guard = recording.guard
+        modules = {id(module): module for module in (*recorder.modules.values(), *recording.guard.modules)}
+        self._modules = ModuleGuards(modules.values())
         inputs = set(recorder.inputs)
-        outside = [x for key, x in recorder.tensors.items() if key not in stand_ins]
-        self._tensors = TensorGuards([x for x in outside if not _is_in(recorder, x, inputs)])
-        self._found = [  # gradients that the function found: what they must be again
-            (recorder._stand_ins.get(key, x), None if g is None else (g.shape, g.dtype))
-            for key, (x, g) in recorder.entry_grads.items()
-            if g is not NotImplemented
+        self._tensors = TensorGuards(
+            [x for x in recorder.tensors.values() if recorder.span(x._data).region not in inputs]
+        )
+        self._found = [
+            Found(recorder.places.get(key, x), g if slot is None else (g.shape, g.dtype), slot)
+            for key, (x, g, slot) in recorder.entry_grads.items()
         ]
-        self._plans = [self._plan(i, x, recording) for i, x in enumerate(recording._outputs)]
-        arrays = [x._data if isinstance(x, Tensor) else x for x in recording._outputs]
-        forward = recorder.instructions[: recording._forward_end]
-        self.program: Program = recorder.program(arrays, forward)
+        self._plans = [self._plan(x, recording) for x in recording.outputs]
+        arrays = [x._data if isinstance(x, Tensor) else x for x in recording.outputs]
+        self.program: Program = recorder.program(arrays, recorder.instructions[: recording.forward_end])
+        self._own_outputs = list(self.program.outputs)
         self.gradient: Gradient | None = None
-        if recording._gradient is not None:
-            self.gradient = recording._gradient.compiled(self.program, recorder)
-        self.replay = Replay(self.program)
+        if recording.gradient is not None:
+            stand_ins = {id(x._node): i for i, x in enumerate(recording.leaves) if isinstance(x, Tensor) and x._node}
+            later = recorder.instructions[recording.forward_end :]
+            self.gradient = Gradient(recording.gradient, self.program, recorder, later, stand_ins)
+        self.replay = replay_of(self.program)
         written = {r for i in self.program.launches for r in i.writes}
-        self._written = [x for r in written if r.kind == EXTERNAL for x in r.owners]
+        externals = [r for r in written if r.kind == EXTERNAL]
+        self._written = [x for r in externals for x in r.owners]
         self._written_inputs = [r.slot for r in self.program.inputs if r in written]
-        self._danger = [bounds(r.array) for r in written if r.kind == EXTERNAL]
+        self._danger = [bounds(r.array) for r in externals]
+        self._roots = {id(r.array) for r in externals}
         self._owners: dict[Region, Tensor] = {r: r.owners[0] for r in self.program.externals() if r.owners}
+        self.enter = self._short_way(recording, lock)
 
-    def _plan(self, i: int, x: Any, recording: Recording) -> Any:
-        """How output ``i`` is made: a tensor that was there, the number of an argument, or None for the array."""
-        for k, stand_in in enumerate(recording._stand_ins):
+    def _short_way(self, recording: Recording, lock: Any) -> Callable[[tuple[Any, ...]], Any] | None:
+        """The generated function for plain calls; None where calls of this kind are not plain."""
+        specs = _plain_specs(recording)
+        if specs is None or self._written_inputs or self.replay.targets:
+            return None
+        if any(found.slot is not None for found in self._found):
+            return None
+        if any(isinstance(found.target, int) and found.expected is not NotImplemented for found in self._found):
+            return None
+        guards: list[Callable[[], bool]] = []
+        if not self._modules.empty:
+            guards.append(self._modules.hold)
+        if not self._function_guard.empty:
+            guards.append(self._function_guard.hold)
+        found = [f for f in self._found if f.expected is not NotImplemented]
+        if found:
+            guards.append(lambda: all(f.holds(()) for f in found))
+        bare = (
+            len(self._plans) == 1
+            and isinstance(self._plans[0], tuple)
+            and self._plans[0][0]
+            and self.gradient is None
+            and not self._written
+            and self._own_outputs[0].region.kind == TEMPORARY
+            and self._structure == flatten(recording.outputs[0], [])
+        )
+        return short_way(
+            specs,
+            bool(self._danger),
+            self._tensors.expected,
+            guards,
+            lock,
+            None if bare else self._finished,
+            self._prepare if self.replay.holds_gradients else None,
+            self,
+        )
+
+    def _plan(self, x: Any, recording: Recording) -> Any:
+        """How an output is made: a tensor that was there, the number of an argument, or whether it is a tensor."""
+        for k, stand_in in enumerate(recording.stand_ins):
             if x is stand_in:
                 return k
-        return x if id(x) in recording.recorder.tensors else (None, isinstance(x, Tensor))
+        return x if id(x) in recording.recorder.tensors else (isinstance(x, Tensor),)
 
     # ------------------------------------------------------------------------------------------------------- calling
-    def holds(self, leaves: list[Any]) -> bool:
+    def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether everything outside is as it was when the program was recorded."""
         if not (self._tensors.hold() and self._modules.hold() and self._function_guard.hold()):
             return False
-        for target, expected in self._found:
-            grad = (leaves[target] if isinstance(target, int) else target).grad
-            if (None if grad is None else (grad.shape, grad.dtype)) != expected:
-                return False
-            if grad is not None and not grad._data.flags.c_contiguous:
-                return False
-        return True
+        return all(found.holds(leaves) for found in self._found)
 
-    def may_run(self, leaves: list[Any]) -> bool:
+    def may_run(self, leaves: Sequence[Any]) -> bool:
         """Whether no argument overlaps memory that the program writes elsewhere."""
         if not self._danger and not self._written_inputs:
             return True
-        spans = [bounds(x._data if isinstance(x, Tensor) else x) for x in leaves]
+        arrays = [x._data if isinstance(x, Tensor) else x for x in leaves]
+        if not self._written_inputs and all(a.base is None and id(a) not in self._roots for a in arrays):
+            return True  # each has memory of its own
+        spans = [bounds(a) for a in arrays]
         for k, (low, high) in enumerate(spans):
             if any(low < end and start < high for start, end in self._danger):
                 return False
             if k in self._written_inputs:
-                array = leaves[k]._data if isinstance(leaves[k], Tensor) else leaves[k]
-                if not (array.flags.c_contiguous and array.flags.writeable):
+                if not (arrays[k].flags.c_contiguous and _is_writeable(arrays[k])):
                     return False
                 if any(low < end and start < high for j, (start, end) in enumerate(spans) if j != k):
                     return False
         return True
 
-    def __call__(self, leaves: list[Any]) -> Any:
+    def _prepare(self) -> None:
         if self.replay.grads_are_kept():
-            self.replay = Replay(self.program, fresh_grads=True)
+            self.replay = replay_of(self.program, fresh_grads=True)
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        self._prepare()
         arrays = []
         for x in leaves:
             array = x._data if isinstance(x, Tensor) else x
-            arrays.append(array if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(array.shape))
-        for target, expected in self._found:
-            if expected is not None:
-                arrays.append((leaves[target] if isinstance(target, int) else target).grad._data)
+            arrays.append(array if array.flags.c_contiguous else K.copy(array))
+        for found in self._found:
+            if found.slot is not None:
+                arrays.append(found.grad(leaves)._data)
         with K.ieee_semantics():
             results = self.replay.run(*arrays, *[leaves[k] for k in self.replay.targets])
+        return self._finished(results, leaves, arrays)
+
+    def _finished(self, results: Sequence[Any], leaves: Sequence[Any], arrays: list[Any]) -> Any:
+        """What the call returns; what was written is noted."""
         for x in self._written:
             x._written()
         for k in self._written_inputs:
-            (leaves[k] if k < self._leaves else self._found_grad(k, leaves))._written()
-        gradient = self.gradient
-        if gradient is not None:
-            results, made = gradient.attach(results, leaves, arrays)
-        else:
-            made = [None] * len(results)
+            self._input(k, leaves)._written()
+        made: list[Tensor | None] = [None] * len(self._own_outputs)
+        if self.gradient is not None:
+            results, made = self.gradient.attach(results, leaves, arrays)
         outputs = [
             self._output(plan, span, array, tensor, leaves)
-            for plan, span, array, tensor in zip(self._plans, self.program.outputs, results, made, strict=False)
+            for plan, span, array, tensor in zip(self._plans, self._own_outputs, results, made, strict=True)
         ]
         return rebuild(self._structure, iter(outputs))
 
-    def _found_grad(self, slot: int, leaves: list[Any]) -> Any:
-        present = [target for target, expected in self._found if expected is not None]
-        target = present[slot - self._leaves]
-        return (leaves[target] if isinstance(target, int) else target).grad
+    def _input(self, slot: int, leaves: Sequence[Any]) -> Any:
+        """The tensor whose memory an input of the program is."""
+        if slot < self._leaves:
+            return leaves[slot]
+        return next(found for found in self._found if found.slot == slot).grad(leaves)
 
-    def _output(self, plan: Any, span: Span, array: Any, made: Tensor | None, leaves: list[Any]) -> Any:
+    def _output(self, plan: Any, span: Span, array: Any, made: Tensor | None, leaves: Sequence[Any]) -> Any:
         if isinstance(plan, int):
             return leaves[plan]
         if isinstance(plan, Tensor):
             return plan
-        if not plan[1]:
+        if not plan[0]:
             return array
         y = Tensor(array) if made is None else made
         region = span.region
@@ -319,27 +434,75 @@ class Captured:
         return y
 
 
-def _alone(array: Any) -> Any:
+class Found(NamedTuple):
+    """A gradient that the function found, or found missing, when it was recorded.
+
+    Attributes
+    ----------
+    target : Tensor or int
+        The tensor whose gradient it is, or the number of the argument.
+    expected : (shape, dtype), Tensor, None or NotImplemented
+        Of what there was; or, without a slot, just that; NotImplemented if nobody read it.
+    slot : int or None
+        Which input of the program it is.
+    """
+
+    target: Any
+    expected: Any
+    slot: int | None
+
+    def grad(self, leaves: Sequence[Any]) -> Any:
+        """What is there now."""
+        return (leaves[self.target] if isinstance(self.target, int) else self.target).grad
+
+    def holds(self, leaves: Sequence[Any]) -> bool:
+        """Whether what is there now can take the place of what was there."""
+        expected = self.expected
+        if expected is NotImplemented:
+            return True
+        grad = self.grad(leaves)
+        if self.slot is None:
+            return grad is expected
+        if grad is None or (grad.shape, grad.dtype) != expected:
+            return False
+        return grad._node is None and bool(grad._data.flags.c_contiguous)
+
+
+def _plain_specs(recording: Recording) -> list[Argument] | None:
+    """What each argument must be again, if all are tensors in plain memory."""
+    leaves = recording.leaves
+    if recording.kwargs or len(recording.args) != len(leaves) or autocast_region.get() is not None:
+        return None
+    if any(a is not b for a, b in zip(recording.args, leaves, strict=True)) or len(set(map(id, leaves))) != len(leaves):
+        return None
+    if any(type(x) is not Tensor or not x._data.flags.c_contiguous for x in leaves):
+        return None
+    return [
+        Argument(type(a), a.shape, a.dtype, a.strides, x.device, x._node is not None)
+        for x, a in ((x, x._data) for x in leaves)
+    ]
+
+
+def alone(array: Any) -> Any:
     """The same memory as an array that is nobody's view, so that what is read through it is known to be the argument.
 
     Arrays that are not contiguous are copied, as replays do.
     """
     if not array.flags.c_contiguous:
-        return np.ascontiguousarray(array).reshape(array.shape)
-    from .cpu import bytes_of
+        return K.copy(array)
+    if not isinstance(array, np.ndarray):
+        return type(array)(array.shape, array.dtype, array.data)
+    return np.ndarray(array.shape, array.dtype, bytes_of(array))
 
-    return np.ndarray(array.shape, array.dtype, _shielded(bytes_of(array)))
+
+def _is_writeable(array: Any) -> bool:
+    return bool(getattr(array.flags, "writeable", True))
 
 
 def _stand_in(x: Any, array: Any) -> Any:
     if not isinstance(x, Tensor):
         return array
-    y = Tensor(array)
-    if x._node is not None:
-        y.requires_grad = True
-    y.grad = x.grad
+    y = Tensor(array, x._node)
+    if address(array) == address(x._data):
+        y._share_memory_of(x)
     return y
-
-
-def _is_in(recorder: Recorder, x: Tensor, regions: set[Region]) -> bool:
-    return recorder.span(x._data).region in regions

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.cpu.bound import bound
 from ..tensor import Tensor
 from .chain import ChainRunner
 from .memory import Layout, inside_one_chain, plan
-from .passes import Chain, Step, fuse, without_dead
+from .passes import Chain, Step, fuse, lowered, without_dead
 from .program import (
     CONSTANT,
     EXTERNAL,
@@ -66,17 +67,23 @@ class Replay:
         What runs, after optimisation.
     layout : Layout
         Where temporaries lie.
+    scratch : set of Region
+        What exists inside of chains only.
+    targets : list of int
+        Arguments whose ``grad`` the program assigns.
+    run : callable
+        ``run(*inputs, *given, *targets)`` returns the outputs, in new memory, and the numbers that are told.
     """
 
     def __init__(self, program: Program, fresh_grads: bool = False) -> None:
         self.program = program
-        self.steps: list[Step] = fuse(without_dead(program))
-        self._scratch = inside_one_chain(self.steps) - program.returned - program.grads
+        self.steps: list[Step] = fuse(lowered(without_dead(program)))
+        self.scratch = inside_one_chain(self.steps) - program.returned - program.grads
         per_call = set(program.returned)
         targets = (i for i in program.instructions if isinstance(i, SetGrad) and i.value is not None)
         per_call |= {i.value.region for i in targets if fresh_grads or isinstance(i.target.target, int)} & program.grads
         self._per_call = per_call
-        kept = per_call | program.grads | self._scratch
+        kept = per_call | program.grads | self.scratch
         self.layout: Layout = plan(self.steps, kept)
         arena = np.empty(self.layout.nbytes + 64, _BYTES)
         start = -arena.ctypes.data % 64
@@ -86,6 +93,7 @@ class Replay:
         }
         for region in program.grads - per_call:
             self._storage[region] = np.empty(region.nbytes, _BYTES)
+        self.targets: list[int] = []
         self._held: list[tuple[Tensor, Tensor, Any, Any]] = []
         self._namespace: dict[str, Any] = {"ndarray": np.ndarray, "empty": np.empty, "Tensor": Tensor}
         self._names: dict[Any, str] = {}
@@ -98,7 +106,6 @@ class Replay:
     # ------------------------------------------------------------------------------------------------------- compiling
     def _compile(self) -> Callable[..., Any]:
         inputs = [f"i{k}" for k in range(len(self.program.inputs))]
-        grad_names: list[str] = []
         self._restore_constants()
         for step in self.steps:
             if isinstance(step, Launch):
@@ -115,10 +122,11 @@ class Replay:
                     f"{self._constant(step.function)}(*{self._constant(step.args)}, **{self._constant(step.kwargs)})"
                 )
             elif isinstance(step, SetGrad):
-                self._set_grad(step, grad_names)
-        results = ", ".join(self._array(span) for span in self.program.outputs)
-        body = "\n    ".join([*self._lines, f"return ({results}{',' if results else ''})"])
-        source = f"def replay({', '.join([*inputs, *grad_names])}):\n    {body}\n"
+                self._set_grad(step)
+        results = [self._array(span) for span in self.program.outputs] + [f"s{n}" for n in self.program.told]
+        body = "\n    ".join([*self._lines, f"return ({''.join(f'{name}, ' for name in results)})"])
+        parameters = [*inputs, *(f"s{n}" for n in self.program.given), *(f"t{n}" for n in self.targets)]
+        source = f"def replay({', '.join(parameters)}):\n    {body}\n"
         exec(compile(source, "<tensorgrad.jit>", "exec"), self._namespace)
         return self._namespace["replay"]  # type: ignore[no-any-return]
 
@@ -133,27 +141,36 @@ class Replay:
             self._lines.append(f"{target}[...] = {source}")
 
     def _launch(self, launch: Launch) -> None:
+        calls = self._bound(launch)
+        if calls is not None:
+            for function, operands in calls:
+                parts = ", ".join(self._expression(x) for x in operands)
+                self._lines.append(f"{self._constant(function)}({parts})")
+            return
         outs = [self._array(span) for span in launch.outs]
         parts = [self._expression(a) for a in launch.args]
         named = [f"{k}={self._expression(v)}" for k, v in launch.params.items()]
-        if outs and launch.kernel.elementwise and not named:
-            names = launch.kernel.signature.count(",") + 1
-            out = outs[0] if len(parts) == names else f"out={outs[0]}"
-            parts.append(out)
-        elif outs:
+        if outs:
             named.append(f"out=({', '.join(outs)},)" if launch.several else f"out={outs[0]}")
-        self._lines.append(f"{self._constant(launch.kernel.cpu)}({', '.join([*parts, *named])})")
+        self._lines.append(f"{self._constant(launch.kernel.large)}({', '.join([*parts, *named])})")
+
+    @staticmethod
+    def _bound(launch: Launch) -> list[Any] | None:
+        """The launch as bare calls, if there are any."""
+        if launch.several or len(launch.outs) != 1 or launch.params or any(isinstance(a, Slot) for a in launch.args):
+            return None
+        return bound(launch.kernel.cpu, launch.args, launch.outs[0])
 
     def _chain(self, chain: Chain) -> None:
-        runner = ChainRunner(chain, self._scratch)
+        runner = ChainRunner(chain, self.scratch)
         arrays = [self._array(span) for span in (*runner.operands, *runner.results)]
         self._lines.append(f"{self._constant(runner.run)}({', '.join(arrays)})")
 
-    def _set_grad(self, step: SetGrad, grad_names: list[str]) -> None:
+    def _set_grad(self, step: SetGrad) -> None:
         target = step.target.target
         name = f"t{target}" if isinstance(target, int) else self._constant(target)
-        if isinstance(target, int) and name not in grad_names:
-            grad_names.append(name)
+        if isinstance(target, int) and target not in self.targets:
+            self.targets.append(target)
         if step.value is None:
             self._lines.append(f"{name}.grad = None")
             return
@@ -230,6 +247,11 @@ class Replay:
         shape, dtype, strides = (self._constant(v) for v in (span.shape, span.dtype, span.strides))
         self._lines.append(f"{name} = ndarray({shape}, {dtype}, {buffer}, {span.offset}, {strides})")
         return name
+
+    @property
+    def holds_gradients(self) -> bool:
+        """Whether gradients that were assigned lie in memory of the program."""
+        return bool(self._held)
 
     def grads_are_kept(self) -> bool:
         """Whether somebody holds on to the gradients of an earlier call, which the next one would overwrite."""

@@ -26,11 +26,14 @@ class Layout:
         Size of the arena.
     unshared : int
         What it would be if no two regions had the same memory.
+    lifetimes : dict
+        Region to the first and the last step that touches it.
     """
 
     offsets: dict[Region, int]
     nbytes: int
     unshared: int
+    lifetimes: dict[Region, tuple[int, int]]
 
 
 def inside_one_chain(steps: list[Step]) -> set[Region]:
@@ -42,7 +45,7 @@ def inside_one_chain(steps: list[Step]) -> set[Region]:
     found = set()
     for i, step in enumerate(steps):
         if isinstance(step, Chain):
-            summed = {l.outs[0].region for l in step.launches if not l.kernel.elementwise}
+            summed = {x.outs[0].region for x in step.launches if not x.kernel.elementwise}
             for region in step.writes - summed:
                 if region.kind == TEMPORARY and touched[region] == {i}:
                     found.add(region)
@@ -55,7 +58,7 @@ def plan(steps: list[Step], kept: set[Region]) -> Layout:
     offsets: dict[Region, int] = {}
     total = _place_large([(r, *t) for r, t in lifetimes.items() if r.nbytes >= _LARGE], offsets)
     total = _place_small([(r, *t) for r, t in lifetimes.items() if r.nbytes < _LARGE], offsets, total)
-    return Layout(offsets, total, sum(_aligned(r.nbytes) for r in lifetimes))
+    return Layout(offsets, total, sum(_aligned(r.nbytes) for r in lifetimes), lifetimes)
 
 
 def _regions(step: Step) -> set[Region]:

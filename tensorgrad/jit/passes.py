@@ -7,13 +7,13 @@ long as every one still sees the memory as it was when the program was recorded.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import kernels as K
 from .program import TEMPORARY, HostCall, Instruction, Launch, Program, Region, SetGrad, Slot, Span, each
 
-__all__ = ["Chain", "Step", "fuse", "without_dead"]
+__all__ = ["Chain", "Step", "fuse", "lowered", "without_dead"]
 
 SMALLEST = 1 << 15
 """Elements below which a launch is not worth cutting into blocks: its operands fit in cache anyway."""
@@ -76,9 +76,50 @@ def _without_useless_grads(instructions: list[Instruction]) -> list[Instruction]
     return kept[::-1]
 
 
+# ----------------------------------------------------------------------------------------------------- simpler launches
+def lowered(instructions: list[Instruction]) -> list[Instruction]:
+    """The instructions with products of rows as products of matrices, and the bias of a linear layer as a sum.
+
+    The sum can then be part of a chain.
+    """
+    found: list[Instruction] = []
+    for instruction in instructions:
+        if not _multiplies_rows(instruction):
+            found.append(instruction)
+        elif instruction.kernel is K.linear:
+            found += _lowered_linear(instruction)
+        else:
+            x, matrix = instruction.args
+            outs = (instruction.outs[0].rows(),)
+            found.append(replace(instruction, args=(x.rows(), matrix), outs=outs))
+    return found
+
+
+def _multiplies_rows(instruction: Any) -> bool:
+    """Whether it is a product of rows that lie one after another with one matrix."""
+    if not isinstance(instruction, Launch) or instruction.kernel not in (K.linear, K.matmul) or instruction.params:
+        return False
+    (x, matrix), out = instruction.args[:2], instruction.outs[0]
+    plain = x.contiguous and out.contiguous and min(x.size, out.size) > 0
+    shaped = len(matrix.shape) == 2 and (len(x.shape) > 2 or instruction.kernel is K.linear)
+    return plain and shaped and out.dtype.char in "fd" and x.dtype == matrix.dtype == out.dtype
+
+
+def _lowered_linear(launch: Any) -> tuple[Launch, ...]:
+    x, weight, bias = (*launch.args, None)[:3]
+    (out,) = launch.outs
+    x, out = x.rows(), out.rows()
+    reads = frozenset((x.region, weight.region))
+    product = Launch(K.matmul, (x, weight.T), {}, (out,), False, reads, launch.writes)
+    if bias is None:
+        return (product,)
+    reads = frozenset((out.region, bias.region))
+    return product, Launch(K.add, (launch.outs[0], bias), {}, launch.outs, False, reads, launch.writes)
+
+
 # -------------------------------------------------------------------------------------------------------------- chains
-def fuse(instructions: list[Instruction]) -> list[Step]:
-    """Gather large elementwise launches into chains."""
+def fuse(instructions: list[Instruction], smallest: int = SMALLEST) -> list[Step]:
+    """Gather elementwise launches of at least ``smallest`` elements into chains."""
     segments: list[Step] = []
     segment: list[Instruction] = []
     for instruction in instructions:
@@ -88,14 +129,14 @@ def fuse(instructions: list[Instruction]) -> list[Step]:
         if not isinstance(instruction, HostCall):  # draws and gradients do not touch memory
             segment.append(instruction)
             continue
-        segments += _fuse_segment(segment)
+        segments += _fuse_segment(segment, smallest)
         segments.append(instruction)
         segment = []
-    return segments + _fuse_segment(segment)
+    return segments + _fuse_segment(segment, smallest)
 
 
-def _fuse_segment(segment: list[Instruction]) -> list[Step]:
-    shapes = [_chained_shape(i) if isinstance(i, Launch) else None for i in segment]
+def _fuse_segment(segment: list[Instruction], smallest: int) -> list[Step]:
+    shapes = [_chained_shape(i, smallest) if isinstance(i, Launch) else None for i in segment]
     if not any(shapes):
         return list(segment)
     followers = _followers(segment)
@@ -125,17 +166,17 @@ def _fuse_segment(segment: list[Instruction]) -> list[Step]:
     return _ordered(segment, groups, chosen, followers, shapes)
 
 
-def _chained_shape(launch: Launch) -> tuple[int, ...] | None:
+def _chained_shape(launch: Launch, smallest: int) -> tuple[int, ...] | None:
     """The shape over which a launch can be cut into blocks, if it is large and elementwise."""
     if launch.kernel in (K.sum, K.mean):
-        return _summed_shape(launch)
+        return _summed_shape(launch, smallest)
     if not launch.kernel.elementwise or len(launch.outs) != 1 or any(isinstance(a, Slot) for a in launch.args):
         return None
     out = launch.outs[0]
-    if out.size < SMALLEST or not out.contiguous or len({s.region for s in launch.outs}) != 1:
+    if out.size < smallest or not out.contiguous or len({s.region for s in launch.outs}) != 1:
         return None
     for span in each((launch.args, launch.params)):
-        if span.size == 1:
+        if span.uniform:
             continue
         if span.shape == out.shape and span.contiguous:
             continue
@@ -145,12 +186,12 @@ def _chained_shape(launch: Launch) -> tuple[int, ...] | None:
     return out.shape
 
 
-def _summed_shape(launch: Launch) -> tuple[int, ...] | None:
+def _summed_shape(launch: Launch, smallest: int) -> tuple[int, ...] | None:
     """The shape of what a launch sums up, if it sums all of a large float array."""
     x = launch.args[0]
     axis = launch.args[1] if len(launch.args) > 1 else launch.params.get("axis")
     whole = axis is None or (isinstance(axis, tuple) and len(axis) == len(x.shape))
-    fits = x.size >= SMALLEST and x.contiguous and x.dtype.char in "fd" and launch.outs[0].dtype == x.dtype
+    fits = x.size >= smallest and x.contiguous and x.dtype.char in "fd" and launch.outs[0].dtype == x.dtype
     return x.shape if whole and fits and len(launch.outs) == 1 else None
 
 
@@ -187,7 +228,7 @@ def _followers(segment: list[Instruction]) -> list[int]:
                     slots[number] = i
             continue
         for part in (*instruction.args, *instruction.params.values()):
-            if isinstance(part, Slot):
+            if isinstance(part, Slot) and part.number in slots:  # else it is known before the segment
                 after[slots[part.number]] |= 1 << i
         for region in instruction.reads:
             if region in writer:
@@ -224,7 +265,7 @@ def _reach(followers: list[int]) -> list[int]:
 
 
 def _reaches_around(group: int, i: int, followers: list[int], reach: list[int]) -> bool:
-    """Whether some instruction outside must come after the group and before ``i``, or after ``i`` and before the group."""
+    """Whether an instruction outside must come after the group and before ``i``, or after ``i`` and before the group."""
     for j in _bits(group):
         for k in _bits(reach[j] & ~group & ~(1 << i)):
             if reach[k] >> i & 1:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backend import Device
 from ..kernels import Kernel
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "bounds",
     "each",
     "mapped",
+    "slots_of",
 ]
 
 TEMPORARY = "temporary"  # written by the program before it is read
@@ -50,6 +52,8 @@ class Region:
     kind : str
         One of the four constants of this module.
     nbytes : int
+    device : Device or None
+        Where it is.
     array : array or None
         The array that has the memory, of external regions and constants.
     pristine : array or None
@@ -62,12 +66,15 @@ class Region:
         Of the array that an input region is bound to.
     """
 
-    __slots__ = ("array", "kind", "nbytes", "number", "owners", "pristine", "slot", "spec")
+    __slots__ = ("array", "device", "kind", "nbytes", "number", "owners", "pristine", "slot", "spec")
 
-    def __init__(self, number: int, kind: str, nbytes: int, array: Any = None, slot: int = -1) -> None:
+    def __init__(
+        self, number: int, kind: str, nbytes: int, device: Device | None, array: Any = None, slot: int = -1
+    ) -> None:
         self.number = number
         self.kind = kind
         self.nbytes = nbytes
+        self.device = device
         self.array = array
         self.pristine: Any = None
         self.owners: list[Any] = []
@@ -99,6 +106,22 @@ class Span(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the elements."""
         return self.size * int(self.dtype.itemsize)
+
+    @property
+    def T(self) -> Span:
+        """The same memory with the axes in reverse."""
+        return self._replace(shape=self.shape[::-1], strides=self.strides[::-1])
+
+    @property
+    def uniform(self) -> bool:
+        """Whether it is one element, however often repeated."""
+        return all(length == 1 or stride == 0 for length, stride in zip(self.shape, self.strides, strict=True))
+
+    def rows(self) -> Span:
+        """All axes but the last as one, of a contiguous span."""
+        width = self.shape[-1]
+        shape = (self.size // width if width else 0, width)
+        return self._replace(shape=shape, strides=(width * self.dtype.itemsize, self.dtype.itemsize))
 
     @property
     def contiguous(self) -> bool:
@@ -197,12 +220,16 @@ class Program:
         What is returned; memory of its own at each call where the region is temporary.
     grads : set of Region
         Regions that become gradients of tensors outside.
+    told, given : list of int
+        Slots whose numbers are returned after the outputs; slots whose numbers come in after the inputs.
     """
 
     instructions: list[Instruction]
     inputs: list[Region]
     outputs: list[Span]
     grads: set[Region] = field(default_factory=set)
+    told: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
 
     @property
     def launches(self) -> list[Launch]:
@@ -225,6 +252,13 @@ class Program:
             if span.region.kind == EXTERNAL:
                 found[span.region] = None
         return list(found)
+
+
+def slots_of(value: Any) -> Iterator[int]:
+    """The numbers of the slots in nested tuples, lists and dicts."""
+    found: list[int] = []
+    mapped(value, lambda item: found.append(item.number) if isinstance(item, Slot) else None)
+    return iter(found)
 
 
 def each(value: Any) -> Iterator[Span]:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import capture
 from .. import kernels as K
 from ..anomaly import user_line
+from ..backend import Device, device_of
 from ..capture import CaptureError
 from ..kernels import Kernel, rules
 from ..tensor import Tensor
@@ -62,20 +63,26 @@ class Recorder:
     ----------
     arrays : list of array
         Arrays that another call will have others for, each the only view of its root.
-    stand_ins : dict
-        Which argument a tensor stands for, by the tensor's ``id``.
+    given : dict
+        The tensor that an argument stands for, by the ``id`` of what stands for it.
+    places : dict
+        Which argument a tensor was given as, by its ``id``.
     """
 
-    def __init__(self, arrays: list[Any], stand_ins: dict[int, int]) -> None:
+    def __init__(self, arrays: list[Any], given: dict[int, Tensor], places: dict[int, int]) -> None:
         self.thread = threading.get_ident()
         self.paused = False
         self.instructions: list[Instruction] = []
         self.inputs: list[Region] = []
         self.slots = 0
         self.modules: dict[int, Any] = {}
-        self.entry_grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # gradients that the function found
+        # gradients that the function found, by the id of their tensor, and which inputs they became
+        self.entry_grads: dict[int, tuple[Tensor, Any, int | None]] = {}
         self.tensors: dict[int, Tensor] = {}  # that were there before
-        self._stand_ins = stand_ins
+        self.given = given
+        self.places = places
+        self._nodes: dict[int, Any] = {}  # of the tensors that were there before
+        self._seen: set[int] = set()  # ids of the tensors whose arrays were read; of others only the gradient was
         self._regions: dict[int, Region] = {}  # by the id of the root
         self._watches: dict[int, Any] = {}  # keeps roots, or weak references to them
         self._anchors: dict[int, int] = {}  # where an input region begins in memory
@@ -87,14 +94,15 @@ class Recorder:
     # ------------------------------------------------------------------------------------------------------- running
     def run(self, function: Callable[[], Any]) -> Any:
         """Call ``function`` and record it."""
-        K.add_hook(self._launched)
+        hook = self._launched  # one object: hooks are removed by identity, and methods are made anew at each access
+        K.add_hook(hook)
         capture.start(self)
         try:
             with observed(self):
                 return function()
         finally:
             capture.stop()
-            K.remove_hook(self._launched)
+            K.remove_hook(hook)
 
     def program(self, outputs: list[Any], instructions: list[Instruction] | None = None) -> Program:
         """What was recorded, as a function that returns the arrays ``outputs``."""
@@ -107,7 +115,9 @@ class Recorder:
         """A span that the caller may have: a copy of a constant, which the next call needs again."""
         if span.region.kind != CONSTANT:
             return span
-        region = self._new(TEMPORARY, span.nbytes)
+        # this call's caller gets the constant itself, and may write into it
+        span.region.array = span.region.array.copy(order="K")
+        region = self._new(TEMPORARY, span.nbytes, span.region.device)
         strides = [span.dtype.itemsize]
         for length in span.shape[:0:-1]:
             strides.insert(0, strides[0] * length)
@@ -117,8 +127,14 @@ class Recorder:
 
     def escaped(self, kept: list[Tensor]) -> str | None:
         """Where a tensor was made that outlives the call although the caller does not get it."""
-        allowed = {id(x) for x in kept}
-        allowed.update(id(g) for x in self.tensors.values() if (g := peek_grad(x)) is not None)
+        allowed = set()
+        for x in kept:
+            part: Tensor | None = x
+            while part is not None:  # a view keeps what it is a part of
+                allowed.add(id(part))
+                part = None if part._view is None else part._view.base
+        outside = (*self.tensors.values(), *self.given.values())
+        allowed.update(id(g) for x in outside if (g := peek_grad(x)) is not None)
 
         def found() -> list[str]:
             return [line for key, (ref, line) in self._made.items() if key not in allowed and ref() is not None]
@@ -130,8 +146,14 @@ class Recorder:
         return lines[0] if lines else None
 
     # ------------------------------------------------------------------------------------------------------- regions
+    def enter_input(self, array: Any) -> Region:
+        """Another array at each call, after those that are known."""
+        region = self._enter_input(array, len(self.inputs))
+        self.inputs.pop()  # of another program than the one that is being recorded
+        return region
+
     def _enter_input(self, array: Any, slot: int) -> Region:
-        region = self._new(INPUT, array.nbytes, slot=slot)
+        region = self._new(INPUT, array.nbytes, device_of(array), slot=slot)
         region.spec = (array.shape, array.dtype)
         self.inputs.append(region)
         root = root_of(array)
@@ -140,20 +162,20 @@ class Recorder:
         self._anchors[region.number] = address(array)
         return region
 
-    def _new(self, kind: str, nbytes: int, array: Any = None, slot: int = -1) -> Region:
+    def _new(self, kind: str, nbytes: int, device: Device | None, array: Any = None, slot: int = -1) -> Region:
         self._count += 1
-        return Region(self._count, kind, nbytes, array, slot)
+        return Region(self._count, kind, nbytes, device, array, slot)
 
     def _fixed(self, root: Any, kind: str) -> Region:
         """The region of memory that is the same at every call."""
         region = self._regions.get(id(root))
         if region is None:
-            region = self._regions[id(root)] = self._new(kind, _extent(root), root)
+            region = self._regions[id(root)] = self._new(kind, _extent(root), device_of(root), root)
             self._watches[id(root)] = root
         return region
 
     def _temporary(self, root: Any) -> Region:
-        region = self._regions[id(root)] = self._new(TEMPORARY, _extent(root))
+        region = self._regions[id(root)] = self._new(TEMPORARY, _extent(root), device_of(root))
         key = id(root)
 
         def forget(_: Any) -> None:
@@ -257,15 +279,24 @@ class Recorder:
     def saw(self, tensor: Tensor, array: Any) -> None:
         """The array of a tensor was read."""
         key = id(tensor)
-        if key in self._made or key in self.tensors:
+        if key in self._made or key in self._seen or key in self.given:
             return
-        self.tensors[key] = tensor
+        self._enter_tensor(key, tensor)
+        self._seen.add(key)
         root = root_of(array)
         known = self._regions.get(id(root))
         if known is None or known.kind == CONSTANT:
             known = self._fixed(root, EXTERNAL)
             known.kind = EXTERNAL
         known.owners.append(tensor)
+
+    def _enter_tensor(self, key: int, tensor: Tensor) -> None:
+        if key not in self.places and self.tensors.setdefault(key, tensor) is tensor:
+            self._nodes.setdefault(key, tensor._node)
+
+    def attached(self) -> list[Tensor]:
+        """Tensors from outside whose place on the tape is another one than when they were first seen."""
+        return [self.tensors[key] for key, node in self._nodes.items() if self.tensors[key]._node is not node]
 
     def made(self, tensor: Tensor) -> None:
         """A tensor was made."""
@@ -277,8 +308,8 @@ class Recorder:
         """A tensor got another array."""
         if id(tensor) not in self._made:
             raise CaptureError(
-                f"jit: at {user_line()}: a tensor of shape {peek(tensor).shape} from outside of the function gets other "
-                "memory (.data = ..., .to(...)); write into it instead: x[...] = value"
+                f"jit: at {user_line()}: a tensor of shape {peek(tensor).shape} from outside of the function gets "
+                "other memory (.data = ..., .to(...)); write into it instead: x[...] = value"
             )
 
     def saw_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
@@ -286,23 +317,26 @@ class Recorder:
         key = id(tensor)
         if key in self._made or key in self.entry_grads:
             return
-        self.tensors.setdefault(key, tensor)
-        self.entry_grads[key] = (tensor, grad)
+        self._enter_tensor(key, tensor)
+        slot = None
         if grad is not None and id(grad) not in self._made:
             array = peek(grad)
-            root = root_of(array)
-            if id(root) not in self._regions:
-                self._enter_input(array, len(self.inputs)).owners.append(tensor)
-            self.tensors[id(grad)] = grad
+            if id(root_of(array)) not in self._regions and array.flags.c_contiguous:
+                slot = len(self.inputs)
+                self._enter_input(array, slot).owners.append(tensor)
+            self._enter_tensor(id(grad), grad)
+        self.entry_grads[key] = (tensor, grad, slot)
 
     def set_grad(self, tensor: Tensor, grad: Tensor | None) -> None:
         """A gradient was assigned."""
         key = id(tensor)
         if key in self._made:
             return
-        self.tensors.setdefault(key, tensor)
-        self.entry_grads.setdefault(key, (tensor, NotImplemented))  # overwritten unread: what it was does not matter
-        target = GradRef(self._stand_ins.get(key, tensor))
+        self._enter_tensor(key, tensor)
+        self.entry_grads.setdefault(
+            key, (tensor, NotImplemented, None)
+        )  # overwritten unread: what it was does not matter
+        target = GradRef(self.places.get(key, tensor))
         if grad is not None and grad._node is not None:
             raise CaptureError(
                 f"jit: at {user_line()}: a gradient that is itself part of a graph (create_graph=True) is stored in "
@@ -362,7 +396,7 @@ class Recorder:
         self.modules[id(module)] = module
 
 
-# ------------------------------------------------------------------------------------------------------ memory of arrays
+# ----------------------------------------------------------------------------------------------------- memory of arrays
 def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "strides") and not isinstance(value, np.generic)
 

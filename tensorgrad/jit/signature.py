@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,10 @@ def flatten(value: Any, found: list[Any]) -> Any:
         return (type(value), *[flatten(item, found) for item in value])
     if isinstance(value, dict):
         return (dict, tuple(value), *[flatten(item, found) for item in value.values()])
+    if isinstance(value, (float, complex)) and not value:
+        return (None, type(value), value, repr(value))  # 0.0 equals -0.0
+    if isinstance(value, float) and math.isnan(value):
+        return (None, float, math.nan)  # one object, which a tuple finds equal to itself
     return (None, type(value), value)
 
 

@@ -1,186 +1,19 @@
-"""Recurrent networks over whole sequences.
-
-The product of the inputs with their weights does not depend on the state, so it is one product for the whole sequence;
-what is left for the loop over the steps is in ``recurrent_cells.py``.
-"""
+"""Recurrent networks over whole sequences: one kernel for each direction of a layer."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from ..ops.memory import empty, zeros
-from ..ops.shape import concat, stack
+from ..ops.recurrent import gru, lstm, lstm_step, rnn, stepwise
 from ..tensor import Tensor
-from . import functional as F
-from .module import Module
-from .parameter import Parameter
-from .recurrent_cells import (
-    NONLINEARITIES,
-    check_pair,
-    check_sizes,
-    check_tensor,
-    draw,
-    gru_step,
-    lstm_step,
-    rnn_step,
-)
+from .recurrent_base import Recurrent, State, last_state
+from .recurrent_cells import NONLINEARITIES, check_pair
+from .utils.rnn import PackedSequence
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
 
-def _steps(x: Tensor) -> list[Tensor]:
-    """The slices along the first axis. By halves, so that the gradient takes T log T and not T**2."""
-    length = x.shape[0]
-    if length == 1:
-        return [x[0]]
-    return _steps(x[: length // 2]) + _steps(x[length // 2 :])
-
-
-class _Recurrent(Module):
-    """Layers of recurrent networks, in one direction or two, each over the whole output of the layer below."""
-
-    gates: int
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        proj_size: int,
-        device: Any,
-        dtype: Any,
-    ) -> None:
-        name = type(self).__name__
-        check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        for option, given in (("bias", bias), ("batch_first", batch_first)):
-            if not isinstance(given, bool):
-                raise TypeError(f"{name}: {option} must be a bool, got {type(given).__name__}")
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout must be a probability between 0 and 1, got {dropout}")
-        if dropout and num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout={dropout} comes after every layer but the last, and there is only one",
-                stacklevel=3,
-            )
-        if not 0 <= proj_size < hidden_size:
-            raise ValueError(f"{name}: proj_size must be between 0 and hidden_size - 1, got {proj_size}")
-        super().__init__()
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bias = bias
-        self.batch_first = batch_first
-        self.dropout = float(dropout)
-        self.bidirectional = bidirectional
-        self.proj_size = proj_size
-        rows, out = self.gates * hidden_size, proj_size or hidden_size
-        for layer in range(num_layers):
-            width = input_size if layer == 0 else out * (1 + bidirectional)
-            for end in self._ends(layer):
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
-                if bias:
-                    shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-                if proj_size:
-                    shapes["weight_hr"] = (proj_size, hidden_size)
-                for what, shape in shapes.items():
-                    self.register_parameter(what + end, Parameter(empty(shape, device=device, dtype=dtype)))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all weights and biases anew."""
-        draw(self.parameters(), self.hidden_size)
-
-    def _ends(self, layer: int) -> list[str]:
-        """How the names of a layer's parameters end, one per direction."""
-        return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]
-
-    def _step(
-        self, x: Tensor, state: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, projection: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        """The next state, with the output first."""
-        raise NotImplementedError
-
-    def _direction(self, x: Tensor, state: tuple[Tensor, ...], end: str) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One layer in one direction: the outputs (T, N, out) and the last state."""
-        own = self._parameters
-        weight_ih, weight_hh = getattr(self, "weight_ih" + end), getattr(self, "weight_hh" + end)
-        bias, projection = own.get("bias_hh" + end), own.get("weight_hr" + end)
-        products = _steps(F.linear(x, weight_ih, own.get("bias_ih" + end)))
-        backwards = end.endswith("_reverse")
-        outputs = []
-        for product in reversed(products) if backwards else products:
-            state = self._step(product, state, weight_hh, bias, projection)
-            outputs.append(state[0])
-        return stack(outputs[::-1] if backwards else outputs), state
-
-    def _run(self, input: Tensor, given: tuple[Tensor | None, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """All layers: the outputs of the last one, and the last states of all of them."""
-        x, firsts = self._prepared(input, given)
-        lasts: list[tuple[Tensor, ...]] = []
-        for layer in range(self.num_layers):
-            if layer:
-                x = F.dropout(x, self.dropout, self.training)
-            found = []
-            for end in self._ends(layer):
-                y, state = self._direction(x, tuple(first[len(lasts)] for first in firsts), end)
-                found.append(y)
-                lasts.append(state)
-            x = found[0] if len(found) == 1 else concat(found, axis=-1)
-        states: tuple[Tensor, ...] = tuple(stack(parts) for parts in zip(*lasts, strict=True))
-        if input.ndim == 2:
-            return x[:, 0], tuple(state[:, 0] for state in states)
-        return (x.transpose(0, 1) if self.batch_first else x), states
-
-    def _prepared(self, input: Tensor, given: tuple[Tensor | None, ...]) -> tuple[Tensor, list[Tensor]]:
-        """The input as (T, N, input_size) and the first states as (layers * directions, N, size)."""
-        name = type(self).__name__
-        check_tensor(name, "input", input)
-        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
-            axes = "N, T" if self.batch_first else "T, N"
-            raise ValueError(
-                f"{name}: expected an input of shape ({axes}, {self.input_size}), or (T, {self.input_size}) without a "
-                f"batch, got {input.shape}"
-            )
-        x = input.expand_dims(1) if input.ndim == 2 else input.transpose(0, 1) if self.batch_first else input
-        if not x.shape[0]:
-            raise ValueError(f"{name}: the sequence must have at least one step, got an input of shape {input.shape}")
-        directions = self.num_layers * (1 + self.bidirectional)
-        firsts = []
-        for hx, what, size in zip(
-            given, ("h_0", "c_0"), (self.proj_size or self.hidden_size, self.hidden_size), strict=False
-        ):
-            if hx is None:
-                firsts.append(zeros(directions, x.shape[1], size, dtype=x.dtype, device=x.device))
-                continue
-            check_tensor(name, what, hx)
-            wanted = (directions, size) if input.ndim == 2 else (directions, x.shape[1], size)
-            if hx.shape != wanted:
-                raise ValueError(
-                    f"{name}: an input of shape {input.shape} needs {what} of shape {wanted} "
-                    f"(layers * directions{', N' * (input.ndim == 3)}, size), got {hx.shape}"
-                )
-            firsts.append(hx.expand_dims(1) if input.ndim == 2 else hx)
-        return x, firsts
-
-    def extra_repr(self) -> str:
-        shown = {
-            "proj_size": 0,
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0.0,
-            "bidirectional": False,
-        }
-        given = [f", {k}={getattr(self, k)}" for k, default in shown.items() if getattr(self, k) != default]
-        return f"{self.input_size}, {self.hidden_size}" + "".join(given)
-
-
-class RNN(_Recurrent):
+class RNN(Recurrent):
     r"""An Elman network over sequences: :math:`h_t = f(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})`.
 
     Weights and biases are drawn from U(-k, k) with ``k = 1 / sqrt(hidden_size)``.
@@ -240,18 +73,18 @@ class RNN(_Recurrent):
         )
         self.nonlinearity = nonlinearity
 
-    def _step(
-        self, x: Tensor, state: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, projection: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        return (rnn_step(x, state[0], weight, bias, self.nonlinearity),)
+    def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
+        y = rnn(x, *state, *self._weights(end), self.nonlinearity, batch_first, reverse)
+        return y, (last_state(y, batch_first, reverse),)
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> tuple[Any, Tensor]:
         """Run over the sequence.
 
         Parameters
         ----------
-        input : Tensor
-            Shape (T, N, input_size), with ``batch_first`` (N, T, input_size); or (T, input_size).
+        input : Tensor or PackedSequence
+            Shape (T, N, input_size), with ``batch_first`` (N, T, input_size); or (T, input_size); or sequences of
+            several lengths, packed.
         hx : Tensor, optional
             The first states, shape (num_layers * directions, N, hidden_size), or without N; by default 0.
 
@@ -259,13 +92,13 @@ class RNN(_Recurrent):
         -------
         output, h_n : Tensor
             The states of the last layer at every step, shape (T, N, directions * hidden_size) or as the input's, and
-            the last states of all layers, shape as ``hx``.
+            the last states of all layers, shape as ``hx``. The output is packed if the input is.
         """
         output, (h,) = self._run(input, (hx,))
         return output, h
 
 
-class LSTM(_Recurrent):
+class LSTM(Recurrent):
     r"""A long short-term memory over sequences.
 
     .. math::
@@ -281,7 +114,8 @@ class LSTM(_Recurrent):
     input_size, hidden_size : int
         Sizes of the last axis of input and cell state.
     proj_size : int
-        Size of the last axis of h, if it is to be smaller than ``hidden_size``; 0 for no projection.
+        Size of the last axis of h, if it is to be smaller than ``hidden_size``; 0 for no projection. With one, the
+        steps are taken one by one, which is several times slower.
 
     Attributes
     ----------
@@ -323,18 +157,27 @@ class LSTM(_Recurrent):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
         )
 
-    def _step(
-        self, x: Tensor, state: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, projection: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        return lstm_step(x, state[0], state[1], weight, bias, projection)
+    def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
+        if not self.proj_size:
+            y, c = lstm(x, *state, *self._weights(end), batch_first, reverse)
+            return y, (last_state(y, batch_first, reverse), c)
+        projection = getattr(self, "weight_hr" + end)
 
-    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        def step(x: Any, state: Any, weight: Any, bias: Any) -> Any:
+            return lstm_step(x, *state, weight, bias, projection)
+
+        y, *last = stepwise(step, x, state, self._weights(end), batch_first, reverse)
+        return y, tuple(last)
+
+    def forward(
+        self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Any, tuple[Tensor, Tensor]]:
         """As `RNN.forward`, with pairs of hidden and cell states: ``(output, (h_n, c_n))``."""
         output, (h, c) = self._run(input, (None, None) if hx is None else check_pair("LSTM", hx))
         return output, (h, c)
 
 
-class GRU(_Recurrent):
+class GRU(Recurrent):
     r"""Gated recurrent units over sequences.
 
     .. math::
@@ -382,12 +225,11 @@ class GRU(_Recurrent):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
         )
 
-    def _step(
-        self, x: Tensor, state: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, projection: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        return (gru_step(x, state[0], weight, bias),)
+    def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
+        y = gru(x, *state, *self._weights(end), batch_first, reverse)
+        return y, (last_state(y, batch_first, reverse),)
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> tuple[Any, Tensor]:
         """As `RNN.forward`: ``(output, h_n)``."""
         output, (h,) = self._run(input, (hx,))
         return output, h

@@ -1,12 +1,13 @@
-"""One step of a recurrent network: the formulas of RNN, LSTM and GRU, and the cells that hold their weights."""
+"""Cells, which hold the weights of one step of an RNN, LSTM or GRU."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from ..ops.memory import empty, zeros
+from ..ops.recurrent import gru_step, lstm_step, rnn_step
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -15,35 +16,7 @@ from .parameter import Parameter
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
-NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {"tanh": F.tanh, "relu": F.relu}
-
-
-# ------------------------------------------------------------------------------------------------------- the formulas
-def rnn_step(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor | None, nonlinearity: str) -> Tensor:
-    """``f(x + h @ weight.T + bias)``, where ``x`` is the product of the input already."""
-    return NONLINEARITIES[nonlinearity](x + F.linear(h, weight, bias))
-
-
-def lstm_step(
-    x: Tensor, h: Tensor, c: Tensor, weight: Tensor, bias: Tensor | None, projection: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The next hidden and cell state; ``x`` is the product of the input already, with all four gates side by side."""
-    gates = x + F.linear(h, weight, bias)
-    n = c.shape[-1]
-    opened = F.sigmoid(gates[..., : 2 * n])
-    c = opened[..., n:] * c + opened[..., :n] * F.tanh(gates[..., 2 * n : 3 * n])
-    h = F.sigmoid(gates[..., 3 * n :]) * F.tanh(c)
-    return (h if projection is None else F.linear(h, projection)), c
-
-
-def gru_step(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The next hidden state; ``x`` is the product of the input already, with all three gates side by side."""
-    fed = F.linear(h, weight, bias)
-    n = h.shape[-1]
-    opened = F.sigmoid(x[..., : 2 * n] + fed[..., : 2 * n])
-    new = F.tanh(x[..., 2 * n :] + opened[..., :n] * fed[..., 2 * n :])
-    y: Tensor = new + opened[..., n:] * (h - new)
-    return y
+NONLINEARITIES = ("tanh", "relu")
 
 
 # ------------------------------------------------------------------------------------------------ what all layers share
@@ -64,7 +37,7 @@ def check_sizes(name: str, **sizes: int) -> None:
 
 
 def check_tensor(name: str, what: str, value: Any) -> None:
-    """Sequences and states are tensors; packed sequences are not supported."""
+    """Inputs and states are tensors."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: {what} must be a Tensor, got {type(value).__name__}")
 
@@ -174,7 +147,8 @@ class RNNCell(_Cell):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """``(N, input_size), (N, hidden_size) -> (N, hidden_size)``, or without N; the state is at first 0."""
         x = self._product(input)
-        return rnn_step(x, self._state(input, hx), self.weight_hh, self.bias_hh, self.nonlinearity)
+        y: Tensor = rnn_step(x, self._state(input, hx), self.weight_hh, self.bias_hh, self.nonlinearity)
+        return y
 
     def extra_repr(self) -> str:
         shown = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
@@ -278,4 +252,5 @@ class GRUCell(_Cell):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """``(N, input_size), (N, hidden_size) -> (N, hidden_size)``, or without N; the state is at first 0."""
-        return gru_step(self._product(input), self._state(input, hx), self.weight_hh, self.bias_hh)
+        y: Tensor = gru_step(self._product(input), self._state(input, hx), self.weight_hh, self.bias_hh)
+        return y

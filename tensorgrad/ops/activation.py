@@ -64,12 +64,13 @@ def _silu_curvature(x: Any) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------------------------- gelu
-_gelu: Function = primitive("gelu", K.gelu, lambda g, x, tanh: _gelu_backward(g, x, tanh))
+_gelu: Function = primitive("gelu", K.gelu, lambda g, x, out, tanh: _gelu_backward(g, x, out, tanh))
 _gelu_backward: Function = primitive(
     "gelu_backward",
     K.gelu_backward,
-    lambda h, x, tanh: _gelu_backward(h, x, tanh),
+    lambda h, x, y, tanh: _gelu_backward(h, x, y, tanh),
     lambda h, g, x, tanh: multiply(multiply(h, g), _gelu_curvature(x, tanh)),
+    None,  # the result that helps is a function of x, whose rule is complete
 )
 
 

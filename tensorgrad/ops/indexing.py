@@ -26,6 +26,16 @@ def _array_of(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
+def _described(index: Any) -> str:
+    """An index for a message: of tensors the shape and dtype, not the values."""
+    items = index if isinstance(index, tuple) else (index,)
+    parts = [
+        f"{x.dtype} tensor of shape {tuple(x.shape)}" if isinstance(x, Tensor) or is_array(x) else repr(x)
+        for x in items
+    ]
+    return f"({', '.join(parts)})" if isinstance(index, tuple) else parts[0]
+
+
 def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     """The index as a tuple of slices, ints, None, Ellipsis and arrays, and whether it has arrays."""
     items = index if isinstance(index, tuple) else (index,)
@@ -59,7 +69,7 @@ def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
 
 
 def _described(x: Any, index: Any, error: Exception) -> IndexError:
-    return IndexError(f"index {index!r:.200} does not fit shape {x.shape}: {error}")
+    return IndexError(f"index {_described(index):.200} does not fit shape {x.shape}: {error}")
 
 
 def _as_view(index: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -171,7 +181,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         x._written()
     except (IndexError, ValueError) as error:
         raise type(error)(
-            f"setitem: value of shape {value.shape} into index {index!r:.200} of {x.shape}: {error}"
+            f"setitem: value of shape {value.shape} into index {_described(index):.200} of {x.shape}: {error}"
         ) from None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import dtypes
+from .. import capture, dtypes
 from .. import kernels as K
+from ..anomaly import user_line
 from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
+from ..capture import CaptureError
 from ..tape import grad_mode
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
@@ -32,9 +34,20 @@ __all__ = [
 _cast: Function = primitive("cast", K.cast, lambda g, x_dtype: cast(g, x_dtype))
 clone: Function = primitive("clone", K.copy, lambda g: g)
 clone.__doc__ = "A copy in fresh contiguous memory, through which gradients flow."
+
+
+def _to_device(x: Any, device: Device, source: Device, non_blocking: bool) -> Any:
+    if capture.recording() is not None:
+        raise CaptureError(
+            f"jit: at {user_line()}: a tensor is moved from {source} to another device, {device}, which a replay would "
+            "not do again; move it before, and pass it as an argument"
+        )
+    return to_device(x, device, non_blocking)
+
+
 _moved: Function = primitive(
     "moved",
-    lambda x, device, source, non_blocking: to_device(x, device, non_blocking),
+    _to_device,
     lambda g, device, source: _moved(g, source, device, False),
 )
 

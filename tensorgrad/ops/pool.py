@@ -9,6 +9,7 @@ from typing import Any
 from .. import kernels as K
 from ..backend import device_of, empty
 from ..kernels.windows import out_size
+from ..tape import grad_mode
 from ..tensor import Tensor
 from .conv import per_axis
 from .definition import Function, lift, primitive
@@ -104,7 +105,9 @@ def max_pool(
     x = lift(x)
     windows = _windows(name, x, kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
-        return _max_pool(x, *windows, bool(ceil_mode))
+        if x._node is not None and grad_mode.get():
+            return _max_pool(x, *windows, bool(ceil_mode))
+        return Tensor(K.max_pool_values(x._data, *windows, bool(ceil_mode)))
     indices = Tensor(K.max_pool(x._data, *windows, bool(ceil_mode))[1])
     return _at(x, indices), indices
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import counters, names
-from .execution import execute, is_capturing, require_synchronizable
+from .execution import execute, is_capturing, require_no_capture, require_synchronizable
 from .ndarray import HostArray, ndarray
 from .state import thread_state
 
@@ -194,9 +194,12 @@ def _is_operand(value: Any) -> bool:
 
 def wrap_function(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     synchronizes, cublas = name in names.SYNCHRONIZING, name in names.CUBLAS
+    sorts = name in names.SORTING
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if sorts:
+            require_no_capture()
         if name == "where":
             return call(function, args, kwargs, label=name, synchronizes=len(args) == 1)
         with np.errstate(all="ignore"):

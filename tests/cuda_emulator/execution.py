@@ -74,6 +74,14 @@ def require_synchronizable(label: str) -> None:
         raise CUDARuntimeError(_CAPTURE_UNSUPPORTED)
 
 
+def require_no_capture() -> None:
+    """Raise if the current stream is being captured, which then cannot become a graph any more."""
+    capture = get_current_stream().queue.capture
+    if capture is not None:
+        capture.invalidate()
+        raise CUDARuntimeError(_CAPTURE_UNSUPPORTED)
+
+
 def copy_to_host(
     target: HostArray,
     source: HostArray,

@@ -11,7 +11,7 @@ from .errors import CUDARuntimeError, EmulatorError
 from .ordering import AccessLog, Queue, Region
 from .state import thread_state
 
-_CAPTURE_UNSUPPORTED, _CAPTURE_UNJOINED, _CAPTURE_ISOLATION = 900, 904, 905
+_CAPTURE_UNSUPPORTED, _CAPTURE_INVALIDATED, _CAPTURE_UNJOINED, _CAPTURE_ISOLATION = 900, 901, 904, 905
 
 
 class Capture:
@@ -24,6 +24,7 @@ class Capture:
     def __init__(self, origin: Queue) -> None:
         self.origin = origin
         self.active = True
+        self.valid = True
         self._outside: dict[Queue, ordering.Clock] = {}
         self._logs: defaultdict[Any, AccessLog] = defaultdict(AccessLog)
         self._nodes: list[tuple[Callable[[], object], tuple[Region, ...]]] = []
@@ -53,11 +54,17 @@ class Capture:
         """Record what the piece of work noted last does."""
         self._nodes.append((action, self._pending))
 
+    def invalidate(self) -> None:
+        """Something was asked for that no captured stream does."""
+        self.valid = False
+
     def finish(self) -> Graph:
         """End the recording; every stream goes back to its own work."""
         done = self.origin.clock
         unjoined = any(done.get(queue.id, 0) < queue.clock.get(queue.id, 0) for queue in self._outside)
         self.abandon()
+        if not self.valid:
+            raise CUDARuntimeError(_CAPTURE_INVALIDATED)
         if unjoined:
             raise CUDARuntimeError(_CAPTURE_UNJOINED)
         return Graph(self._nodes, self.origin.device)

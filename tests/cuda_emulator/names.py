@@ -58,6 +58,11 @@ SYNCHRONIZING = _names("""
     piecewise setdiff1d setxor1d trim_zeros union1d unique unique_all unique_counts unique_inverse unique_values
 """)
 
+# Functions that end in a wait for their own stream, as Thrust's sorts do.
+SORTING = _names("""
+    argpartition argsort lexsort partition sort
+""")
+
 # Functions that call cuBLAS.
 CUBLAS = _names("""
     dot einsum inner matmul tensordot vdot

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import memory, operators, ordering
-from .execution import copy_to_device, copy_to_host, execute, require_synchronizable
+from .execution import copy_to_device, copy_to_host, execute, require_no_capture, require_synchronizable
 from .memory import MemoryPointer
 from .ordering import Region
 from .state import thread_state
@@ -389,12 +389,14 @@ class ndarray:  # noqa: N801 - CuPy's name
 
     def sort(self, axis: int = -1) -> None:
         """Sort in place."""
+        require_no_capture()
         from .dispatch import call_in_place
 
         call_in_place(lambda x: x.sort(axis), self, (), label="sort")
 
     def partition(self, kth: int, axis: int = -1) -> None:
         """Partition in place."""
+        require_no_capture()
         from .dispatch import call_in_place
 
         call_in_place(lambda x: x.partition(kth, axis), self, (), label="partition")

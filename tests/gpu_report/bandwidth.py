@@ -33,7 +33,7 @@ def _cases(elements: int, dtype: str, columns: int, steps: bool) -> Iterator[Cas
     n = x.nbytes
     yield "bias_activation gelu", lambda: K.bias_activation(x, bias, "gelu"), 2 * n
     yield "bias_activation_backward gelu", lambda: K.bias_activation_backward(g, x, bias, "gelu"), 3 * n
-    yield "gelu_backward", lambda: K.gelu_backward(g, x), 3 * n
+    yield "gelu_backward", lambda: K.gelu_backward(g, x, y), 3 * n
     yield "softmax", lambda: K.softmax(x, -1), 2 * n
     yield "softmax_backward", lambda: K.softmax_backward(g, y, -1), 3 * n
     yield "log_softmax", lambda: K.log_softmax(x, -1), 2 * n
@@ -45,6 +45,8 @@ def _cases(elements: int, dtype: str, columns: int, steps: bool) -> Iterator[Cas
     loss2, lse2 = K.soft_cross_entropy(x, chances)
     yield "soft_cross_entropy", lambda: K.soft_cross_entropy(x, chances), 2 * n
     yield "soft_cross_entropy_backward", lambda: K.soft_cross_entropy_backward(loss2, x, chances, lse2), 3 * n
+    chain, moved = _chain(x, g, bias)
+    yield "generated chain of add, gelu, multiply", chain, moved
     yield "dropout", lambda: K.dropout(x, 0.1, 0, 0), 2 * n
     yield "sum of rows", lambda: K.sum(x, -1), n
     yield "sum of columns", lambda: K.sum(x, 0), n
@@ -62,6 +64,21 @@ def _cases(elements: int, dtype: str, columns: int, steps: bool) -> Iterator[Cas
         yield "batch_norm_backward", lambda: K.batch_norm_backward(g, x, means, variances, bias), 5 * n
     if steps:
         yield from _steps(elements, dtype)
+
+
+def _chain(x: Any, g: Any, bias: Any) -> tuple[Callable[[], Any], int]:
+    """``gelu(x + bias) * g`` as `tg.jit` generates it, and the bytes that it moves."""
+    from tensorgrad.kernels.cuda.fused import FusedChain, Operation, Value
+
+    from tensorgrad import kernels as K
+
+    operations = [
+        Operation(K.add, (Value(0), Value(1)), 3),
+        Operation(K.gelu, (Value(3),), 4),
+        Operation(K.multiply, (Value(4), Value(2)), 5),
+    ]
+    chain = FusedChain(x.size, [x.dtype] * 6, [(0, x.size), (1, bias.size), (2, x.size)], operations, [5])
+    return chain.bind([x, bias, g], [K.copy(x)], []), 3 * x.nbytes
 
 
 def _steps(elements: int, dtype: str) -> Iterator[Case]:

@@ -30,9 +30,8 @@ def run(entry: dict[str, Any], save: Callable[[], None], emulate: bool) -> None:
     torch = _torch() if not emulate else None
     if torch is None:
         entry["notes"].append("PyTorch with CUDA is not installed: tensorgrad alone")
-    if not hasattr(tg, "jit"):
-        entry["notes"].append("tg.jit: not built yet")
     entry["notes"].append("median milliseconds per step (forward, backward, AdamW), the frameworks taking turns")
+    entry["notes"].append("tensorgrad jit is tg.jit of the whole step; graphs says what one step of it launches")
     end = time.monotonic() + _BUDGET
     failed = []
     for model in MODELS:
@@ -134,9 +133,8 @@ def _compare(model: Model, row: dict[str, Any], tg: Any, torch: Any, emulate: bo
     module, batch = _built(tg, model, emulate, None)
     weights = {name: value.detach().to(tg.float32).cpu().numpy() for name, value in module.state_dict().items()}
     steps: dict[str, Step] = {"tensorgrad": _step(tg, model, module, batch)}
-    if hasattr(tg, "jit"):
-        other, batch = _built(tg, model, emulate, weights)
-        steps["tensorgrad jit"] = tg.jit(_step(tg, model, other, batch))
+    other, batch = _built(tg, model, emulate, weights)
+    steps["tensorgrad jit"] = captured = tg.jit(_step(tg, model, other, batch))
     if torch is not None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         steps["torch"] = _step(torch, model, *_built(torch, model, emulate, weights))
@@ -148,7 +146,7 @@ def _compare(model: Model, row: dict[str, Any], tg: Any, torch: Any, emulate: bo
     for name in list(steps):
         try:
             tg.cuda.reset_peak_memory_stats()
-            losses[name] = [float(steps[name]().item()) for _ in range(2 if emulate else _COMPARED)]
+            losses[name] = [float(steps[name]().item()) for _ in range(3 if emulate else _COMPARED)]
         except Exception as error:  # a compiler that is missing, say: its own cell only
             row[name] = f"{type(error).__name__}: {str(error)[:120]}"
             if name == "tensorgrad":
@@ -157,10 +155,15 @@ def _compare(model: Model, row: dict[str, Any], tg: Any, torch: Any, emulate: bo
         if name == "tensorgrad":
             row["peak MiB"] = tg.cuda.max_memory_allocated() / 2**20
             row["computed by"] = _who_computed()
+        if name == "tensorgrad jit":
+            row["graphs"] = captured._last.replay.summary
     first = losses["tensorgrad"]
     if not all(np.isfinite(first)):
         raise FloatingPointError(f"the losses are not finite: {first}")
     row["ran"] = True
+    if "tensorgrad jit" in losses:
+        pairs = zip(first, losses["tensorgrad jit"], strict=True)
+        row["largest loss difference of jit"] = max(abs(a - b) for a, b in pairs)
     if emulate:
         return
     waits = {name: torch.cuda.synchronize if name.startswith("torch") else tg.cuda.synchronize for name in steps}
@@ -170,10 +173,12 @@ def _compare(model: Model, row: dict[str, Any], tg: Any, torch: Any, emulate: bo
     if "torch" in times:
         row["of torch"] = times["tensorgrad"] / times["torch"]
         row["largest loss difference"] = max(abs(a - b) for a, b in zip(first, losses["torch"], strict=True))
+        if "tensorgrad jit" in times:
+            row["jit of torch"] = times["tensorgrad jit"] / times["torch"]
     if "torch.compile" in times:
-        row["of torch.compile"] = (
-            min(t for n, t in times.items() if n.startswith("tensorgrad")) / times["torch.compile"]
-        )
+        row["of torch.compile"] = times["tensorgrad"] / times["torch.compile"]
+        if "tensorgrad jit" in times:
+            row["jit of torch.compile"] = times["tensorgrad jit"] / times["torch.compile"]
 
 
 def _times(steps: dict[str, Step], waits: dict[str, Callable[[], Any]], end: float) -> dict[str, float]:

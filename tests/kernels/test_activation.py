@@ -46,8 +46,11 @@ SLOPES: dict[str, tuple[Callable[..., Array], Callable[[Array], Array]]] = {
     "tanh": (K.tanh_backward, lambda y: 1 - y**2),
     "relu": (K.relu_backward, lambda y: np.where(y > 0, 1.0, 0.0)),
     "silu": (K.silu_backward, lambda x: special.expit(x) * (1 + x * special.expit(-x))),
-    "gelu": (K.gelu_backward, lambda x: special.ndtr(x) + x * PHI * np.exp(-(x**2) / 2)),
-    "gelu_tanh": (lambda g, x, **kw: K.gelu_backward(g, x, True, **kw), gelu_tanh_slope),
+    "gelu": (
+        lambda g, x, **kw: K.gelu_backward(g, x, K.gelu(x), **kw),
+        lambda x: special.ndtr(x) + x * PHI * np.exp(-(x**2) / 2),
+    ),
+    "gelu_tanh": (lambda g, x, **kw: K.gelu_backward(g, x, K.gelu(x, True), True, **kw), gelu_tanh_slope),
 }
 # how large the terms are that make up the derivative; those of the approximate gelu grow as x^3 and then cancel
 SLOPE_SIZE = {"sigmoid": 1, "tanh": 1, "relu": 1, "silu": 2, "gelu": 2, "gelu_tanh": 16}
@@ -186,6 +189,13 @@ def test_relu_gradient_is_zero_whatever_comes_in(dtype: str) -> None:
     expected = np.array([0, 0, 0, np.inf, -np.inf, 0, 7], dtype)
     assert np.array_equal(K.relu_backward(g, y), expected)
     assert K.relu_backward(np.array(np.inf, dtype), np.array(0.0, dtype)) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gelu_gradient_where_the_result_has_no_digits_left(dtype: str) -> None:
+    smallest = np.finfo(dtype).smallest_subnormal
+    x = np.array([0.0, -0.0, smallest, -smallest, 3 * smallest, 1e-30, -1e-20, 1e-10], dtype)
+    assert np.allclose(K.gelu_backward(np.full(8, 2.0, dtype), x, K.gelu(x)), 1.0, rtol=1e-6, atol=0)
 
 
 def test_relu_of_integers() -> None:

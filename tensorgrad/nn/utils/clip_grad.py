@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from ... import kernels as K
-from ...backend import device_of, to_device
+from ...backend import device_of, to_device, to_numpy
 from ...ops.memory import zeros
 from ...tensor import Tensor
 
@@ -79,9 +80,9 @@ def clip_grad_norm_(
     norms = [K.global_norm([g._data for g in group], p) for group in groups.values()]
     home = device_of(norms[0])
     norm = norms[0] if len(norms) == 1 else K.global_norm([to_device(n, home) for n in norms], p)
-    if error_if_nonfinite and not bool(K.isfinite(norm).item()):
+    if error_if_nonfinite and not math.isfinite(value := to_numpy(norm).item()):
         raise RuntimeError(
-            f"clip_grad_norm_: the total norm of order {p} is {float(norm.item())}, so the gradients cannot be "
+            f"clip_grad_norm_: the total norm of order {p} is {value}, so the gradients cannot be "
             "clipped; with error_if_nonfinite=False they are scaled by it nevertheless"
         )
     factor = K.minimum(K.divide(float(max_norm), K.add(norm, 1e-6)), 1.0)

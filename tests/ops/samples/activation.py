@@ -62,7 +62,7 @@ for _label, _x in {
         add(
             "gelu_backward",
             f"{'tanh ' if _tanh else ''}{_label}",
-            lambda g, x, tanh=_tanh: ops._gelu_backward(g, x, tanh),
+            lambda g, x, tanh=_tanh: ops._gelu_backward(g, x, ops._gelu(x, tanh), tanh),
             _g,
             _x,
             reference=lambda g, x, tanh=_tanh: g * SLOPE["gelu_tanh" if tanh else "gelu"](x),

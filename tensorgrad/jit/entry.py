@@ -1,0 +1,126 @@
+"""The short way into a program: a generated function that checks what a call must not have changed, and replays.
+
+A captured network of two small layers computes for ten microseconds; to look at the arguments with general code would
+take as long again. So for calls whose arguments are a few tensors, the checks are written out, one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .. import backend, dtypes, tape
+from ..kernels import registry
+from ..ops.precision import autocast_region
+from ..tape import grad_mode
+from ..tensor import Tensor
+from .source import Writer
+
+__all__ = ["MISS", "Argument", "short_way"]
+
+MISS = object()
+"""What the short way returns if the call needs the long one."""
+
+
+class Argument(NamedTuple):
+    """What the array of an argument must be, and whether the tensor is on the tape."""
+
+    kind: type
+    shape: tuple[int, ...]
+    dtype: Any
+    strides: tuple[int, ...]
+    device: backend.Device
+    attached: bool
+
+
+def short_way(
+    specs: list[Argument],
+    dangerous: bool,
+    outside: list[tuple[Tensor, Any, Any]],
+    guards: list[Callable[[], bool]],
+    lock: Any,
+    finish: Callable[..., Any] | None,
+    prepare: Callable[[], None] | None,
+    program: Any,
+) -> Callable[[tuple[Any, ...]], Any]:
+    """A function of the tuple of arguments that returns the results, or `MISS`.
+
+    Parameters
+    ----------
+    specs : list of Argument
+        Of each argument.
+    dangerous : bool
+        Whether the program writes memory from outside, so that arguments must have memory of their own.
+    outside : list of (Tensor, array, node)
+        Tensors that must still have that array and node.
+    guards : list of callable
+        What else must hold.
+    lock : lock
+        Held while the program runs.
+    finish : callable or None
+        ``finish(results, tensors, arrays)`` gives what the call returns; None if that is one tensor of its own.
+    prepare : callable or None
+        Called before.
+    program
+        Has the ``replay`` whose ``run`` is called.
+    """
+    w = Writer()
+    line, name = w.lines.append, w.name
+    count = len(specs)
+    miss = f"return {name(MISS)}"
+    tensors, arrays = [f"x{i}" for i in range(count)], [f"i{i}" for i in range(count)]
+
+    def need(condition: str) -> None:
+        line(f"if not ({condition}): {miss}")
+
+    need(f"len(args) == {count} and not {name(registry)}._hooks and {name(tape)}.trace_forward is None")
+    if count:
+        line(f"{', '.join(tensors)}, = args")
+        need(" and ".join(f"{x}.__class__ is {name(Tensor)}" for x in tensors))
+        line(f"{', '.join(arrays)}, = {', '.join(f'{x}._data' for x in tensors)},")
+    for x, a, spec in zip(tensors, arrays, specs, strict=True):
+        conditions = [
+            f"{a}.__class__ is {name(spec.kind)}",
+            f"{a}.shape == {name(spec.shape)}",
+            f"{a}.dtype is {name(spec.dtype)}",
+            f"{a}.strides == {name(spec.strides)}",
+            f"{x}._node is {'not ' * spec.attached}None",
+        ]
+        if spec.device.is_cuda:
+            conditions.append(f"{a}.data.device_id == {spec.device.index}")
+        if dangerous:
+            conditions.append(f"{a}.base is None")
+        need(" and ".join(conditions))
+    if dangerous:
+        outer = {id(array) for _, array, _ in outside}
+        if count:
+            need(" and ".join(f"id({a}) not in {name(outer)}" for a in arrays))
+    if count > 1:
+        need(f"len({{{', '.join(f'id({x})' for x in tensors)}}}) == {count}")
+    need(
+        f"{name(grad_mode.get)}() is {grad_mode.get()} and {name(autocast_region.get)}() is None and "
+        f"{name(dtypes)}._default is {name(dtypes.get_default_dtype())} and "
+        f"{name(backend)}._default is {name(backend._default)}"
+    )
+    for tensor, array, node in outside:
+        x = name(tensor)
+        need(f"{x}._data is {name(array)} and {x}._node is {name(node)}")
+    for guard in guards:
+        need(f"{name(guard)}()")
+    error_state = registry.error_state
+    line(f"{name(lock)}.acquire()")
+    line("try:")
+    if prepare is not None:
+        line(f"    {name(prepare)}()")
+    line(f"    token = {name(error_state.set)}({name(registry.SILENT)})")
+    line("    try:")
+    line(f"        results = {name(program)}.replay.run({', '.join(arrays)})")
+    line("    finally:")
+    line(f"        {name(error_state.reset)}(token)")
+    if finish is None:
+        line(f"    return {name(Tensor)}(results[0])")
+    else:
+        line(f"    return {name(finish)}(results, args, [{', '.join(arrays)}])")
+    line("finally:")
+    line(f"    {name(lock)}.release()")
+    return w.function("def enter(args)")
