@@ -20,11 +20,11 @@ import numpy as np
 
 from .blocked import overlaps, walk
 
-__all__ = ["controlled", "one_thread", "product"]
+__all__ = ["ALONE", "controlled", "one_thread", "product"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_ALONE = 1 << 18  # multiplications of a product up to which OpenBLAS uses one thread anyway
+ALONE = 1 << 18  # multiplications of a product up to which OpenBLAS uses one thread anyway
 
 _PREFIXES, _SUFFIXES = ("scipy_", ""), ("64_", "")  # how builds of OpenBLAS decorate its names
 
@@ -100,7 +100,7 @@ def product(x1: Array, x2: Array, out: Array | None = None) -> Array:
     rows, inner = x1.shape
     columns = x2.shape[1]
     plain = one_thread.used and x1.dtype == x2.dtype and x1.dtype.char in "fd" and inner == x2.shape[0]
-    if not plain or rows * inner * columns <= _ALONE or (out is not None and overlaps(out, (x1, x2))):
+    if not plain or rows * inner * columns <= ALONE or (out is not None and overlaps(out, (x1, x2))):
         return np.matmul(x1, x2) if out is None else np.matmul(x1, x2, out=out)
     y = np.empty((rows, columns), x1.dtype) if out is None else out
     by_row = rows >= columns

@@ -3,7 +3,8 @@
 With one channel and six kernels of 5 x 5, a panel that holds every window is 25 times the image, and its product has
 six rows: both far from what memory and BLAS are good at. Four neighbouring rows of output together read 8 x 5 windows,
 of which there are a quarter as many, and make 24 rows of a product, with the kernel standing at four heights in a
-matrix that is otherwise zero. What is multiplied by zero costs less than what is saved. The bias is one more row of the panel.
+matrix that is otherwise zero. What is multiplied by zero costs less than what is saved. The bias is one more row of the
+panel.
 """
 
 from __future__ import annotations

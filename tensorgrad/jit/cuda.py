@@ -71,8 +71,8 @@ class CudaReplay:
         own = (i.value.region for i in assigned if i.value and (fresh_grads or isinstance(i.target.target, int)))
         self._per_call = (program.grads & set(own)) | program.returned
         self._kept = program.returned | program.grads
-        self._scratch = inside_one_chain(self.steps) - self._kept
-        self.layout: Layout = plan(self.steps, self._kept | self._scratch)
+        self.scratch = inside_one_chain(self.steps) - self._kept
+        self.layout: Layout = plan(self.steps, self._kept | self.scratch)
         used = {r for x in program.launches for r in (*x.reads, *x.writes)}
         self._inputs = [r for r in program.inputs if r in used and r.nbytes]
         self.stretches = divided(self.steps, self._inputs)
@@ -91,7 +91,7 @@ class CudaReplay:
         self._memory.update((region, arena + offset) for region, offset in self.layout.offsets.items())
         self._memory.update((region, empty_bytes(region.nbytes)) for region in (*self._kept, *self._inputs))
         self._cells = Cells(self.stretches)
-        chains = {id(step): ChainKernel(step, self._scratch) for step in self.steps if isinstance(step, Chain)}
+        chains = {id(step): ChainKernel(step, self.scratch) for step in self.steps if isinstance(step, Chain)}
         compile_together([chain.kernel.source(self._is_whole(chain)) for chain in chains.values()])
         for region in self._overwritten_constants():
             restore = functools.partial(K.assign, self._whole(region.array), self._whole(region.pristine))

@@ -9,7 +9,7 @@ from ..capture import CaptureError
 from . import cpu
 from .memory import Layout
 from .passes import Step, without_dead
-from .program import CONSTANT, Launch, Program, SetGrad
+from .program import CONSTANT, Launch, Program, Region, SetGrad
 
 __all__ = ["Replay", "replay_of"]
 
@@ -19,6 +19,8 @@ class Replay(Protocol):
 
     Attributes
     ----------
+    scratch : set of Region
+        What exists inside of a chain only.
     steps : list
         What runs, after optimisation.
     layout : Layout
@@ -28,6 +30,7 @@ class Replay(Protocol):
     """
 
     program: Program
+    scratch: set[Region]
     steps: list[Step]
     layout: Layout
     targets: list[int]

@@ -68,7 +68,7 @@ def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     return tuple(plain), advanced
 
 
-def _described(x: Any, index: Any, error: Exception) -> IndexError:
+def _misfit(x: Any, index: Any, error: Exception) -> IndexError:
     return IndexError(f"index {_described(index):.200} does not fit shape {x.shape}: {error}")
 
 
@@ -135,7 +135,7 @@ def getitem(x: Any, index: Any) -> Any:
             return _gathered(x, plain)
         y = _view(x, plain)
     except IndexError as error:
-        raise _described(x, index, error) from None
+        raise _misfit(x, index, error) from None
     return y
 
 
