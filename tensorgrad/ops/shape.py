@@ -167,7 +167,12 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
     wanted = tuple(shape)
     if wanted == x.shape:
         return x
-    fits = len(wanted) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(wanted), strict=False))
+    size = x.shape
+    if size:
+        fits = all(n in (1, m) for n, m in zip(reversed(size), reversed(wanted), strict=False))
+        fits = fits and len(wanted) >= len(size)
+    else:
+        fits = True
     if not fits:
         raise ValueError(f"broadcast_to: shape {x.shape} cannot be broadcast to {wanted}")
     return _broadcast(x, wanted)
