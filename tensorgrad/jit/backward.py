@@ -17,7 +17,20 @@ from .. import kernels as K
 from ..backend import empty
 from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
-from .program import EXTERNAL, INPUT, TEMPORARY, Draw, Instruction, Launch, LiveRead, Program, Region, Span, mapped, slots_of
+from .program import (
+    EXTERNAL,
+    INPUT,
+    TEMPORARY,
+    Draw,
+    Instruction,
+    Launch,
+    LiveRead,
+    Program,
+    Region,
+    Span,
+    mapped,
+    slots_of,
+)
 from .recorder import Recorder
 from .replay import replay_of
 

@@ -325,7 +325,9 @@ class Recorder:
         if key in self._made:
             return
         self._enter_tensor(key, tensor)
-        self.entry_grads.setdefault(key, (tensor, NotImplemented, None))  # overwritten unread: what it was does not matter
+        self.entry_grads.setdefault(
+            key, (tensor, NotImplemented, None)
+        )  # overwritten unread: what it was does not matter
         target = GradRef(self.places.get(key, tensor))
         if grad is not None and grad._node is not None:
             raise CaptureError(
