@@ -219,7 +219,7 @@ def scratch(count: int, size: int, dtype: Any) -> list[Array]:
     char = np.dtype(dtype).char
     held = buffers.get(char)
     if held is None or held.shape[0] < count or held.shape[1] < size:
-        held = np.empty((count if held is None else max(count, held.shape[0]), size), char)
+        held = pages.aligned(count if held is None else max(count, held.shape[0]), size, char)
         if size <= _THREAD_BLOCK:
             buffers[char] = held
     return [held[k, :size] for k in range(count)]
@@ -286,11 +286,10 @@ def _blockwise(
     sources = [np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1) for a in inputs]
     target = result.reshape(-1)
     direct = dtype == compute
-    reuse = direct and result is not out and body.scratch > 0
 
     def task(low: int, high: int, step: int) -> None:
         step = min(step, high - low)
-        buffers = scratch(body.scratch - reuse if direct else len(sources) + 1 + body.scratch, step, compute)
+        buffers = scratch(body.scratch if direct else len(sources) + 1 + body.scratch, step, compute)
         for start in range(low, high, step):
             stop = start + step
             if stop > high:
@@ -298,7 +297,7 @@ def _blockwise(
                 buffers = [b[: stop - start] for b in buffers]
             y = target[start:stop]
             if direct:
-                body.function(*[s[start:stop] for s in sources], y, *([y] if reuse else ()), *buffers)
+                body.function(*[s[start:stop] for s in sources], y, *buffers)
                 continue
             for block, source in zip(buffers, sources, strict=False):
                 np.copyto(block, source[start:stop], casting="unsafe")

@@ -13,14 +13,31 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
 
-__all__ = ["keep"]
+import numpy as np
+
+__all__ = ["CACHE_LINE", "aligned", "keep"]
+
+CACHE_LINE = 64
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of two settings in glibc's malloc.h
 _KEPT = 1 << 30  # bytes that may lie free at the end of the heap; larger blocks come from the system as before
 _OWN_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 
 _done = False
+
+
+def aligned(count: int, size: int, dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """An uninitialised ``(count, size)`` array whose rows all begin with a cache line.
+
+    NumPy's own memory begins a quarter of a line in. A ufunc of two arrays then takes twice the time on data in cache,
+    as each of its vector stores touches two lines.
+    """
+    itemsize = np.dtype(dtype).itemsize
+    stride = -(-size * itemsize // CACHE_LINE) * CACHE_LINE
+    raw = np.empty(count * stride + CACHE_LINE, np.uint8)
+    return np.ndarray((count, size), dtype, raw, -raw.ctypes.data % CACHE_LINE, (stride, itemsize))
 
 
 def keep() -> None:
