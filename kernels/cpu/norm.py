@@ -203,13 +203,11 @@ def layer_norm_backward(
     if not affine:
         return _stored((dx,), (out,))[0] if out is not None else dx
     shares.sort(key=lambda share: share[0])  # the same sum however the threads ran
-    shape = x.shape[x.ndim - axes :]
-    sums = np.zeros((2, n), compute)
+    dweight, dbias = (np.zeros(x.shape[x.ndim - axes :], compute) for _ in range(2))  # arrays of their own: not copied
     for _, by_weight, by_bias in shares:
-        sums[0] += by_weight
-        sums[1] += by_bias
-    dweight, dbias = (s.reshape(shape).astype(dtype, copy=False) for s in sums)
-    return _stored((dx, dweight, dbias), out)
+        dweight += by_weight.reshape(dweight.shape)
+        dbias += by_bias.reshape(dbias.shape)
+    return _stored((dx, dweight.astype(dtype, copy=False), dbias.astype(dtype, copy=False)), out)
 
 
 # ----------------------------------------------------------------------------------------------------------- batch norm
