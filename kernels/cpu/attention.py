@@ -147,6 +147,11 @@ def _blocks(q: Array, keys: slice, count: int) -> list[Array]:
     return [block.reshape(shape) for block in workspace(q.dtype, *[math.prod(shape)] * count)]
 
 
+def _within(s: Array, limit: float) -> bool:
+    """Whether all elements are between minus and plus the limit, none of them NaN."""
+    return bool(np.minimum.reduce(s, None) > -limit and np.maximum.reduce(s, None) < limit)
+
+
 def _line_max(s: Array) -> Array:
     return line_max(s.reshape(-1, s.shape[-1])).reshape(*s.shape[:-1], 1)
 
@@ -234,7 +239,7 @@ def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, 
     for keys in scores.key_blocks(queries):
         (s,) = _blocks(q, keys, 1)
         scores.of(q, k, group, queries, keys, s)
-        small = not isinstance(level, np.ndarray) and s.min() > -_SMALL and s.max() < _SMALL
+        small = not isinstance(level, np.ndarray) and _within(s, _SMALL)
         before, fade, cuts = level, None, scores.cuts(queries, keys)
         if small and not scores.hides:
             level = 0.0
@@ -265,6 +270,10 @@ def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, 
         result += product
     if level is None:  # no keys at all
         y[...], lse[...] = 0, math.inf
+        return
+    if not isinstance(level, np.ndarray) and scores.mask is None:  # every query sees a key, and no exponential is 0
+        np.divide(result, total, y)
+        np.log(total[..., 0], lse)
         return
     np.divide(result, np.where(total == 0, 1, total), y)
     lse[...] = np.where(total == 0, math.inf, np.log(total) + level * _LN_2)[..., 0]
