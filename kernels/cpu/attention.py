@@ -138,7 +138,8 @@ def _seen(rows: int, columns: int, first: int, char: str) -> Array:
 def _packed(x: Array, scale: Any) -> Array:
     """The scaled transpose of every matrix: BLAS is twice as fast with it as with a transposed view."""
     y = np.empty((*x.shape[:2], x.shape[3], x.shape[2]), x.dtype)
-    return np.multiply(x.swapaxes(2, 3), scale, y)
+    np.multiply(x.swapaxes(2, 3), scale, y)
+    return y
 
 
 def _blocks(q: Array, keys: slice, count: int) -> list[Array]:

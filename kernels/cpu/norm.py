@@ -66,6 +66,8 @@ def _walk_rows(task: Callable[[slice], None], rows: int, n: int, work: int) -> N
 
 def _blocks(like: Array, count: int) -> list[Array]:
     """Memory for intermediate results, valid until this thread's next call."""
+    if like.size <= BLOCK:  # where new memory is the cheaper one
+        return [np.empty(like.shape, like.dtype) for _ in range(count)]
     return [block.reshape(like.shape) for block in workspace(like.dtype, *[like.size] * count)]
 
 
