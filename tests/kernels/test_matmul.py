@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from tensorgrad.kernels.cpu import blas, blocked
 
 from tensorgrad import kernels as K
 from tensorgrad.backend import to_numpy
-from tensorgrad.kernels.cpu import blas, blocked
 
 from ..ops.samples import LAYOUTS, place, values
 from .test_registry import array
