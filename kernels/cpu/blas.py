@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import os
 import threading
 from typing import Any
@@ -33,17 +34,16 @@ _PREFIXES, _SUFFIXES = ("scipy_", ""), ("64_", "")  # how builds of OpenBLAS dec
 def _controls() -> tuple[Any, Any] | None:
     """The functions that read and set the number of threads, found through the module that is linked with them."""
     try:
-        from numpy._core import _multiarray_umath
-
-        library = ctypes.PyDLL(_multiarray_umath.__file__)
+        library = ctypes.PyDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
     except (ImportError, OSError):
         return None
     for prefix in _PREFIXES:
         for suffix in _SUFFIXES:
             try:
-                return tuple(  # type: ignore[return-value]
+                get, set_ = (
                     getattr(library, f"{prefix}openblas_{verb}_num_threads{suffix}") for verb in ("get", "set")
                 )
+                return get, set_
             except AttributeError:
                 continue
     return None

@@ -303,7 +303,7 @@ def conv_input_gradient(
         g, weight = np.ascontiguousarray(g), np.ascontiguousarray(weight)
         if winograd.conv(g, weight, None, (2 - padding[0], 2 - padding[1]), True, dx):
             return _stored(dx, dtype, out)
-    turned = weight[(..., *(slice(None, None, -1),) * len(size))].swapaxes(0, 1)
+    turned = np.flip(weight, tuple(range(2, weight.ndim))).swapaxes(0, 1)
     margins = tuple(k - 1 - p for k, p in zip(weight.shape[2:], padding, strict=True))
     if g.size and dx.size and _is_narrow(turned.shape, stride, margins, dilation, groups):
         narrow.conv(np.ascontiguousarray(g), turned, None, margins, dx)

@@ -264,8 +264,8 @@ class _Planes:
         if self.size > _ALONE:
             return np.add.reduce(np.add.reduce(x, 2), 0, np.float64)  # type: ignore[no-any-return]
         together = math.gcd(x.shape[1], _ALONE // self.size)
-        rows = x.reshape(len(x), -1, together, self.size)
-        by_sample = np.matmul(rows, np.ones(self.size, x.dtype)).reshape(len(x), -1)
+        stacks = x.reshape(len(x), -1, together, self.size)
+        by_sample = np.matmul(stacks, np.ones(self.size, x.dtype)).reshape(len(x), -1)
         return np.add.reduce(by_sample, 0, np.float64)  # type: ignore[no-any-return]
 
     def _product_sum(self, x: Array, y: Array) -> Array:
