@@ -35,7 +35,6 @@ class Replay(Protocol):
     scratch: set[Region]
     steps: list[Step]
     layout: Layout
-    scratch: set[Region]
     targets: list[int]
 
     @property
