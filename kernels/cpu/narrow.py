@@ -106,9 +106,8 @@ class _Panels:
         image, channel, line, element = x.strides
         taps = (channels, height + plan.rows - 1, width)
         places = (count, plan.out[0] // plan.rows, plan.out[1])
-        windows = np.lib.stride_tricks.as_strided(
-            x, (*taps, *places), (channel, line, element, image, plan.rows * line, element)
-        )
+        steps = (channel, line, element, image, plan.rows * line, element)
+        windows: Array = np.ndarray((*taps, *places), x.dtype, x, 0, steps)
         panel = self.panel[: (plan.read + self.ones) * math.prod(places)].reshape(-1, math.prod(places))
         np.copyto(panel[: plan.read].reshape(windows.shape), windows)
         panel[plan.read :] = 1

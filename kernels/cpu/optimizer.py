@@ -316,9 +316,9 @@ def adam_step(
             step.add(update, *arrays)
         else:
             tiny[key].append(arrays)
-    for key, group in tiny.items():
+    for kind, group in tiny.items():
         if group:
-            step.add_joined(updates[key], group)
+            step.add_joined(updates[kind], group)
     step.run()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +23,16 @@ from .pointwise import pointwise_parts
 if TYPE_CHECKING:
     from ..registry import Kernel
 
-__all__ = ["INSTANTIATIONS", "FusedChain", "Operation", "Sum", "Value", "compile_together", "is_fusible"]
+__all__ = [
+    "INSTANTIATIONS",
+    "FusedChain",
+    "Operation",
+    "Sum",
+    "Value",
+    "compile_together",
+    "is_fusible",
+    "used_operands",
+]
 
 INSTANTIATIONS = {"fused": [f"finish_sum<{t}>" for t in ("float", "double")]}
 
@@ -146,17 +156,19 @@ class FusedChain:
                 chosen = default if value is None else str(value)
                 constants.append(f"constexpr bool {name} = {chosen.lower()};")
                 continue
+            if name not in used_operands(kernel):
+                continue
             text = f"v{value.number}" if isinstance(value, Value) else _literal(value, dtype)
             if name == "condition":
                 lines.append(f"const bool condition = static_cast<bool>({text});")
             else:
                 operands.append(name)
                 lines.append(f"const auto in_{name} = {text};")
-        boolean = kernel.rule.__name__ == "boolean"
         conditions = "condition" if "condition" in _names(kernel) else ""
-        _, _, code = pointwise_parts(
-            " ".join(operands), kernel.expression or "", "bool" if boolean else "C", " ".join(constants), conditions
-        )
+        kind = "bool" if kernel.rule.__name__ == "boolean" else "C"
+        if kernel.name == "cast":
+            kind = c_name(self._dtypes[result])  # rounded to it, although what follows may compute in a wider type
+        _, _, code = pointwise_parts(" ".join(operands), kernel.expression or "", kind, " ".join(constants), conditions)
         lines = [f"using T = {c_name(dtype)};", *lines, f"auto& out_value = v{result};", *code.split("\n")]
         inner = "\n".join(f"        {line}" for line in lines)
         return f"    {self._compute(result)} v{result};\n    {{  // {kernel.name}\n{inner}\n    }}"
@@ -255,6 +267,11 @@ class FusedChain:
                 launch("fused", name, (1,), (_THREADS,), values)
 
         return run
+
+
+def used_operands(kernel: Kernel) -> set[str]:
+    """The operands that a kernel's expression needs; some are there for the other backend's sake."""
+    return set(re.findall(r"\w+", kernel.expression or "")) & set(_names(kernel))
 
 
 def _names(kernel: Kernel) -> list[str]:

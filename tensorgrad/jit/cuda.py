@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +21,9 @@ from ..kernels.cuda.graph import array_at, copy_bytes, empty_bytes, take_turn
 from ..kernels.cuda.placement import on_device
 from ..tensor import Tensor
 from .cells import Cells, named_arguments, takes_cells
-from .fused import ChainKernel, can_fuse
+from .fused import ChainKernel, fused_steps
 from .memory import Layout, inside_one_chain, plan
-from .passes import Chain, Step, fuse, lowered, without_dead
+from .passes import Chain, Step
 from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, bounds, mapped
 from .stretch import Alone, Segment, divided
 
@@ -65,7 +65,7 @@ class CudaReplay:
 
     def __init__(self, program: Program, device: Device, fresh_grads: bool = False) -> None:
         self.program = program
-        self.steps: list[Step] = list(_steps(program))
+        self.steps: list[Step] = list(fused_steps(program))
         assigned = [i for i in program.instructions if isinstance(i, SetGrad)]
         self.targets = list(dict.fromkeys(i.target.target for i in assigned if isinstance(i.target.target, int)))
         own = (i.value.region for i in assigned if i.value and (fresh_grads or isinstance(i.target.target, int)))
@@ -268,12 +268,3 @@ class CudaReplay:
     def kept_bytes(self) -> int:
         """Memory that is held between calls."""
         return self.layout.nbytes + sum(r.nbytes for r in (*self._kept, *self._inputs))
-
-
-def _steps(program: Program) -> Iterator[Step]:
-    """The live instructions, in chains where one generated kernel can do them."""
-    for step in fuse(lowered(without_dead(program)), smallest=1):
-        if isinstance(step, Chain) and not can_fuse(step):
-            yield from step.launches
-        else:
-            yield step

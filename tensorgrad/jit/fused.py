@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from .. import kernels as K
-from ..kernels.cuda.fused import FusedChain, Operation, Sum, Value, is_fusible
-from .passes import Chain
-from .program import Launch, Region, Span, each
+from ..kernels import Kernel, rules
+from ..kernels.cuda.fused import FusedChain, Operation, Sum, Value, is_fusible, used_operands
+from .passes import Chain, Step, fuse, lowered, without_dead
+from .program import Instruction, Launch, Program, Region, Span, each
 
-__all__ = ["ChainKernel", "by_parameter", "can_fuse"]
+__all__ = ["ChainKernel", "fused_steps"]
+
+_CONVERT = Kernel("cast", "memory", "x", rules.same, "x")
+"""`cast` and `copy` in chains: a chain converts what it stores."""
+
+
+def fused_steps(program: Program) -> Iterator[Step]:
+    """The live instructions of a program, in chains where one generated kernel can do them."""
+    simple = [_converting(i) for i in lowered(without_dead(program), halves=True)]
+    for step in fuse(simple, smallest=1):
+        if not isinstance(step, Chain) or can_fuse(step):
+            yield step
+        else:
+            yield from map(_as_it_was, step.launches)
+
+
+def _converting(instruction: Instruction) -> Instruction:
+    """A conversion between dtypes that chains have, or a copy, as an elementwise launch."""
+    if not isinstance(instruction, Launch) or instruction.kernel not in (K.cast, K.copy):
+        return instruction
+    x, out = instruction.args[0], instruction.outs[0]
+    narrowed_twice = x.dtype.itemsize == 8 and out.dtype.itemsize == 2  # chains would go through float32
+    if narrowed_twice or not is_fusible(instruction.kernel, (x.dtype, out.dtype)):
+        return instruction
+    return replace(instruction, kernel=_CONVERT, args=(x,), params={})
+
+
+def _as_it_was(launch: Launch) -> Launch:
+    if launch.kernel is not _CONVERT:
+        return launch
+    dtype = launch.outs[0].dtype
+    if launch.args[0].dtype == dtype:
+        return replace(launch, kernel=K.copy)
+    return replace(launch, kernel=K.cast, args=(launch.args[0], dtype))
 
 
 def can_fuse(chain: Chain) -> bool:
-    """Whether a chain has a kernel of its own; single sums have one already."""
+    """Whether a chain gets a kernel of its own; a sum has one already, and a copy alone is no kernel."""
+    first = _as_it_was(chain.launches[0])
+    if len(chain.launches) == 1 and first.kernel in (K.sum, K.mean, K.copy):
+        return False
     if not any(launch.kernel.elementwise for launch in chain.launches):
         return False
     for launch in chain.launches:
@@ -65,7 +104,7 @@ class ChainKernel:
                 sums.append(Sum(self._value(launch.args[0]), launch.kernel is K.mean))
                 self.results.append(out)
                 continue
-            operands = tuple(Value(self._value(v)) if isinstance(v, Span) else v for v in by_parameter(launch))
+            operands = self._operands(launch)
             result = self._new(out)
             operations.append(Operation(launch.kernel, operands, result))
             self._current[_key(out)] = result
@@ -73,6 +112,15 @@ class ChainKernel:
         self.outputs = [span for span in written.values() if span.region not in scratch]
         stored = [self._current[_key(span)] for span in self.outputs]
         self.kernel = FusedChain(self._size, self._dtypes, self._loaded, operations, stored, sums)
+
+    def _operands(self, launch: Launch) -> tuple[Any, ...]:
+        """What the launch computes with: values, numbers, and None for what its expression does not need."""
+        names = [p.split("=")[0].strip() for p in launch.kernel.signature.split(",")]
+        used = used_operands(launch.kernel)
+        return tuple(
+            (Value(self._value(v)) if name in used else None) if isinstance(v, Span) else v
+            for name, v in zip(names, by_parameter(launch), strict=False)
+        )
 
     def _new(self, span: Span) -> int:
         self._dtypes.append(span.dtype)

@@ -77,14 +77,14 @@ def _without_useless_grads(instructions: list[Instruction]) -> list[Instruction]
 
 
 # ----------------------------------------------------------------------------------------------------- simpler launches
-def lowered(instructions: list[Instruction]) -> list[Instruction]:
+def lowered(instructions: list[Instruction], halves: bool = False) -> list[Instruction]:
     """The instructions with products of rows as products of matrices, and the bias of a linear layer as a sum.
 
-    The sum can then be part of a chain.
+    The sum can then be part of a chain. Products of half types too, if ``halves``.
     """
     found: list[Instruction] = []
     for instruction in instructions:
-        if not isinstance(instruction, Launch) or not _multiplies_rows(instruction):
+        if not isinstance(instruction, Launch) or not _multiplies_rows(instruction, halves):
             found.append(instruction)
         elif instruction.kernel is K.linear:
             found += _lowered_linear(instruction)
@@ -94,14 +94,15 @@ def lowered(instructions: list[Instruction]) -> list[Instruction]:
     return found
 
 
-def _multiplies_rows(launch: Launch) -> bool:
+def _multiplies_rows(launch: Launch, halves: bool) -> bool:
     """Whether it is a product of rows that lie one after another with one matrix."""
     if launch.kernel not in (K.linear, K.matmul) or launch.params:
         return False
     (x, matrix), out = launch.args[:2], launch.outs[0]
     plain = x.contiguous and out.contiguous and min(x.size, out.size) > 0
     shaped = len(matrix.shape) == 2 and (len(x.shape) > 2 or launch.kernel is K.linear)
-    return plain and shaped and out.dtype.char in "fd" and x.dtype == matrix.dtype == out.dtype
+    real = out.dtype.char in "fd" or (halves and out.dtype.itemsize == 2 and out.dtype.kind in "fV")
+    return plain and shaped and real and x.dtype == matrix.dtype == out.dtype
 
 
 def _lowered_linear(launch: Any) -> tuple[Launch, ...]:

@@ -442,6 +442,23 @@ class TestChains:
             assert r.dtype == dtype
             np.testing.assert_allclose(r, e, rtol=tolerance, atol=tolerance)
 
+    def test_conversions_round(self, device):
+        """What a cast leaves out is lost, also where nothing is stored in the narrow dtype."""
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal(1001).astype("f4") * 3
+
+        def function(x: Any) -> Any:
+            return x - x.astype(tg.float16).astype(tg.float32), x.astype(tg.int32), (x * 2).astype(tg.float64)
+
+        captured = tg.jit(function)
+        for _ in range(3):
+            rest, whole, wide = (host(r) for r in captured(tg.tensor(x, device=device)))
+        np.testing.assert_array_equal(rest, x - x.astype("f2").astype("f4"))
+        assert rest.any()
+        np.testing.assert_array_equal(whole, x.astype("i4"))
+        np.testing.assert_array_equal(wide, (x * 2).astype("f8"))
+        assert captured._last.replay.summary == "1 graph of 1 launches"
+
     def test_one_kernel(self, counted):
         """Broadcast rows and numbers, comparisons, sums: all one launch and one more to finish the sums."""
         rng = np.random.default_rng(0)

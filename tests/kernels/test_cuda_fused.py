@@ -217,6 +217,8 @@ def _sample(kernel: Any) -> tuple[list[Any], Any]:
             values.append(rng.uniform(0.05, 0.95, 30) + (1.0 if kernel.name == "acosh" else 0.0))
         else:
             values.append(rng.integers(0, 9, 30, dtype))
+    if kernel.name == "gelu_backward":
+        values[2] = K.gelu(values[1])
     return values, np.dtype(bool) if kernel.rule.__name__ == "boolean" else dtype
 
 
@@ -238,6 +240,12 @@ def test_every_expression() -> None:
         expected = kernel(*values)
         assert found.dtype == expected.dtype, kernel
         np.testing.assert_allclose(found.get(), expected, rtol=1e-7, err_msg=kernel.name)
+
+
+def test_operands_that_the_expression_does_not_need() -> None:
+    used = fused().used_operands
+    assert used(K.gelu_backward) == {"g", "x", "tanh"}
+    assert used(K.where) == {"condition", "x1", "x2"}
 
 
 def test_what_cannot_be_fused() -> None:
