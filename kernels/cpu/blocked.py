@@ -308,7 +308,7 @@ def _blockwise(
             body.function(*buffers)
             np.copyto(y, buffers[len(sources)], casting="unsafe")
 
-    walk(task, target.size, 1, body.work, arrays=len(inputs) + 1 + body.scratch - reuse)
+    walk(task, target.size, 1, body.work, arrays=len(inputs) + 1 + body.scratch)
     if out is None:
         return result
     if result is not out:
