@@ -341,6 +341,7 @@ def _walk(
         if needed is not None:
             found[leaf] = g
         else:
+            assert isinstance(leaf, Leaf)
             _accumulate(leaf, g, create_graph, mine)
     return [] if wanted is None else [found.get(node) for node in wanted]
 
