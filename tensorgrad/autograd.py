@@ -201,7 +201,7 @@ def _walk(
     pending: dict[Node, Any] = {}  # gradients on their way; of a node with branches, its results' gradients by index
     owned: set[Node] = set()  # nodes whose pending gradient is the engine's own buffer, free to be added into
     heap: list[tuple[int, Node]] = []  # the pending nodes by time, latest first
-    leaves: dict[Node, Any] = {}  # where the walk ends: their gradients wait for it to be over
+    leaves: dict[Any, Any] = {}  # where the walk ends: their gradients wait for it to be over
     needed = None if wanted is None else _ancestry(start, wanted)
     found: dict[Node, Any] = {}
     tracing = tape.trace_forward is not None
@@ -336,11 +336,12 @@ def _walk(
 
     for leaf, total in leaves.items():
         g, mine = total, leaf in owned
-        if leaf.hooks is not None:
+        if leaf.hooks is not None and not stop:
             g, mine = _run_hooks(leaf, g, create_graph), False
         if needed is not None:
             found[leaf] = g
         else:
+            assert isinstance(leaf, Leaf)
             _accumulate(leaf, g, create_graph, mine)
     return [] if wanted is None else [found.get(node) for node in wanted]
 

@@ -3,6 +3,7 @@
 A test that takes ``device`` runs on the CPU and on CUDA; one that does not runs once. CUDA is a real GPU if CuPy sees
 one, the emulator of ``tests/cuda_emulator`` if ``--emulate-cuda`` is given, and otherwise those tests are skipped.
 ``--only-device cuda`` leaves out everything that ``--only-device cpu`` runs, so that two runs cover each test once.
+``--jit`` also captures and replays whatever module of the library a test calls, and compares (``tests/jit/mode.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _cuda_is_missing: str | None = None
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tensorgrad")
     group.addoption("--emulate-cuda", action="store_true", help="without a GPU, run the CUDA tests on the emulator")
+    group.addoption("--jit", action="store_true", help="compare every call of a module with a captured one")
     group.addoption(
         "--only-device", choices=["cpu", "cuda"], help="run the tests of one device; those without one count as cpu"
     )
@@ -40,6 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     why = "CuPy sees no GPU" if installed else "CuPy is not installed"
     _cuda_is_missing = f"{why}; use --emulate-cuda to run the CUDA tests on the CPU"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Turn the mode of ``--jit`` on."""
+    if session.config.getoption("--jit"):
+        from tests.jit import mode
+
+        mode.install()
 
 
 def why_no_cuda() -> str | None:

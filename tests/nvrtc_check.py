@@ -217,7 +217,8 @@ def _chain_programs(modules: dict[str, Any]) -> Iterator[Program]:
     v = fused.Value
     real = [
         ("add", (v(0), v(1)), 3), ("gelu", (v(3),), 4), ("greater", (v(4), 0.25), 5), ("where", (v(5), v(4), v(0)), 6),
-        ("gelu_backward", (v(2), v(6), v(4), True), 7), ("multiply", (v(7), v(2)), 8), ("maximum", (v(8), -math.inf), 9),
+        ("gelu_backward", (v(2), v(6), v(4), True), 7), ("multiply", (v(7), v(2)), 8),
+        ("maximum", (v(8), -math.inf), 9),
     ]  # fmt: skip
     whole = [
         ("add", (v(0), v(1)), 3), ("bitwise_left_shift", (v(3), 2), 4), ("less", (v(4), 7), 5),

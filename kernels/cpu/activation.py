@@ -395,14 +395,17 @@ _PLAIN = {
     silu_backward: _SILU_BACKWARD,
     tanh_backward: _TANH_BACKWARD,
 }
-_GELUS = {gelu: (_GELU, _GELU_TANH), gelu_backward: (_GELU_BACKWARD, _GELU_TANH_BACKWARD)}
 
 
 def formula(function: Any, args: Sequence[Any]) -> tuple[dict[str, Body], tuple[Any, ...]] | None:
     """The bodies by dtype that a function of this file runs, and which of its arguments they take; None without any."""
     if function in _PLAIN:
         return _PLAIN[function], tuple(args)
-    if function in _GELUS:
-        inputs = tuple(a for a in args if not isinstance(a, bool))
-        return _GELUS[function][len(args) > len(inputs) and args[-1]], inputs
+    if function is gelu:
+        return _GELU_TANH if any(args[1:]) else _GELU, tuple(args[:1])
+    if function is gelu_backward:
+        g, x, y = args[:3]
+        if any(args[3:]):
+            return _GELU_TANH_BACKWARD, (g, x)
+        return (_GELU_BACKWARD_FROM_RESULT, (g, x, y)) if x.dtype.char in "fd" else (_GELU_BACKWARD, (g, x))
     return None

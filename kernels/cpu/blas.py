@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import os
 import threading
 from typing import Any
@@ -20,11 +21,11 @@ import numpy as np
 
 from .blocked import overlaps, walk
 
-__all__ = ["controlled", "one_thread", "product"]
+__all__ = ["ALONE", "controlled", "one_thread", "product"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_ALONE = 1 << 18  # multiplications of a product up to which OpenBLAS uses one thread anyway
+ALONE = 1 << 18  # multiplications of a product up to which OpenBLAS uses one thread anyway
 
 _PREFIXES, _SUFFIXES = ("scipy_", ""), ("64_", "")  # how builds of OpenBLAS decorate its names
 
@@ -33,17 +34,16 @@ _PREFIXES, _SUFFIXES = ("scipy_", ""), ("64_", "")  # how builds of OpenBLAS dec
 def _controls() -> tuple[Any, Any] | None:
     """The functions that read and set the number of threads, found through the module that is linked with them."""
     try:
-        from numpy._core import _multiarray_umath
-
-        library = ctypes.PyDLL(_multiarray_umath.__file__)
+        library = ctypes.PyDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
     except (ImportError, OSError):
         return None
     for prefix in _PREFIXES:
         for suffix in _SUFFIXES:
             try:
-                return tuple(  # type: ignore[return-value]
+                get, set_ = (
                     getattr(library, f"{prefix}openblas_{verb}_num_threads{suffix}") for verb in ("get", "set")
                 )
+                return get, set_
             except AttributeError:
                 continue
     return None
@@ -100,7 +100,7 @@ def product(x1: Array, x2: Array, out: Array | None = None) -> Array:
     rows, inner = x1.shape
     columns = x2.shape[1]
     plain = one_thread.used and x1.dtype == x2.dtype and x1.dtype.char in "fd" and inner == x2.shape[0]
-    if not plain or rows * inner * columns <= _ALONE or (out is not None and overlaps(out, (x1, x2))):
+    if not plain or rows * inner * columns <= ALONE or (out is not None and overlaps(out, (x1, x2))):
         return np.matmul(x1, x2) if out is None else np.matmul(x1, x2, out=out)
     y = np.empty((rows, columns), x1.dtype) if out is None else out
     by_row = rows >= columns

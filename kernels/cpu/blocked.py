@@ -290,11 +290,10 @@ def _blockwise(
     sources = [np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1) for a in inputs]
     target = result.reshape(-1)
     direct = dtype == compute
-    reuse = direct and result is not out and body.scratch > 0
 
     def task(low: int, high: int, step: int) -> None:
         step = min(step, high - low)
-        buffers = scratch(body.scratch - reuse if direct else len(sources) + 1 + body.scratch, step, compute)
+        buffers = scratch(body.scratch if direct else len(sources) + 1 + body.scratch, step, compute)
         for start in range(low, high, step):
             stop = start + step
             if stop > high:
@@ -302,14 +301,14 @@ def _blockwise(
                 buffers = [b[: stop - start] for b in buffers]
             y = target[start:stop]
             if direct:
-                body.function(*[s[start:stop] for s in sources], y, *([y] if reuse else ()), *buffers)
+                body.function(*[s[start:stop] for s in sources], y, *buffers)
                 continue
             for block, source in zip(buffers, sources, strict=False):
                 np.copyto(block, source[start:stop], casting="unsafe")
             body.function(*buffers)
             np.copyto(y, buffers[len(sources)], casting="unsafe")
 
-    walk(task, target.size, 1, body.work, arrays=len(inputs) + 1 + body.scratch - reuse)
+    walk(task, target.size, 1, body.work, arrays=len(inputs) + 1 + body.scratch)
     if out is None:
         return result
     if result is not out:

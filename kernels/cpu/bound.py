@@ -14,6 +14,7 @@ import numpy as np
 
 from . import matmul, reduction
 from .activation import formula
+from .blas import ALONE
 from .blocked import BLOCK
 
 __all__ = ["bound"]
@@ -53,7 +54,10 @@ def _minimum(a: Any, b: Any, out: Any) -> None:
     np.minimum(a, b, out=out)
 
 
-_BY_NAME = {np.maximum: _maximum, np.minimum: _minimum}  # NumPy warns of their third argument without its name
+_BY_NAME: dict[Any, Any] = {
+    np.maximum: _maximum,
+    np.minimum: _minimum,
+}  # NumPy warns of their third argument without its name
 
 
 def _formula(formulas: Any, args: Sequence[Any], out: Any) -> list[Call] | None:
@@ -67,11 +71,13 @@ def _formula(formulas: Any, args: Sequence[Any], out: Any) -> list[Call] | None:
 def _matmul(args: Sequence[Any], out: Any) -> list[Call] | None:
     if any(len(a.shape) != 2 or a.dtype != out.dtype for a in args) or out.dtype.char not in "fd":
         return None
+    if out.size * args[0].shape[1] > ALONE:  # whose threads multiply depends on what else has run
+        return None
     return [(np.matmul, (*args, out))]
 
 
 def _sum(args: Sequence[Any], out: Any) -> list[Call] | None:
-    x, axis, keepdims = (*args, *(None, False)[len(args) - 1 :])
+    x, axis, keepdims = (list(args) + [None, False][len(args) - 1 :])[:3]
     if x.size >= reduction.SMALL or x.dtype != out.dtype or out.dtype.char not in "fd":
         return None
     return [(np.add.reduce, (x, axis, x.dtype, out, keepdims))]

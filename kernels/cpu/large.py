@@ -16,7 +16,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # What four bytes of the result cost, in units of a simple ufunc on four bytes that are in cache; `exp` costs five.
 _MEMORY_BOUND = 2
-_WORK = {
+_WORK: dict[Any, int] = {
     **dict.fromkeys((np.sqrt, np.floor_divide, np.remainder), 4),
     **dict.fromkeys((np.exp, np.exp2, np.log, np.log2, np.sin, np.cos, np.tanh), 5),
     **dict.fromkeys((np.expm1, np.log1p, np.log10, np.tan, np.sinh, np.cosh, np.power, np.hypot, np.logaddexp), 8),

@@ -3,7 +3,8 @@
 With one channel and six kernels of 5 x 5, a panel that holds every window is 25 times the image, and its product has
 six rows: both far from what memory and BLAS are good at. Four neighbouring rows of output together read 8 x 5 windows,
 of which there are a quarter as many, and make 24 rows of a product, with the kernel standing at four heights in a
-matrix that is otherwise zero. What is multiplied by zero costs less than what is saved. The bias is one more row of the panel.
+matrix that is otherwise zero. What is multiplied by zero costs less than what is saved. The bias is one more row of the
+panel.
 """
 
 from __future__ import annotations
@@ -105,9 +106,8 @@ class _Panels:
         image, channel, line, element = x.strides
         taps = (channels, height + plan.rows - 1, width)
         places = (count, plan.out[0] // plan.rows, plan.out[1])
-        windows = np.lib.stride_tricks.as_strided(
-            x, (*taps, *places), (channel, line, element, image, plan.rows * line, element)
-        )
+        steps = (channel, line, element, image, plan.rows * line, element)
+        windows: Array = np.ndarray((*taps, *places), x.dtype, x, 0, steps)
         panel = self.panel[: (plan.read + self.ones) * math.prod(places)].reshape(-1, math.prod(places))
         np.copyto(panel[: plan.read].reshape(windows.shape), windows)
         panel[plan.read :] = 1

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .blocked import BLOCK, compute_type, overlaps, scratch, walk
+from .workspace import workspace
 
 __all__ = ["batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
 
@@ -51,16 +52,23 @@ def _lines(shape: tuple[int, ...], axes: int) -> tuple[int, int]:
 def _walk_rows(task: Callable[[slice], None], rows: int, n: int, work: int) -> None:
     """Call ``task`` for blocks of rows, in several threads if there are many.
 
-    The blocks are larger than elsewhere. A task makes a dozen calls of NumPy; where these are short, threads do not get
-    past one another at the interpreter lock.
+    The blocks are larger than elsewhere, and in several threads larger than the cache. A task makes a dozen calls of
+    NumPy; where these are short, threads do not get past one another at the interpreter lock.
     """
-    step = max(12 * BLOCK // n, 1)
 
     def blocks(low: int, high: int, _: int) -> None:
+        step = max((4 if high - low == rows else 12) * BLOCK // n, 1)
         for start in range(low, high, step):
             task(slice(start, min(start + step, high)))
 
     walk(blocks, rows, n, work)
+
+
+def _blocks(like: Array, count: int) -> list[Array]:
+    """Memory for intermediate results, valid until this thread's next call."""
+    if like.size <= BLOCK:  # where new memory is the cheaper one
+        return [np.empty(like.shape, like.dtype) for _ in range(count)]
+    return [block.reshape(like.shape) for block in workspace(like.dtype, *[like.size] * count)]
 
 
 def _statistics(x: Array, mean: Array, rstd: Array, ones: Array, eps: float, centered: bool) -> tuple[Array, Array]:
@@ -130,7 +138,9 @@ def layer_norm(
             if b is None and not centered:
                 np.multiply(block, np.matmul(numbers[0], columns), target[index], casting="unsafe")
                 return
-            factor, term = np.matmul(numbers, columns)
+            factor, term = _blocks(block, 2)
+            np.matmul(numbers[0], columns, factor)
+            np.matmul(numbers[1], columns, term)
             factor *= block
             np.add(factor, term, target[index], casting="unsafe")
 
@@ -171,7 +181,8 @@ def layer_norm_backward(
             block = source[index].astype(compute, copy=False)
             if centered and not (np.abs(m * r) < 2).all():  # as in the forward: sums of products would lose digits
                 block, m = block - m[:, None], np.zeros_like(m)
-            z = np.multiply(h, block)
+            z, factor = _blocks(block, 2)
+            np.multiply(h, block, z)
             if affine:
                 by_weight = np.matmul(r, z) - np.matmul(m * r, h) if centered else np.matmul(r, z)
                 shares.append((index.start, by_weight, np.matmul(np.ones_like(r), h)))
@@ -185,7 +196,7 @@ def layer_norm_backward(
                 z += (total * r / n - slope * m)[:, None]
             numbers = np.zeros((len(r), 2), compute)
             numbers[:, 0] = r
-            factor = np.matmul(numbers, columns)
+            np.matmul(numbers, columns, factor)
             factor *= h
             np.subtract(factor, z, target[index], casting="unsafe")
 
@@ -193,13 +204,11 @@ def layer_norm_backward(
     if not affine:
         return _stored((dx,), (out,))[0] if out is not None else dx
     shares.sort(key=lambda share: share[0])  # the same sum however the threads ran
-    shape = x.shape[x.ndim - axes :]
-    sums = np.zeros((2, n), compute)
+    dweight, dbias = (np.zeros(x.shape[x.ndim - axes :], compute) for _ in range(2))  # arrays of their own: not copied
     for _, by_weight, by_bias in shares:
-        sums[0] += by_weight
-        sums[1] += by_bias
-    dweight, dbias = (s.reshape(shape).astype(dtype, copy=False) for s in sums)
-    return _stored((dx, dweight, dbias), out)
+        dweight += by_weight.reshape(dweight.shape)
+        dbias += by_bias.reshape(dbias.shape)
+    return _stored((dx, dweight.astype(dtype, copy=False), dbias.astype(dtype, copy=False)), out)
 
 
 # ----------------------------------------------------------------------------------------------------------- batch norm
@@ -255,8 +264,8 @@ class _Planes:
         if self.size > _ALONE:
             return np.add.reduce(np.add.reduce(x, 2), 0, np.float64)  # type: ignore[no-any-return]
         together = math.gcd(x.shape[1], _ALONE // self.size)
-        rows = x.reshape(len(x), -1, together, self.size)
-        by_sample = np.matmul(rows, np.ones(self.size, x.dtype)).reshape(len(x), -1)
+        stacks = x.reshape(len(x), -1, together, self.size)
+        by_sample = np.matmul(stacks, np.ones(self.size, x.dtype)).reshape(len(x), -1)
         return np.add.reduce(by_sample, 0, np.float64)  # type: ignore[no-any-return]
 
     def _product_sum(self, x: Array, y: Array) -> Array:

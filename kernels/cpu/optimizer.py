@@ -301,6 +301,7 @@ def adam_step(
     updates: dict[tuple[str, float], Update] = {}
     tiny: dict[tuple[str, float], list[tuple[Array, ...]]] = {}
     options = (rate, beta1, beta2, eps, weight_decay, decoupled_weight_decay, maximize, amsgrad)
+    key: tuple[str, float]
     step = _Step(_ADAM_WORK, 2 if maximize or (weight_decay and not decoupled_weight_decay) else 1, params)
     for i, p in enumerate(params):
         taken = float(steps[i]) + 1.0
@@ -316,9 +317,9 @@ def adam_step(
             step.add(update, *arrays)
         else:
             tiny[key].append(arrays)
-    for key, group in tiny.items():
+    for kind, group in tiny.items():
         if group:
-            step.add_joined(updates[key], group)
+            step.add_joined(updates[kind], group)
     step.run()
 
 

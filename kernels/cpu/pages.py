@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["empty", "keep"]
+__all__ = ["LINE", "empty", "keep"]
 
-_LINE = 64  # bytes of a cache line
+LINE = 64
+"""Bytes of a cache line."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of two settings in glibc's malloc.h
 _KEPT = 1 << 30  # bytes that may lie free at the end of the heap; larger blocks come from the system as before
@@ -50,5 +51,5 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:
     NumPy's own begin 16 bytes later, so that every vector that is stored touches two lines.
     """
     dtype = np.dtype(dtype)
-    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, -memory.__array_interface__["data"][0] % _LINE)
+    memory = np.empty(math.prod(shape) * dtype.itemsize + LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.__array_interface__["data"][0] % LINE)

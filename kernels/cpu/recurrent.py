@@ -23,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _LONG = 32  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
 _SIDE = 64  # rows of a weight that are transposed at once
-_CHUNK = 2 * BLOCK  # elements of the inputs' product that are made at once
+_CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once
 
 # Local names, and operands of one shape or 0-d: a ufunc that has to broadcast takes twice as long on arrays this small.
 _mul, _add, _subtract, _tanh, _dot, _copyto = np.multiply, np.add, np.subtract, np.tanh, np.dot, np.copyto
@@ -42,7 +42,7 @@ def _wide(x: Array) -> Array:
 
 def _sequence(like: Array, size: int, given: Array | None) -> Array:
     """Memory for a result of the shape of a sequence."""
-    if like.size > BLOCK:
+    if like.size > BLOCK or size * size > BLOCK // 4:  # of the weights there are copies, too
         pages.keep()
     return np.empty((*like.shape[:2], size), like.dtype) if given is None else given
 
@@ -106,9 +106,11 @@ def _scaled(weight: Array, gates: tuple[_Gate, ...], out: Array) -> None:
 def _products(x: Array, weight: Array, bias: Array | None, gates: tuple[_Gate, ...]) -> Iterator[Array]:
     """For each step ``x @ weight.T + bias``, gate by gate; the bias is the weight of an input that is always 1."""
     (length, batch, width), rows, kind = x.shape, weight.shape[0], weight.dtype
-    factor = np.zeros((rows, width + 1), kind)
+    factor = np.empty((rows, width + 1), kind)
     _scaled(weight, gates, factor[:, :width])
-    if bias is not None:
+    if bias is None:
+        factor[:, width] = 0
+    else:
         _scaled(bias, gates, factor[:, width])
     count = max(min(length, _CHUNK // max(batch * rows, 1)), 1)
     inputs, product = np.empty((count, batch, width + 1), kind), np.empty((count, batch, rows), kind)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .pages import LINE, empty
+
 __all__ = ["workspace"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -27,10 +29,10 @@ def workspace(dtype: Any, *sizes: int) -> list[Array]:
     dtype = np.dtype(dtype)
     starts = [0]
     for size in sizes:
-        starts.append(starts[-1] + -(-size * dtype.itemsize // 64) * 64)  # each begins a cache line
+        starts.append(starts[-1] + -(-size * dtype.itemsize // LINE) * LINE)  # each begins a cache line
     held: Array | None = getattr(_local, "held", None)
     if held is None or held.size < starts[-1]:
-        held = np.empty(starts[-1], np.uint8)
+        held = empty((starts[-1],), np.uint8)
         if held.size <= _KEPT:
             _local.held = held
     return [held[start : start + size * dtype.itemsize].view(dtype) for start, size in zip(starts, sizes, strict=False)]

@@ -74,7 +74,7 @@ def lstm(
 ) -> Any:
     """The hidden state after each step, the last cell state and, if kept, the gates i, f, o, g and the cell states."""
     dtype, compute, given = x.dtype, _compute(x.dtype), out or (None, None, None)
-    length, batch, size = x.shape[batch_first], *h.shape
+    length, (batch, size) = x.shape[batch_first], h.shape
     sums = linear(x, weight_ih, _bias(bias_ih, bias_hh))
     y = _place((*x.shape[:2], size), dtype, given[0])
     kept = _place((length, 5, batch, size), compute, given[2]) if keep else None
@@ -127,7 +127,7 @@ def gru(
 ) -> Any:
     """The hidden state after each step and, if kept, the gates r, z, n and what n takes of r."""
     dtype, given = x.dtype, (out if keep else (out, None)) or (None, None)
-    length, batch, size = x.shape[batch_first], *h.shape
+    length, (batch, size) = x.shape[batch_first], h.shape
     fed = linear(x, weight_ih, bias_ih)
     y = _place((*x.shape[:2], size), dtype, given[0])
     kept = _place((length, 4, batch, size), _compute(dtype), given[1]) if keep else None

@@ -80,8 +80,9 @@ class Replay:
         self.steps: list[Step] = fuse(lowered(without_dead(program)))
         self.scratch = inside_one_chain(self.steps) - program.returned - program.grads
         per_call = set(program.returned)
-        targets = (i for i in program.instructions if isinstance(i, SetGrad) and i.value is not None)
-        per_call |= {i.value.region for i in targets if fresh_grads or isinstance(i.target.target, int)} & program.grads
+        assigned = [i for i in program.instructions if isinstance(i, SetGrad)]
+        own = (i.value.region for i in assigned if i.value and (fresh_grads or isinstance(i.target.target, int)))
+        per_call |= program.grads & set(own)
         self._per_call = per_call
         kept = per_call | program.grads | self.scratch
         self.layout: Layout = plan(self.steps, kept)
@@ -144,8 +145,7 @@ class Replay:
         calls = self._bound(launch)
         if calls is not None:
             for function, operands in calls:
-                parts = ", ".join(self._expression(x) for x in operands)
-                self._lines.append(f"{self._constant(function)}({parts})")
+                self._lines.append(f"{self._constant(function)}({', '.join(self._expression(x) for x in operands)})")
             return
         outs = [self._array(span) for span in launch.outs]
         parts = [self._expression(a) for a in launch.args]
@@ -244,8 +244,8 @@ class Replay:
             if whole:
                 return base
         name = f"d{len(self._names)}"
-        shape, dtype, strides = (self._constant(v) for v in (span.shape, span.dtype, span.strides))
-        self._lines.append(f"{name} = ndarray({shape}, {dtype}, {buffer}, {span.offset}, {strides})")
+        kind, strides = f"{self._constant(span.shape)}, {self._constant(span.dtype)}", self._constant(span.strides)
+        self._lines.append(f"{name} = ndarray({kind}, {buffer}, {span.offset}, {strides})")
         return name
 
     @property

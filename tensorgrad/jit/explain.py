@@ -5,24 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from .memory import Layout
 from .passes import Chain, Step, without_dead
 from .program import Draw, HostCall, Launch, LiveRead, Program, Region, SetGrad, each
+from .replay import Replay
 
 __all__ = ["Explanation", "Lifetime", "Plan", "StepInfo", "planned"]
-
-
-class Planned(Protocol):
-    """A program made ready to run."""
-
-    steps: list[Step]
-    layout: Layout
-
-    @property
-    def scratch(self) -> set[Region]:
-        """What exists inside of chains only."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +151,7 @@ class Explanation:
             file.write(self.svg if name.endswith(".svg") else f"{self}\n")
 
 
-def planned(title: str, program: Program, replay: Planned) -> Plan:
+def planned(title: str, program: Program, replay: Replay) -> Plan:
     """Describe a program and what runs of it."""
     launches = program.launches
     left = sum(isinstance(i, Launch) for i in without_dead(program))

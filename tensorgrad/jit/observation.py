@@ -103,10 +103,11 @@ def observed(observer: Observer) -> Iterator[None]:
             observer.set_grad(tensor, grad)
         _GRAD.__set__(tensor, grad)
 
-    Tensor._data = property(get_data, set_data)  # type: ignore[assignment]
-    Tensor.grad = property(get_grad, set_grad)  # type: ignore[assignment]
+    watched: Any = Tensor  # slots, for now replaced by properties
+    watched._data = property(get_data, set_data)
+    watched.grad = property(get_grad, set_grad)
     try:
         yield
     finally:
-        Tensor._data = _DATA
-        Tensor.grad = _GRAD
+        watched._data = _DATA
+        watched.grad = _GRAD

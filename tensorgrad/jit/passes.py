@@ -84,24 +84,23 @@ def lowered(instructions: list[Instruction], halves: bool = False) -> list[Instr
     """
     found: list[Instruction] = []
     for instruction in instructions:
-        if not _multiplies_rows(instruction, halves):
+        if not isinstance(instruction, Launch) or not _multiplies_rows(instruction, halves):
             found.append(instruction)
         elif instruction.kernel is K.linear:
             found += _lowered_linear(instruction)
         else:
             x, matrix = instruction.args
-            outs = (instruction.outs[0].rows(),)
-            found.append(replace(instruction, args=(x.rows(), matrix), outs=outs))
+            found.append(replace(instruction, args=(x.rows(), matrix), outs=(instruction.outs[0].rows(),)))
     return found
 
 
-def _multiplies_rows(instruction: Any, halves: bool) -> bool:
+def _multiplies_rows(launch: Launch, halves: bool) -> bool:
     """Whether it is a product of rows that lie one after another with one matrix."""
-    if not isinstance(instruction, Launch) or instruction.kernel not in (K.linear, K.matmul) or instruction.params:
+    if launch.kernel not in (K.linear, K.matmul) or launch.params:
         return False
-    (x, matrix), out = instruction.args[:2], instruction.outs[0]
+    (x, matrix), out = launch.args[:2], launch.outs[0]
     plain = x.contiguous and out.contiguous and min(x.size, out.size) > 0
-    shaped = len(matrix.shape) == 2 and (len(x.shape) > 2 or instruction.kernel is K.linear)
+    shaped = len(matrix.shape) == 2 and (len(x.shape) > 2 or launch.kernel is K.linear)
     real = out.dtype.char in "fd" or (halves and out.dtype.itemsize == 2 and out.dtype.kind in "fV")
     return plain and shaped and real and x.dtype == matrix.dtype == out.dtype
 
@@ -266,7 +265,7 @@ def _reach(followers: list[int]) -> list[int]:
 
 
 def _reaches_around(group: int, i: int, followers: list[int], reach: list[int]) -> bool:
-    """Whether an instruction outside must come after the group and before ``i``, or after ``i`` and before the group."""
+    """Whether some instruction outside must stand between the group and ``i``, one way or the other."""
     for j in _bits(group):
         for k in _bits(reach[j] & ~group & ~(1 << i)):
             if reach[k] >> i & 1:
@@ -306,7 +305,7 @@ def _ordered(
             if unit[i] != unit[j] and unit[j] not in edges[unit[i]]:
                 edges[unit[i]].add(unit[j])
                 blocked[unit[j]] += 1
-    place = {}
+    place: dict[int, int] = {}
     for i, u in enumerate(unit):
         place.setdefault(u, i)
     ready = [(place[u], u) for u, n in blocked.items() if not n]

@@ -47,6 +47,9 @@ _OVERWRITES = {
 }  # fmt: skip
 
 
+_one_at_a_time = threading.Lock()  # what shows a recorder the world is there once
+
+
 def root_of(array: Any) -> Any:
     """The array that owns the memory which ``array`` is a view of."""
     while True:
@@ -95,14 +98,15 @@ class Recorder:
     def run(self, function: Callable[[], Any]) -> Any:
         """Call ``function`` and record it."""
         hook = self._launched  # one object: hooks are removed by identity, and methods are made anew at each access
-        K.add_hook(hook)
-        capture.start(self)
-        try:
-            with observed(self):
-                return function()
-        finally:
-            capture.stop()
-            K.remove_hook(hook)
+        with _one_at_a_time:
+            K.add_hook(hook)
+            capture.start(self)
+            try:
+                with observed(self):
+                    return function()
+            finally:
+                capture.stop()
+                K.remove_hook(hook)
 
     def program(self, outputs: list[Any], instructions: list[Instruction] | None = None) -> Program:
         """What was recorded, as a function that returns the arrays ``outputs``."""

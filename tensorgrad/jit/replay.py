@@ -19,10 +19,14 @@ class Replay(Protocol):
 
     Attributes
     ----------
+    scratch : set of Region
+        What exists inside of a chain only.
     steps : list
         What runs, after optimisation.
     layout : Layout
         Where temporaries lie.
+    scratch : set of Region
+        What exists inside of chains only.
     targets : list of int
         Arguments whose ``grad`` the program assigns.
     scratch : set of Region
@@ -30,6 +34,7 @@ class Replay(Protocol):
     """
 
     program: Program
+    scratch: set[Region]
     steps: list[Step]
     layout: Layout
     targets: list[int]

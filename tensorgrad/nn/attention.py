@@ -236,6 +236,9 @@ class MultiheadAttention(Module):
     ) -> Tensor | None:
         """Both masks as one that broadcasts to (N, heads, L, S): where keys are seen, or what to add to the scores."""
         samples, heads, queries, _ = q.shape
+        for name, mask in (("key_padding_mask", padding), ("attn_mask", attn_mask)):
+            if mask is not None and mask.dtype.kind in "iuc":
+                raise TypeError(f"{name} must be boolean or floating, got {mask.dtype}")
         found: list[Tensor] = []
         if padding is not None:
             if padding.shape != (samples, keys):

@@ -74,7 +74,7 @@ class RNN(Recurrent):
         self.nonlinearity = nonlinearity
 
     def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
-        y = rnn(x, *state, *self._weights(end), self.nonlinearity, batch_first, reverse)
+        y = rnn(x, state[0], *self._weights(end), self.nonlinearity, batch_first, reverse)
         return y, (last_state(y, batch_first, reverse),)
 
     def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> tuple[Any, Tensor]:
@@ -159,12 +159,12 @@ class LSTM(Recurrent):
 
     def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
         if not self.proj_size:
-            y, c = lstm(x, *state, *self._weights(end), batch_first, reverse)
+            y, c = lstm(x, state[0], state[1], *self._weights(end), batch_first, reverse)
             return y, (last_state(y, batch_first, reverse), c)
         projection = getattr(self, "weight_hr" + end)
 
         def step(x: Any, state: Any, weight: Any, bias: Any) -> Any:
-            return lstm_step(x, *state, weight, bias, projection)
+            return lstm_step(x, state[0], state[1], weight, bias, projection)
 
         y, *last = stepwise(step, x, state, self._weights(end), batch_first, reverse)
         return y, tuple(last)
@@ -226,7 +226,7 @@ class GRU(Recurrent):
         )
 
     def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
-        y = gru(x, *state, *self._weights(end), batch_first, reverse)
+        y = gru(x, state[0], *self._weights(end), batch_first, reverse)
         return y, (last_state(y, batch_first, reverse),)
 
     def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> tuple[Any, Tensor]:

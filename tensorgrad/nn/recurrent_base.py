@@ -97,10 +97,10 @@ class Recurrent(Module):
         """How the names of a layer's parameters end, one per direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]
 
-    def _weights(self, end: str) -> list[Any]:
+    def _weights(self, end: str) -> tuple[Any, Any, Any, Any]:
         """Weights of the input and of the state, and their biases or None, of one direction of a layer."""
         weight_ih, weight_hh = getattr(self, "weight_ih" + end), getattr(self, "weight_hh" + end)
-        return [weight_ih, weight_hh, self._parameters.get("bias_ih" + end), self._parameters.get("bias_hh" + end)]
+        return weight_ih, weight_hh, self._parameters.get("bias_ih" + end), self._parameters.get("bias_hh" + end)
 
     def _sequence(self, x: Tensor, state: State, end: str, batch_first: bool, reverse: bool) -> tuple[Tensor, State]:
         """One direction of a layer over a sequence: the outputs and the last state."""

@@ -11,8 +11,9 @@ from typing import Any
 from .. import kernels as K
 from .definition import Function, lift, primitive
 from .elementwise import add
+from .memory import zeros
 from .reduction import summed
-from .shape import reshape
+from .shape import concat, reshape
 
 __all__ = ["conv", "conv_transpose"]
 
@@ -227,5 +228,9 @@ def conv_transpose(
             f"{name}: an input of size {x.shape[2:]} with a kernel of size {weight.shape[2:]}, stride {steps} and "
             f"padding {margins} has no output: its size would be {size}"
         )
+    for axis, (e, s) in enumerate(zip(extra, steps, strict=True), 2):
+        if e >= s:  # with dilation: the output reaches as far as if more inputs, of zero, followed
+            more = zeros((*x.shape[:axis], e // s, *x.shape[axis + 1 :]), dtype=x.dtype, device=x.device)
+            x = concat([x, more], axis)
     y = _input_gradient(x, weight, size, steps, margins, holes, groups)
     return y if bias is None else add(y, reshape(bias, (-1, *(1,) * axes)))

@@ -26,7 +26,7 @@ def _array_of(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
-def _described(index: Any) -> str:
+def _in_words(index: Any) -> str:
     """An index for a message: of tensors the shape and dtype, not the values."""
     items = index if isinstance(index, tuple) else (index,)
     parts = [
@@ -68,8 +68,8 @@ def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     return tuple(plain), advanced
 
 
-def _described(x: Any, index: Any, error: Exception) -> IndexError:
-    return IndexError(f"index {_described(index):.200} does not fit shape {x.shape}: {error}")
+def _misfit(x: Any, index: Any, error: Exception) -> IndexError:
+    return IndexError(f"index {_in_words(index):.200} does not fit shape {x.shape}: {error}")
 
 
 def _as_view(index: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -135,7 +135,7 @@ def getitem(x: Any, index: Any) -> Any:
             return _gathered(x, plain)
         y = _view(x, plain)
     except IndexError as error:
-        raise _described(x, index, error) from None
+        raise _misfit(x, index, error) from None
     return y
 
 
@@ -181,7 +181,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         x._written()
     except (IndexError, ValueError) as error:
         raise type(error)(
-            f"setitem: value of shape {value.shape} into index {_described(index):.200} of {x.shape}: {error}"
+            f"setitem: value of shape {value.shape} into index {_in_words(index):.200} of {x.shape}: {error}"
         ) from None
 
 

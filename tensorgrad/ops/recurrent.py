@@ -201,7 +201,7 @@ def _lstm_gradients(
 
 def _lstm_by_steps(batch_first: bool, reverse: bool) -> Callable[..., State]:
     def step(x: Any, state: State, weight: Any, bias: Any) -> State:
-        return lstm_step(x, *state, weight, bias)
+        return lstm_step(x, state[0], state[1], weight, bias)
 
     def sequence(x: Any, h: Any, c: Any, *weights: Any) -> State:
         y, _, last = stepwise(step, x, (h, c), weights, batch_first, reverse)
@@ -292,7 +292,7 @@ def _gru_gradients(
 
 def _gru_by_steps(batch_first: bool, reverse: bool) -> Callable[..., State]:
     def step(x: Any, state: State, weight: Any, bias: Any) -> State:
-        return (gru_step(x, *state, weight, bias),)
+        return (gru_step(x, state[0], weight, bias),)
 
     return lambda x, h, *weights: stepwise(step, x, (h,), weights, batch_first, reverse)
 
@@ -355,7 +355,7 @@ def _rnn_gradients(
 
 def _rnn_by_steps(nonlinearity: str, batch_first: bool, reverse: bool) -> Callable[..., State]:
     def step(x: Any, state: State, weight: Any, bias: Any) -> State:
-        return (rnn_step(x, *state, weight, bias, nonlinearity),)
+        return (rnn_step(x, state[0], weight, bias, nonlinearity),)
 
     return lambda x, h, *weights: stepwise(step, x, (h,), weights, batch_first, reverse)
 
@@ -421,6 +421,7 @@ def _operands(name: str, gates: int, batch_first: bool, x: Any, states: State, *
             f"{x.shape} and {weight_hh.shape}"
         )
     size, state = weight_hh.shape[1], (x.shape[not batch_first], weight_hh.shape[1])
+    shapes: list[tuple[str, tuple[int, ...]]]
     shapes = [*[(what, state) for what in ("h", "c")[: len(states)]], ("weight_ih", (gates * size, x.shape[2]))]
     shapes += [("weight_hh", (gates * size, size)), ("bias_ih", (gates * size,)), ("bias_hh", (gates * size,))]
     for (what, shape), operand in zip(shapes, operands[1:], strict=True):

@@ -52,12 +52,33 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Any:
         count = size
     if count != size or (sizes and min(sizes) < 0):
         raise ValueError(f"reshape: {x.shape} ({size} elements) cannot become {sizes}")
-    contiguous = array.flags.c_contiguous
-    if copy is False and not contiguous:
+    viewable = array.flags.c_contiguous or _viewable(array.shape, array.strides, sizes)
+    if copy is False and not viewable:
         raise ValueError(f"reshape: copy=False, but this tensor of shape {x.shape} is not contiguous")
-    if copy or not contiguous:  # then the result is a view of the copy
+    if copy or not viewable:  # then the result is a view of the copy
         x = clone(x)
     return _reshape(x, sizes)
+
+
+def _viewable(shape: tuple[int, ...], strides: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+    """Whether an array that is not contiguous can be seen in another shape, as when its last axis is split."""
+    runs: list[tuple[int, int]] = []  # neighbouring axes that lie in memory like one: elements, and bytes between them
+    for n, stride in zip(shape, strides, strict=True):
+        if runs and runs[-1][1] == n * stride:
+            runs[-1] = runs[-1][0] * n, stride
+        elif n != 1:
+            runs.append((n, stride))
+    left = 1  # elements of the current run that the axes so far leave for the next ones
+    rest = iter(runs)
+    for n in sizes:
+        if n == 1:
+            continue
+        if left == 1:
+            left = next(rest)[0]
+        if left % n:
+            return False
+        left //= n
+    return True
 
 
 def flatten(x: Any, start_axis: int = 0, end_axis: int = -1) -> Any:
@@ -167,7 +188,12 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
     wanted = tuple(shape)
     if wanted == x.shape:
         return x
-    fits = len(wanted) >= x.ndim and all(n in (1, m) for n, m in zip(reversed(x.shape), reversed(wanted), strict=False))
+    size = x.shape
+    if size:
+        fits = all(n in (1, m) for n, m in zip(reversed(size), reversed(wanted), strict=False))
+        fits = fits and len(wanted) >= len(size)
+    else:
+        fits = True
     if not fits:
         raise ValueError(f"broadcast_to: shape {x.shape} cannot be broadcast to {wanted}")
     return _broadcast(x, wanted)

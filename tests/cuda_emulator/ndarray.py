@@ -61,13 +61,17 @@ class ndarray:  # noqa: N801 - CuPy's name
             raise ValueError(f"Unsupported dtype {dtype}")
         shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
         size = math.prod(shape) * dtype.itemsize
+        below = 0  # bytes before the first element, where a stride is negative
         if strides is not None and size:
-            size = sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + dtype.itemsize
+            reach = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+            below = -sum(r for r in reach if r < 0)
+            size = sum(map(abs, reach)) + dtype.itemsize
         self.data = memory.alloc(size) if memptr is None else memptr
         self.base = None
-        if memptr is not None and memptr.ptr + size > memptr.mem.ptr + memptr.mem.size:
+        if memptr is not None and not memptr.mem.ptr <= memptr.ptr - below <= memptr.mem.ptr + memptr.mem.size - size:
             raise ValueError("the memory is too small for the array")
-        self._values = np.ndarray(shape, dtype, self.data.bytes(size), 0, strides, "F" if order == "F" else "C")
+        contents = (self.data + -below).bytes(size)
+        self._values = np.ndarray(shape, dtype, contents, below, strides, "F" if order == "F" else "C")
 
     # Construction inside the emulator.
 

@@ -14,6 +14,8 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad import nn
 
+from .compare import assert_same
+
 __all__ = ["MODELS", "Trained", "run", "same_everywhere"]
 
 F = nn.functional
@@ -287,12 +289,8 @@ def run(trained: Trained, device: str, captured: bool, steps: int = 4) -> dict[s
     return left
 
 
-def same_everywhere(eager: dict[str, Any], replayed: dict[str, Any], exactly: bool = True) -> None:
+def same_everywhere(eager: dict[str, Any], replayed: dict[str, Any]) -> None:
     """Assert that two runs left the same."""
     assert eager.keys() == replayed.keys()
     for name, expected in eager.items():
-        if exactly:
-            np.testing.assert_array_equal(replayed[name], expected, err_msg=name)
-        else:
-            scale = np.abs(expected).max(initial=1.0)
-            np.testing.assert_allclose(replayed[name], expected, rtol=1e-6, atol=1e-6 * scale, err_msg=name)
+        assert_same(replayed[name], expected, name)

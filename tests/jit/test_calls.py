@@ -15,6 +15,7 @@ import tensorgrad as tg
 from tensorgrad import capture, nn
 from tensorgrad import kernels as K
 
+from .compare import assert_same
 from .models import MODELS
 
 
@@ -50,7 +51,7 @@ class TestThreads:
                 for i in range(20):
                     x = tg.full((size,), start + i, device=device)
                     y, total = captured(x)
-                    np.testing.assert_array_equal(y.cpu().numpy(), np.full(size, 2 * (start + i) + 3, np.float32))
+                    assert_same(y.cpu().numpy(), np.full(size, 2 * (start + i) + 3, np.float32))
                     assert total.item() == size * (start + i - 3)
 
             return call
@@ -66,7 +67,7 @@ class TestThreads:
                 for i in range(20):
                     x = tg.full((5,), (start + i) / 100, device=device)
                     (g,) = tg.autograd.grad(captured(x).sum(), w)
-                    np.testing.assert_array_equal(g.cpu().numpy(), (tg.exp(w * x) * x).detach().cpu().numpy())
+                    assert_same(g.cpu().numpy(), (tg.exp(w * x) * x).detach().cpu().numpy())
 
             return call
 
@@ -134,7 +135,7 @@ class TestHooks:
         K.add_hook(hook)
         try:
             for _ in range(2):
-                np.testing.assert_array_equal(captured(x).cpu().numpy(), expected.cpu().numpy())
+                assert_same(captured(x).cpu().numpy(), expected.cpu().numpy())
         finally:
             K.remove_hook(hook)
         assert seen == ["exp", "add"] * 2

@@ -11,6 +11,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 
+from .compare import assert_same
 from .models import MODELS, same_everywhere
 
 F = nn.functional
@@ -22,7 +23,7 @@ def arrays_of(tensors: Any) -> list[Any]:
 
 def equal(found: Any, expected: Any) -> None:
     for a, b in zip(arrays_of(found), arrays_of(expected), strict=True):
-        np.testing.assert_array_equal(a, b)
+        assert_same(a, b)
 
 
 def values(seed: int, *shape: int, device: str) -> Any:
@@ -489,7 +490,7 @@ class TestNesting:
             return arrays_of([*losses, *model.parameters()])
 
         for a, b in zip(run(lambda f: f), run(tg.jit), strict=True):
-            np.testing.assert_array_equal(b, a)
+            assert_same(b, a)
 
     def test_captured_first_and_nested_later(self, device):
         inner = tg.jit(lambda x: x * 3)

@@ -10,9 +10,11 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 
+from .compare import assert_same
+
 
 def same(found: Any, expected: Any) -> None:
-    np.testing.assert_array_equal(found.detach().cpu().numpy(), np.asarray(expected))
+    assert_same(found.detach().cpu().numpy(), np.asarray(expected))
 
 
 def ramp(*shape: int, device: str, start: float = 0.0) -> Any:
@@ -187,7 +189,7 @@ class TestGradients:
         for i, grad in kept[:2]:
             same(grad, np.full(grad.shape, i, np.float32))
         if device == "cpu":
-            np.testing.assert_array_equal(array, np.full(4, 6))
+            assert_same(array, np.full(4, 6))
 
     def test_scaled_by_the_user(self, device):
         w = tg.ones(3, device=device, requires_grad=True)
@@ -399,7 +401,7 @@ class TestWritesInPlace:
                 w = ramp(3, device=device, start=1.0).requires_grad_()
                 f(w, x).backward()
                 grads.append(w.grad.cpu().numpy())
-            np.testing.assert_array_equal(*grads)
+            assert_same(*grads)
 
     def test_written_scalar_by_scalar(self, device):
         def function(x: Any) -> Any:

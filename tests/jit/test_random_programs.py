@@ -51,7 +51,7 @@ def test_large(program, shape):
 @settings(max_examples=15, **SETTINGS)
 @given(program=programs(8), shape=st.sampled_from(SMALL))
 def test_on_a_device(device, program, shape):
-    check(program, shape, tg.float32, device, exactly=True)
+    check(program, shape, tg.float32, device, exactly=device == "cpu")
 
 
 @pytest.mark.slow

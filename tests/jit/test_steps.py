@@ -11,6 +11,8 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 
+from .compare import assert_same
+
 F = nn.functional
 
 
@@ -52,7 +54,7 @@ def compare(train: Callable[[Any, str], Any], device: str) -> None:
     found = train(capture, device)
     assert len(expected) == len(found)
     for a, b in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(b, a)
+        assert_same(b, a)
     assert len(calls) == len(seen), "captured more than once"
 
 
@@ -262,7 +264,7 @@ class TestAmp:
                 assert captured(x).dtype == tg.float32
                 with tg.amp.autocast(device, dtype=tg.float16):
                     y = captured(x)
-                    np.testing.assert_array_equal(y.cpu().numpy(), model(x).cpu().numpy())
+                    assert_same(y.cpu().numpy(), model(x).cpu().numpy())
                 assert y.dtype == tg.float16
 
     def test_scaler_skips_a_step_with_overflow(self, device):
@@ -289,7 +291,7 @@ class TestAmp:
                 call(x * float("inf") if i == 3 else x, y)
                 if i == 3:
                     for a, b in zip(before, state_of(model), strict=True):
-                        np.testing.assert_array_equal(a, b)
+                        assert_same(a, b)
                 scales.append(scaler.get_scale())
                 kept += state_of(model)
             assert scales[3] < scales[2]
@@ -338,13 +340,13 @@ class TestAccumulation:
             captured(*batch)
             plain(*batch)
             for p, q in zip(model.parameters(), twin.parameters(), strict=True):
-                np.testing.assert_array_equal(p.grad.cpu().numpy(), q.grad.cpu().numpy(), err_msg=f"call {i}")
+                assert_same(p.grad.cpu().numpy(), q.grad.cpu().numpy(), err_msg=f"call {i}")
             if i % 3 == 2:
                 for optimizer in optimizers:
                     optimizer.step()
                     optimizer.zero_grad()
         for a, b in zip(state_of(model), state_of(twin), strict=True):
-            np.testing.assert_array_equal(a, b)
+            assert_same(a, b)
         assert len(calls) == 12 + 2
 
     def test_into_zeros(self, device):
@@ -380,7 +382,7 @@ class TestRandomNumbers:
         expected = [layer(x).cpu().numpy() for _ in range(5)]
         tg.manual_seed(5)
         found = [captured(x).cpu().numpy() for _ in range(5)]
-        np.testing.assert_array_equal(found, expected)
+        assert_same(found, expected)
         assert len({tuple(mask) for mask in found}) == 5
 
     def test_every_distribution(self, device):
@@ -399,7 +401,7 @@ class TestRandomNumbers:
         tg.manual_seed(6)
         for each in expected:
             for a, b in zip(each, captured(n), strict=True):
-                np.testing.assert_array_equal(b.cpu().numpy(), a)
+                assert_same(b.cpu().numpy(), a)
 
     def test_a_generator_of_ones_own(self, device):
         generator = tg.random.Generator().manual_seed(4)
@@ -407,7 +409,7 @@ class TestRandomNumbers:
         found = [captured().cpu().numpy() for _ in range(4)]
         generator.manual_seed(4)
         for each in found:
-            np.testing.assert_array_equal(each, tg.rand(3, generator=generator).numpy())
+            assert_same(each, tg.rand(3, generator=generator).numpy())
 
     def test_seed_set_inside(self, device):
         def draw() -> Any:
@@ -416,7 +418,7 @@ class TestRandomNumbers:
 
         captured = tg.jit(draw)
         first, second = captured(), captured()
-        np.testing.assert_array_equal(first.cpu().numpy(), second.cpu().numpy())
+        assert_same(first.cpu().numpy(), second.cpu().numpy())
 
     def test_drawn_between_calls(self, device):
         """Others may draw from the same stream between two calls."""
@@ -425,8 +427,8 @@ class TestRandomNumbers:
         expected = [tg.rand(3).numpy() for _ in range(6)]
         tg.manual_seed(2)
         for i in range(0, 6, 2):
-            np.testing.assert_array_equal(captured().cpu().numpy(), expected[i])
-            np.testing.assert_array_equal(tg.rand(3).numpy(), expected[i + 1])
+            assert_same(captured().cpu().numpy(), expected[i])
+            assert_same(tg.rand(3).numpy(), expected[i + 1])
 
 
 class TestSharing:
@@ -441,7 +443,7 @@ class TestSharing:
             step(x, y)
             model.eval()
             with tg.no_grad():
-                np.testing.assert_array_equal(predict(x).cpu().numpy(), model(x).cpu().numpy())
+                assert_same(predict(x).cpu().numpy(), model(x).cpu().numpy())
 
     def test_two_optimizers_take_turns(self, device):
         """A generator and a critic: each step trains its own part through the other."""
@@ -482,5 +484,5 @@ class TestSharing:
             return tg.jit(counted)
 
         for a, b in zip(train(lambda f: f, device), train(capture, device), strict=True):
-            np.testing.assert_array_equal(b, a)
+            assert_same(b, a)
         assert len(calls) <= 4, "each of the two is captured for gradients that were there and for none"

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 from tensorgrad.kernels import INSTRUCTIONS as K
-from tensorgrad.kernels.cpu import blocked
+from tensorgrad.kernels.cpu import blocked, narrow
 from tensorgrad.kernels.cpu import conv as cpu
 
 from .test_cuda_agreement import array, to_device, to_host
@@ -51,10 +51,14 @@ def by_offsets(x, w, b, stride, padding, dilation, groups):
     return y.reshape(y.shape[0], -1, *out) + b.reshape(-1, *(1,) * len(out))
 
 
+@pytest.mark.parametrize("by_row", [True, False])
 @pytest.mark.parametrize("panel", [1, 700, 1 << 18])
 @pytest.mark.parametrize("name", SHAPES)
-def test_panels_of_any_size(name, panel, monkeypatch):
+def test_panels_of_any_size(name, panel, by_row, monkeypatch):
     monkeypatch.setattr(cpu, "_PANEL", panel)
+    monkeypatch.setattr(narrow, "_PANEL", panel)
+    if not by_row:
+        monkeypatch.setattr(narrow, "suits", lambda *_: False)
     x, w, b, g, how = operands(name)
     y = cpu.conv(x, w, b, *how)
     np.testing.assert_allclose(y, by_offsets(x, w, b, *how), rtol=1e-11, atol=1e-11)
@@ -63,6 +67,31 @@ def test_panels_of_any_size(name, panel, monkeypatch):
     dx = cpu.conv_input_gradient(g, w, x.shape[2:], *how)
     dw = cpu.conv_weight_gradient(g, x, w.shape[2:], *how)
     np.testing.assert_allclose([(dx * x).sum(), (dw * w).sum()], total, rtol=1e-10)
+
+
+@pytest.mark.parametrize("height", range(1, 10))
+def test_rows_made_together_divide_those_of_the_output(height):
+    plan = narrow._plan((6, 1, 5, 5), (height, 8), (2, 2))
+    assert plan.out == (height, 8)
+    assert height % plan.rows == 0
+    x, w = array((2, 1, height, 8), "float64"), array((6, 1, 5, 5), "float64", seed=1)
+    how = ((1, 1), (2, 2), (1, 1), 1)
+    np.testing.assert_allclose(cpu.conv(x, w, None, *how), by_offsets(x, w, np.zeros(6), *how), rtol=1e-12, atol=1e-12)
+
+
+def test_float64_keeps_its_digits_where_float32_goes_by_winograd(monkeypatch):
+    x, w = array((2, 32, 16, 16), "float64"), array((32, 32, 3, 3), "float64", seed=1)
+    how = ((1, 1), (1, 1), (1, 1), 1)
+    wanted = by_offsets(x, w, np.zeros(32), *how)
+    calls = []
+    transformed = cpu.winograd.conv
+    monkeypatch.setattr(cpu.winograd, "conv", lambda *args: calls.append(args) or transformed(*args))
+    largest = np.abs(wanted).max()
+    assert np.abs(cpu.conv(x, w, None, *how) - wanted).max() < 1e-14 * largest
+    assert not calls
+    single = cpu.conv(x.astype(np.float32), w.astype(np.float32), None, *how)
+    assert np.abs(single - wanted).max() < 5e-6 * largest
+    assert len(calls) == 1
 
 
 def test_threads_change_nothing_but_the_order_of_sums(monkeypatch):

@@ -78,3 +78,23 @@ def test_where_out_may_be_the_condition(device):
     condition = array([True, False], device)
     K.where(condition, array([False, False], device), array([True, True], device), out=condition)
     assert to_numpy(condition).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 7, -1, -2, -3, 3.0, 6.0, -5.0])
+@pytest.mark.parametrize("size", [40, 40_000])
+def test_whole_powers_are_those_of_exact_arithmetic(n: float, size: int, dtype: str) -> None:
+    x = np.resize(np.array([-2.5, -1.0, -0.0, 0.0, 0.75, 3.0, np.inf, -np.inf, np.nan, -1e-3], dtype), size)
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.longdouble)
+        expected = np.ones_like(wide)
+        for _ in range(abs(int(n))):
+            expected = expected * wide
+        expected = (1 / expected if n < 0 else expected).astype(dtype)
+    y = K.power(x, n)
+    assert y.dtype == x.dtype
+    np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(np.signbit(y[x == 0]), np.signbit(expected[x == 0]))
+    out = x.copy()
+    K.power(out, n, out=out)
+    np.testing.assert_array_equal(out, y)

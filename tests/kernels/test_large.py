@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorgrad.kernels.cpu.blocked import BLOCK
 
 from tensorgrad import kernels as K
 
@@ -140,3 +141,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     faults = int(run.stdout)
     assert faults < 2000 if kept else faults > 2000  # a chain writes 4 MiB, which are 1024 pages
+
+
+@pytest.mark.parametrize("size", [BLOCK + 1, 3_000_001])
+@pytest.mark.parametrize("kernel", [K.sigmoid, K.exp], ids=lambda k: k.name)
+def test_large_results_begin_with_a_cache_line(kernel: K.Kernel, size: int) -> None:
+    x = values((size,))
+    y = kernel(x)
+    assert y.ctypes.data % 64 == 0
+    assert y.flags.c_contiguous
+    assert y.flags.writeable
+    assert (y.shape, y.dtype) == (x.shape, x.dtype)

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from tensorgrad.kernels.cpu import blas, blocked
 
 from tensorgrad import kernels as K
 from tensorgrad.backend import to_numpy
@@ -83,3 +84,46 @@ def test_sizes(size, device):
     a, b = values(size, size), values(size, size, seed=1)
     found = K.matmul(array(a, device, "float32"), array(b, device, "float32"))
     np.testing.assert_allclose(to_numpy(found), np.einsum("ij,jk->ik", a, b), rtol=1e-3, atol=1e-4)
+
+
+class TestOneThread:
+    """BLAS on one thread for the time of a block."""
+
+    def test_is_undone_at_the_end(self):
+        if not blas.controlled():
+            pytest.skip("NumPy is linked with a BLAS other than OpenBLAS")
+        current = blas._controls()[0]
+        before = current()
+        with blas.one_thread():
+            assert current() == 1
+            with pytest.raises(KeyError), blas.one_thread():
+                raise KeyError
+            assert current() == 1
+        assert current() == before
+
+    @pytest.mark.parametrize(
+        "shape", [(700, 33, 90), (90, 33, 700), (1, 700, 900), (900, 700, 1), (64, 64, 64)], ids=str
+    )
+    @pytest.mark.parametrize("transposed", [False, True])
+    def test_split_products(self, shape, transposed, monkeypatch):
+        rows, inner, columns = shape
+        a = values(rows, inner)
+        b = values(columns, inner, seed=1).T if transposed else values(inner, columns, seed=1)
+        wanted = np.einsum("ij,jk->ik", a, b)
+        monkeypatch.setattr(blas.one_thread, "used", True)
+        monkeypatch.setattr(blocked, "_THREAD_WORK", 1)
+        before = blocked.get_num_threads()
+        blocked.set_num_threads(3)
+        try:
+            out = np.empty((rows, columns))
+            assert blas.product(a, b, out) is out
+            for y in (out, blas.product(a, b), K.matmul(a, b)):
+                np.testing.assert_allclose(y, wanted, rtol=1e-12, atol=1e-12)
+        finally:
+            blocked.set_num_threads(before)
+
+    def test_a_product_into_its_own_operand(self, monkeypatch):
+        monkeypatch.setattr(blas.one_thread, "used", True)
+        a, b = values(100, 100), values(100, 100, seed=1)
+        wanted = a @ b
+        np.testing.assert_allclose(blas.product(a, b, a), wanted, rtol=1e-12, atol=1e-12)

@@ -115,8 +115,13 @@ def test_errors():
         attend(x, x, x, dropout_p=1.5)
     with pytest.raises(ValueError, match="divisible"):
         nn.MultiheadAttention(5, 2)
+    layer = nn.MultiheadAttention(4, 2)
     with pytest.raises(ValueError, match="is_causal"):
-        nn.MultiheadAttention(4, 2)(x, x, x, is_causal=True)
+        layer(x, x, x, is_causal=True)
+    with pytest.raises(TypeError, match="attn_mask must be boolean or floating, got int64"):
+        layer(x, x, x, attn_mask=tg.zeros(2, 2, dtype="int64"))
+    with pytest.raises(TypeError, match="key_padding_mask must be boolean or floating, got int64"):
+        layer(x, x, x, tg.zeros(3, 2, dtype="int64"))
 
 
 @pytest.mark.parametrize("options", [{}, {"bias": False}, {"add_bias_kv": True}, {"add_zero_attn": True},

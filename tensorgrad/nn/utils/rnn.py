@@ -14,6 +14,7 @@ import numpy as np
 from ...creation import tensor
 from ...ops.indexing import take
 from ...ops.memory import full
+from ...ops.selection import argsort
 from ...ops.shape import concat
 from ...tensor import Tensor
 
@@ -106,7 +107,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     >>> tg.nn.utils.rnn.invert_permutation(tg.tensor([2, 0, 1]))
     tensor([1, 2, 0])
     """
-    return None if permutation is None else permutation.argsort()
+    return None if permutation is None else argsort(permutation)
 
 
 def _indices(values: Any, device: Any) -> Tensor:

@@ -121,3 +121,13 @@ add(
     reference=lambda x, w, b: _input(x, w, (6,), (2,), (1,), (1,), 1) + b.reshape(1, -1, 1),
     slack=4,
 )
+add(
+    "conv_input_gradient",
+    "transposed convolution, more padded than a stride",
+    lambda x, w: ops.conv_transpose(x, w, None, 1, 1, 2, 1, 3),
+    values(1, 2, 3),
+    values(2, 1, 2, seed=1),
+    # as if the input went on with zeros
+    reference=lambda x, w: _input(np.pad(x, [(0, 0), (0, 0), (0, 2)]), w, (6,), (1,), (1,), (3,), 1),
+    slack=4,
+)

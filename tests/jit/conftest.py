@@ -1,0 +1,13 @@
+"""How exactly a test of this folder compares depends on its device."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import compare
+
+
+@pytest.fixture(autouse=True)
+def _exactness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    monkeypatch.setattr(compare, "to_the_bit", params.get("device", "cpu") == "cpu")
