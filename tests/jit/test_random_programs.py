@@ -62,7 +62,7 @@ def test_long_ones(program, shape):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, **SETTINGS)
+@settings(max_examples=60, **SETTINGS)
 @given(program=programs(25), shape=st.sampled_from(LARGE))
 def test_long_and_large_ones(program, shape):
     check(program, shape, tg.float64, "cpu", exactly=not sums_everything(program))
