@@ -1,8 +1,9 @@
 """Kernels generated from chains of elementwise instructions: every operand is read once, every result written once.
 
-What one instruction hands to the next stays in a register, half types in float32 there. Sums over all elements of what
-a chain computes are taken along: each block leaves its share, a second launch adds them up. Operands have an element
-for every result, one for all, or a row that repeats.
+What one instruction hands to the next stays in a register; half types compute in float32 and are rounded after every
+instruction, as they are when each is a launch of its own. Sums over all elements of what a chain computes are taken
+along: each block leaves its share, a second launch adds them up. Operands have an element for every result, one for
+all, or a row that repeats.
 """
 
 from __future__ import annotations
@@ -166,8 +167,8 @@ class FusedChain:
                 lines.append(f"const auto in_{name} = {text};")
         conditions = "condition" if "condition" in _names(kernel) else ""
         kind = "bool" if kernel.rule.__name__ == "boolean" else "C"
-        if kernel.name == "cast":
-            kind = c_name(self._dtypes[result])  # rounded to it, although what follows may compute in a wider type
+        if kernel.name == "cast" or is_half(self._dtypes[result]):
+            kind = c_name(self._dtypes[result])  # rounded to it, as if it had been stored: captured or not is the same
         _, _, code = pointwise_parts(" ".join(operands), kernel.expression or "", kind, " ".join(constants), conditions)
         lines = [f"using T = {c_name(dtype)};", *lines, f"auto& out_value = v{result};", *code.split("\n")]
         inner = "\n".join(f"        {line}" for line in lines)

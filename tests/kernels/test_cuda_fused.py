@@ -72,7 +72,7 @@ def test_sizes_and_dtypes(dtype: Any, size: int) -> None:
     )  # fmt: skip
     assert found.dtype == dtype
     expected = np.exp(x.astype("f8") * y.astype("f8"))
-    np.testing.assert_allclose(found.astype("f8"), expected, rtol={2: 1e-2, 4: 1e-5, 8: 1e-13}[dtype.itemsize])
+    np.testing.assert_allclose(found.astype("f8"), expected, rtol={2: 3e-2, 4: 1e-5, 8: 1e-13}[dtype.itemsize])
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "i4", "i8", "u4", "u8"])
