@@ -21,6 +21,7 @@ __all__ = [
     "host_read",
     "live",
     "observed_classes",
+    "recorded_elsewhere",
     "recording",
     "replayed",
     "start",
@@ -88,6 +89,12 @@ def recording() -> Recorder | None:
     """Who records the calling thread, if anybody does."""
     r = _recorder
     return r if r is not None and not r.paused and r.thread == threading.get_ident() else None
+
+
+def recorded_elsewhere() -> bool:
+    """Whether somebody records another thread than the calling one."""
+    r = _recorder
+    return r is not None and r.thread != threading.get_ident()
 
 
 def start(recorder: Recorder) -> None:

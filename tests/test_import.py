@@ -67,7 +67,7 @@ def test_loads_no_submodule_that_is_not_needed_yet():
         "io",
         "viz",
         "testing",
-        "jit",
+        "jit.compiled",
         "distributed",
         "func",
         "linalg",

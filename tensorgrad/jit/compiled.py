@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import capture, tape
 from .. import kernels as K
-from .. import tape
 from ..backend import get_default_device
 from ..capture import CaptureError
 from ..dtypes import get_default_dtype
@@ -59,7 +59,7 @@ class Jit:
             result = last.enter(args)
             if result is not MISS:
                 return result
-        if registry._hooks or tape.trace_forward is not None:  # let a recorder, profiler or anomaly mode see it all
+        if _is_watched():  # let a recorder, profiler or anomaly mode see it all
             return self.function(*args, **kwargs)
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
@@ -176,6 +176,11 @@ class Jit:
                     "Pad the inputs to a few shapes, and pass numbers that change as tensors",
                     stacklevel=4,
                 )
+
+
+def _is_watched() -> bool:
+    """Whether somebody else wants to see this thread's ops one by one; the recorder of another thread does not."""
+    return tape.trace_forward is not None or len(registry._hooks) > capture.recorded_elsewhere()
 
 
 def modes() -> tuple[Any, ...]:

@@ -99,14 +99,14 @@ class Recorder:
         """Call ``function`` and record it."""
         hook = self._launched  # one object: hooks are removed by identity, and methods are made anew at each access
         with _one_at_a_time:
-            K.add_hook(hook)
             capture.start(self)
+            K.add_hook(hook)
             try:
                 with observed(self):
                     return function()
             finally:
-                capture.stop()
                 K.remove_hook(hook)
+                capture.stop()
 
     def program(self, outputs: list[Any], instructions: list[Instruction] | None = None) -> Program:
         """What was recorded, as a function that returns the arrays ``outputs``."""

@@ -13,7 +13,7 @@ from tests.kernels.test_cuda_agreement import FLOATS, INTEGERS, agree, array, dt
 
 REAL_ONLY = """
     sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc
-    atan2 hypot copysign nextafter logaddexp divide reciprocal signbit floor ceil trunc round
+    atan2 hypot copysign nextafter logaddexp divide divisor_gradient reciprocal signbit floor ceil trunc round
 """.split()  # noqa: SIM905
 INTEGER_ONLY = [
     "bitwise_invert",
