@@ -427,7 +427,9 @@ def _send_to_branching(node: Branch, g: Any, pending: dict[Node, Any], heap: lis
 
 
 def _all_outputs(node: Node, parts: dict[int, Any], create_graph: bool) -> tuple[Any, ...]:
-    """The gradients of all results of an op that has several; zeros for those that nothing came back from."""
+    """The gradients of all results of an op that has several; zeros, or None, for those that nothing came back from."""
+    if not node.op.fills:
+        return tuple([parts.get(index) for index in range(len(node.shape))])
     one = next(iter(parts.values()))
     device = one.device if isinstance(one, Tensor) else device_of(one)
     gradients = []

@@ -83,6 +83,8 @@ class Op:
         Rules need values, which are dropped after use, and not shapes only.
     saves_out : bool
         Some rule needs the result, which must then not be overwritten.
+    fills : bool
+        Of several results, those without a gradient get one of zeros; else the rule takes None for it.
     shares_gradients : bool
         Rules are a user's and may return one array twice or keep it.
     overwriting : tuple of callable or None, or None
@@ -91,8 +93,8 @@ class Op:
     """
 
     __slots__ = (
-        "broadcasts", "codes", "joint", "name", "out_code", "outputs", "overwriting", "pickers", "rules",
-        "saves_arrays", "saves_out", "shares_gradients",
+        "broadcasts", "codes", "fills", "joint", "name", "out_code", "outputs", "overwriting", "pickers",
+        "rules", "saves_arrays", "saves_out", "shares_gradients",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +117,7 @@ class Op:
         self.codes = tuple(_codes(name, rule, names, skip) if rule is not None else () for rule in rules)
         self.pickers = tuple(_picker(codes) for codes in self.codes)
         self.out_code = names.index("out")
+        self.fills = True
         self.shares_gradients = False
         self.overwriting: tuple[Callable[..., Any] | None, ...] | None = None
         self.saves_arrays = any(names[c] in arrays for codes in self.codes for c in codes)

@@ -50,6 +50,10 @@ class Unbound:
         What outside of the function they depend on.
     kept : list of Tensor
         Tensors that the outputs' graph holds.
+    seeds, specs : list
+        For each of those outputs, the region that its gradient comes in; shape and dtype.
+    gradients, sources : list
+        For each boundary node its gradient, and which of those outputs lead to it.
     """
 
     def __init__(self, places: list[int], boundary: list[Node], kept: list[Tensor]) -> None:
@@ -58,7 +62,9 @@ class Unbound:
         self.kept = kept
         self.seeds: list[Region] = []
         self.gradients: list[Any] = []
+        self.sources: list[set[int]] = []
         self.specs: list[Any] = []
+        self.device: Any = None
 
 
 def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbound | None:
@@ -74,6 +80,8 @@ def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbou
     if boundary is None:
         return None
     found = Unbound(places, boundary, kept)
+    reached = [set(_boundary([node], start)[0] or ()) for node in nodes]
+    found.sources = [{k for k, ends in enumerate(reached) if node in ends} for node in boundary]
     seeds = []
     for i in places:
         y = outputs[i]
@@ -83,6 +91,7 @@ def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbou
         recorder.paused = False
         found.seeds.append(recorder.enter_input(seed))
         found.specs.append((y.shape, y.dtype))
+        found.device = y.device
         seeds.append(seed)
     found.gradients = autograd.gradients_of(list(zip(nodes, seeds, strict=True)), boundary)
     return found
@@ -138,6 +147,8 @@ class Gradient:
     ) -> None:
         self._places = recorded.places
         self._specs = recorded.specs
+        self._sources = recorded.sources
+        self._device = recorded.device
         self._boundary = [stand_ins.get(id(node), node) for node in recorded.boundary]
         self._count = len(forward.outputs)
         outputs = [None if g is None else recorder.span(g) for g in recorded.gradients]
@@ -169,6 +180,7 @@ class Gradient:
                       outputs=len(self._places))  # fmt: skip
         self._op.saves_arrays = True
         self._op.shares_gradients = True
+        self._op.fills = False
 
     def attach(
         self, results: Sequence[Any], leaves: Sequence[Any], arrays: list[Any]
@@ -207,11 +219,22 @@ class Gradient:
                 "backward: create_graph=True through a captured function, whose recorded gradient has no gradient of "
                 "its own; capture the function that computes the second-order gradient instead"
             )
-        arrays = [s if s.flags.c_contiguous else K.copy(s) for s in seeds]
+        arrays = [self._seed(k, s) for k, s in enumerate(seeds)]
+        came = {k for k, s in enumerate(seeds) if s is not None}
         count = len(self.program.inputs) + len(self.program.given) - len(seeds)
         with self._lock:
             found = iter(self.replay.run(*arrays, *values[:count]))
-        return tuple(next(found) if needed else None for needed in self._needed)
+        gradients = [next(found) if needed else None for needed in self._needed]
+        return tuple([g if came & sources else None for g, sources in zip(gradients, self._sources, strict=True)])
+
+    def _seed(self, k: int, g: Any) -> Any:
+        """The gradient of a result as the program takes it; zeros if there is none."""
+        if g is not None:
+            return g if g.flags.c_contiguous else K.copy(g)
+        shape, dtype = self._specs[k]
+        zeros = empty(shape, dtype, self._device)
+        K.fill(zeros, 0)
+        return zeros
 
 
 def _places_by_region(outputs: list[Span], regions: list[Region]) -> list[list[int]]:
