@@ -145,22 +145,25 @@ class ChainRunner:
     # -------------------------------------------------------------------------------------------------------- running
     def run(self, *arrays: Any) -> None:
         """Run the chain on the arrays of its operands and results."""
-        columns = self._columns
-        values = []
-        for span, array in zip(self.operands, arrays, strict=False):
-            if span.uniform:
-                values.append(array[(0,) * array.ndim])
-            else:
-                values.append(array.reshape(-1, columns) if columns > 1 and array.size > columns else array.reshape(-1))
+        values = [self._laid_out(span, array) for span, array in zip(self.operands, arrays, strict=False)]
         sums = [np.empty(self._blocks, out.dtype) for out in self.results]
 
         def task(low: int, high: int, _: int) -> None:
             self._task(*values, *sums, self._scratch(), low, high)
 
-        walk(task, self._blocks, self._block * columns, self._work)
+        walk(task, self._blocks, self._block * self._columns, self._work)
         for parts, average, array in zip(sums, self._averages, arrays[len(values) :], strict=True):
             total = np.add.reduce(parts)
             array[...] = total / parts.dtype.type(self._size) if average else total
+
+    def _laid_out(self, span: Span, array: Any) -> Any:
+        """An operand as the blocks are cut from it: a number, one row, or rows."""
+        if span.uniform:
+            return array[(0,) * array.ndim]
+        flat = array.reshape(-1)
+        if flat.size < self._size:
+            return flat if flat.size == self._columns else np.tile(flat, self._columns // flat.size)
+        return flat if self._columns == 1 else flat.reshape(-1, self._columns)
 
     def _scratch(self) -> list[Any]:
         """This thread's scratch blocks."""
@@ -172,12 +175,10 @@ class ChainRunner:
 
 
 def _columns_of(chain: Chain) -> int:
-    """Length of the rows: one, unless some operand has a value per column."""
+    """Length of the rows: one, unless some operand has a value per column; shorter operands are repeated in a row."""
+    size = math.prod(chain.shape)
     sizes = {
-        span.size
-        for launch in chain.launches
-        for span in _spans(launch)
-        if not span.uniform and span.shape != chain.shape
+        span.size for launch in chain.launches for span in _spans(launch) if not span.uniform and span.size != size
     }
     return max(sizes, default=1)
 

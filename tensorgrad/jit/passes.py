@@ -180,10 +180,17 @@ def _chained_shape(launch: Launch, smallest: int) -> tuple[int, ...] | None:
             continue
         if span.shape == out.shape and span.contiguous:
             continue
-        if span.contiguous and out.shape[-len(span.shape) :] == span.shape:  # one value per column
+        if span.contiguous and _ends_with(out.shape, span.shape):  # one value per column
             continue
         return None
     return out.shape
+
+
+def _ends_with(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether ``other``, but for ones at its start, is what ``shape`` ends with."""
+    start = next((i for i, n in enumerate(other) if n != 1), len(other))
+    rest = other[start:]
+    return shape[len(shape) - len(rest) :] == rest
 
 
 def _summed_shape(launch: Launch, smallest: int) -> tuple[int, ...] | None:
