@@ -210,8 +210,11 @@ class Recording:
         self.args = args
         self.kwargs = kwargs
         self.leaves = leaves
-        arrays = [alone(x._data if isinstance(x, Tensor) else x) for x in leaves]
-        self.stand_ins = [_stand_in(x, a) for x, a in zip(leaves, arrays, strict=True)]
+        unlike = {id(x): x for x in leaves}  # one that is given twice has one stand-in: functions ask `query is key`
+        alones = {key: alone(x._data if isinstance(x, Tensor) else x) for key, x in unlike.items()}
+        stand_ins = {key: _stand_in(x, alones[key]) for key, x in unlike.items()}
+        arrays = [alones[id(x)] for x in leaves]
+        self.stand_ins = [stand_ins[id(x)] for x in leaves]
         self._args, self._kwargs = rebuild(flatten((args, kwargs), []), iter(self.stand_ins))
         tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
         given = {id(self.stand_ins[i]): leaves[i] for i in tensors}

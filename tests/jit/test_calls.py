@@ -40,6 +40,35 @@ def in_threads(*functions: Any) -> None:
         raise errors[0]
 
 
+class TestIdentity:
+    def test_a_tensor_that_is_given_twice_is_one(self, device):
+        """As self-attention asks it; two tensors are another kind of call."""
+        captured = tg.jit(lambda x, y: x * 2 if x is y else x + y)
+        x, y = tg.ones(3, device=device), tg.full((3,), 4.0, device=device)
+        for _ in range(2):
+            assert captured(x, x).tolist() == [2.0] * 3
+            assert captured(x, y).tolist() == [5.0] * 3
+            assert captured(y, y).tolist() == [8.0] * 3
+
+    def test_a_tensor_that_is_given_twice_is_written_once(self, device):
+        def function(x: Any, y: Any) -> Any:
+            x += 1
+            return y * 2
+
+        captured = tg.jit(function)
+        x = tg.zeros(3, device=device)
+        for i in range(3):
+            assert captured(x, x).tolist() == [2.0 * (i + 1)] * 3
+        assert x.tolist() == [3.0] * 3
+
+    def test_the_gradient_of_a_tensor_that_is_given_twice(self, device):
+        captured = tg.jit(lambda x, y: (x * y).sum())
+        for _ in range(3):
+            x = tg.full((2,), 3.0, device=device, requires_grad=True)
+            captured(x, x).backward()
+            assert x.grad.tolist() == [6.0] * 2
+
+
 class TestThreads:
     @pytest.mark.parametrize("size", [7, 1 << 16])
     def test_call_one_function(self, size, device):
