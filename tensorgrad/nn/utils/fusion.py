@@ -26,7 +26,9 @@ def _scale_and_shift(
     return factor, (start - mean) * factor + (zeros_like(mean) if shift is None else shift)
 
 
-def _parameters(weight: Tensor, bias: Tensor, old_weight: Tensor, old_bias: Tensor | None) -> tuple[Parameter, Parameter]:
+def _parameters(
+    weight: Tensor, bias: Tensor, old_weight: Tensor, old_bias: Tensor | None
+) -> tuple[Parameter, Parameter]:
     wanted = old_weight.requires_grad
     return (
         Parameter(weight.astype(old_weight.dtype), wanted),
