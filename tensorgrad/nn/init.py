@@ -6,9 +6,13 @@ device.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,7 +24,7 @@ from .quantile import normal_quantile
 
 __all__ = [
     "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
-    "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "orthogonal_", "skipped", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 _LINEAR = (
@@ -33,6 +37,30 @@ _LINEAR = (
     "conv_transpose3d",
     "sigmoid",
 )
+
+
+_F = TypeVar("_F", bound=Callable[..., Tensor])
+_idle: ContextVar[bool] = ContextVar("idle", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """A context in which the functions of this file leave tensors as they are."""
+    before = _idle.set(True)
+    try:
+        yield
+    finally:
+        _idle.reset(before)
+
+
+def _initializer(function: _F) -> _F:
+    """A function that fills a tensor, unless that is skipped."""
+
+    @functools.wraps(function)
+    def filled(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return tensor if _idle.get() else function(tensor, *args, **kwargs)
+
+    return filled  # type: ignore[return-value]
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -71,6 +99,7 @@ def _set(tensor: Tensor, values: Any) -> Tensor:
     return _written(tensor)
 
 
+@_initializer
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from U(a, b)."""
     if not a <= b:
@@ -79,6 +108,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     return _written(tensor)
 
 
+@_initializer
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from N(mean, std**2)."""
     if not std >= 0:
@@ -87,6 +117,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     return _written(tensor)
 
 
+@_initializer
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -110,6 +141,7 @@ def trunc_normal_(
     return _set(tensor, np.clip(z * (sign * std) + mean, a, b))
 
 
+@_initializer
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with ``val``.
 
@@ -123,16 +155,19 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     return _written(tensor)
 
 
+@_initializer
 def ones_(tensor: Tensor) -> Tensor:
     """Fill with 1."""
     return constant_(tensor, 1)
 
 
+@_initializer
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill with 0."""
     return constant_(tensor, 0)
 
 
+@_initializer
 def eye_(tensor: Tensor) -> Tensor:
     """Fill a matrix with ones on the diagonal and zeros elsewhere."""
     if tensor.ndim != 2:
@@ -140,6 +175,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return _set(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
+@_initializer
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution's weight, shape (out, in, ...), so that it passes as many channels on as it can."""
     if tensor.ndim not in (3, 4, 5):
@@ -163,6 +199,7 @@ def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * receptive_field, tensor.shape[0] * receptive_field
 
 
+@_initializer
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from U(-k, k), ``k = gain * sqrt(6 / (fan_in + fan_out))``.
 
@@ -174,6 +211,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     return uniform_(tensor, -bound, bound, generator)
 
 
+@_initializer
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from N(0, std**2), ``std = gain * sqrt(2 / (fan_in + fan_out))`` (Glorot and Bengio, 2010)."""
     return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain), generator)
@@ -184,6 +222,7 @@ def _xavier_std(name: str, tensor: Tensor, gain: float) -> float:
     return gain * math.sqrt(2.0 / max(fan_in + fan_out, 1))
 
 
+@_initializer
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
@@ -212,6 +251,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -math.sqrt(3.0) * std, math.sqrt(3.0) * std, generator) if tensor.size else tensor
 
 
+@_initializer
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0,
@@ -235,6 +275,7 @@ def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: s
     return gain / math.sqrt(fan)
 
 
+@_initializer
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """Fill with ``gain`` times a random matrix, shape (n, rest), of orthonormal rows or, if n > rest, columns.
 
@@ -255,6 +296,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return _set(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
 
 
+@_initializer
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Fill a matrix from N(0, std**2), except for zeros in a part ``sparsity`` of the rows of each column.
 

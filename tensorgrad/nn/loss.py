@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from ..ops.loss import cross_entropy
 from ..tensor import Tensor
@@ -14,8 +15,8 @@ from . import functional as F
 from .module import Module
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HuberLoss", "KLDivLoss", "L1Loss",
-    "MSELoss", "MultiLabelSoftMarginLoss", "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss",
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HuberLoss", "KLDivLoss",
+    "L1Loss", "MSELoss", "MultiLabelSoftMarginLoss", "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss",
 ]  # fmt: skip
 
 
@@ -280,6 +281,44 @@ class BCEWithLogitsLoss(WeightedLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss of logits and targets of one shape."""
         return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification: labels whose places in a longer sequence are not known.
+
+    Parameters
+    ----------
+    blank : int
+        The class that stands for no label.
+    reduction : {"mean", "sum", "none"}
+        The mean is over the samples, of the loss per label.
+    zero_infinity : bool
+        Make losses 0 where the input is too short for its labels.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> log_probs = tg.log_softmax(tg.ones(5, 2, 4), axis=-1)
+    >>> tg.nn.CTCLoss()(log_probs, tg.tensor([[1, 2], [3, 3]]), [5, 5], [2, 2]).shape
+    ()
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(
+        self,
+        log_probs: Tensor,
+        targets: Tensor,
+        input_lengths: Tensor | Sequence[int],
+        target_lengths: Tensor | Sequence[int],
+    ) -> Tensor:
+        """Log-probabilities (T, N, C) against labels (N, S); see `tensorgrad.nn.functional.ctc_loss`."""
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
 
 
 class SoftMarginLoss(Loss):

@@ -1,4 +1,4 @@
-"""Tables of vectors that are looked up by index."""
+"""Tables of vectors that are looked up by index, one by one or in bags."""
 
 from __future__ import annotations
 
@@ -13,10 +13,68 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
-class Embedding(Module):
+class _Table(Module):
+    """What both embeddings have: the vectors, and the options of looking them up."""
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        max_norm: float | None,
+        norm_type: float,
+        scale_grad_by_freq: bool,
+        sparse: bool,
+        weight: Any,
+        freeze: bool,
+        device: Any,
+        dtype: Any,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if sparse:
+            raise ValueError(f"{name}: sparse gradients do not exist here; use sparse=False")
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"{name}: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx + num_embeddings if padding_idx is not None and padding_idx < 0 else padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        if weight is None:
+            self.weight = Parameter(empty(num_embeddings, embedding_dim, device=device, dtype=dtype), not freeze)
+            self.reset_parameters()
+        else:
+            if tuple(weight.shape) != (num_embeddings, embedding_dim):
+                raise ValueError(
+                    f"{name}: the weight must have shape {(num_embeddings, embedding_dim)}, got {weight.shape}"
+                )
+            self.weight = Parameter(as_tensor(weight), not freeze)
+
+    def reset_parameters(self) -> None:
+        """Draw the vectors anew; that of ``padding_idx`` is 0."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            K.fill(self.weight._data[self.padding_idx], 0)
+
+    def extra_repr(self) -> str:
+        shown = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.padding_idx is not None:
+            shown.append(f"padding_idx={self.padding_idx}")
+        if self.max_norm is not None:
+            shown.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            shown.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq:
+            shown.append("scale_grad_by_freq=True")
+        return ", ".join(shown)
+
+
+class Embedding(_Table):
     """A table of ``num_embeddings`` vectors, drawn from N(0, 1).
 
     Parameters
@@ -60,32 +118,10 @@ class Embedding(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__()
-        if sparse:
-            raise ValueError("Embedding: sparse gradients do not exist here; use sparse=False")
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(f"Embedding: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        self.padding_idx = padding_idx + num_embeddings if padding_idx is not None and padding_idx < 0 else padding_idx
-        self.max_norm = max_norm
-        self.norm_type = norm_type
-        self.scale_grad_by_freq = scale_grad_by_freq
-        if _weight is None:
-            self.weight = Parameter(empty(num_embeddings, embedding_dim, device=device, dtype=dtype), not _freeze)
-            self.reset_parameters()
-        else:
-            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
-                raise ValueError(
-                    f"Embedding: the weight must have shape {(num_embeddings, embedding_dim)}, got {_weight.shape}"
-                )
-            self.weight = Parameter(as_tensor(_weight), not _freeze)
-
-    def reset_parameters(self) -> None:
-        """Draw the vectors anew; that of ``padding_idx`` is 0."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            K.fill(self.weight._data[self.padding_idx], 0)
+        super().__init__(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight,
+            _freeze, device, dtype,
+        )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:
         """Integers of any shape to ``(*shape, embedding_dim)``."""
@@ -123,14 +159,100 @@ class Embedding(Module):
         rows, columns = embeddings.shape
         return cls(rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
 
+
+class EmbeddingBag(_Table):
+    """Sums, means or maxima of the vectors of bags of indices, from a table drawn from N(0, 1).
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        Number of vectors and their size.
+    max_norm, norm_type, scale_grad_by_freq, sparse
+        As for `Embedding`.
+    mode : {"sum", "mean", "max"}
+        What becomes of a bag. An empty one is 0.
+    include_last_offset : bool
+        Whether the last offset is the end of the last bag.
+    padding_idx : int, optional
+        An index that counts for nothing; its vector is 0 at first and gets no gradient.
+
+    Attributes
+    ----------
+    weight : Parameter
+        Shape (num_embeddings, embedding_dim).
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> layer = tg.nn.EmbeddingBag(10, 3, mode="sum")
+    >>> layer(tg.tensor([1, 2, 4, 5, 4, 3]), tg.tensor([0, 4])).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Any = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight,
+            False, device, dtype,
+        )  # fmt: skip
+        if mode not in ("sum", "mean", "max"):
+            raise ValueError(f'EmbeddingBag: mode must be "sum", "mean" or "max", got {mode!r}')
+        if scale_grad_by_freq and mode == "max":
+            raise ValueError('EmbeddingBag: scale_grad_by_freq is not for mode "max"')
+        self.mode = mode
+        self.include_last_offset = include_last_offset
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        """One vector per bag; see `tensorgrad.nn.functional.embedding_bag`."""
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """An embedding with the given vectors, shape (num_embeddings, embedding_dim), whose memory it shares."""
+        if embeddings.ndim != 2:
+            raise ValueError(f"from_pretrained: expected embeddings with 2 axes, got shape {embeddings.shape}")
+        rows, columns = embeddings.shape
+        made = cls(
+            rows, columns, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset,
+            padding_idx,
+        )  # fmt: skip
+        made.weight.requires_grad = not freeze
+        return made
+
     def extra_repr(self) -> str:
-        shown = [f"{self.num_embeddings}, {self.embedding_dim}"]
-        if self.padding_idx is not None:
-            shown.append(f"padding_idx={self.padding_idx}")
-        if self.max_norm is not None:
-            shown.append(f"max_norm={self.max_norm}")
-        if self.norm_type != 2:
-            shown.append(f"norm_type={self.norm_type}")
-        if self.scale_grad_by_freq:
-            shown.append("scale_grad_by_freq=True")
-        return ", ".join(shown)
+        return f"{super().extra_repr()}, mode={self.mode!r}"

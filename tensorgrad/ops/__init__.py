@@ -14,6 +14,7 @@ from .. import kernels as K
 from ..tensor import Tensor
 from . import (
     activation,
+    alignment,
     arrangement,
     elementwise,
     indexing,

@@ -18,7 +18,8 @@ from .reduction import normalize_axes
 from .shape import broadcast_to
 
 __all__ = [
-    "embedding", "gather", "getitem", "put_along_axis", "scatter", "scatter_add", "setitem", "take", "take_along_axis",
+    "embedding", "gather", "getitem", "put_along_axis", "scatter", "scatter_add", "setitem", "sum_by_index", "take",
+    "take_along_axis",
 ]  # fmt: skip
 
 
@@ -245,6 +246,12 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
         return _take(x, indices, place)
     except IndexError as error:
         raise IndexError(f"take: {error} (shape {x.shape})") from None
+
+
+def sum_by_index(values: Any, indices: Any, size: int) -> Any:
+    """The slices of ``values`` along axis 0 added up where their ``indices``, below ``size``, are equal."""
+    values, indices = lift(values), _indices("sum_by_index", indices, values)
+    return _taken_back(values, indices, 0, (size, *values.shape[1:]))
 
 
 def embedding(indices: Any, weight: Any, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Any:

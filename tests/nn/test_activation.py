@@ -258,3 +258,37 @@ def test_repr_is_that_of_pytorch():
         "PReLU(num_parameters=3)": nn.PReLU(3), "Softplus(beta=1.0, threshold=20.0)": nn.Softplus(),
     }  # fmt: skip
     assert all(repr(layer) == text for text, layer in shown.items())
+
+
+def test_functions_that_overwrite(device):
+    x = np.array([-3.0, -0.5, 0.5, 3.0])
+    for name, arguments in (
+        ("celu_", (0.7,)), ("elu_", (0.7,)), ("hardtanh_", (-1.0, 2.0)), ("leaky_relu_", (0.2,)), ("relu_", ()),
+        ("rrelu_", (0.1, 0.3)), ("selu_", ()), ("threshold_", (0.1, 9.0)),
+    ):  # fmt: skip
+        leaf = tg.tensor(x, device=device, requires_grad=True)
+        given = leaf * 1.0
+        y = getattr(F, name)(given, *arguments)
+        assert y is given
+        expected = getattr(F, name[:-1])(leaf, *arguments)
+        np.testing.assert_array_equal(y.detach().cpu().numpy(), expected.detach().cpu().numpy())
+        found, wanted = (tg.grad(z.sum(), [leaf])[0].cpu().numpy() for z in (y, expected))
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_gumbel_softmax(device):
+    tg.manual_seed(0)
+    p = np.array([0.1, 0.2, 0.7])
+    logits = tg.tensor(np.broadcast_to(np.log(p), (4000, 3)).copy(), device=device, requires_grad=True)
+    hard = F.gumbel_softmax(logits, hard=True)
+    values = hard.detach().cpu().numpy()
+    assert set(np.unique(values.round(12))) == {0.0, 1.0}
+    np.testing.assert_allclose(values.sum(1), 1)
+    np.testing.assert_allclose(values.mean(0), p, atol=4 * np.sqrt(0.25 / 4000))
+    (hard[:, 2]).sum().backward()
+    assert np.abs(logits.grad.cpu().numpy()).max() > 0
+    warm = F.gumbel_softmax(logits.detach(), tau=100.0, dim=0).cpu().numpy()
+    np.testing.assert_allclose(warm.sum(0), 1)
+    cold = F.gumbel_softmax(logits.detach(), tau=0.01).cpu().numpy()
+    assert (cold.max(1) > 0.99).mean() > 0.9
+    np.testing.assert_allclose(np.eye(3)[cold.argmax(1)].mean(0), p, atol=4 * np.sqrt(0.25 / 4000))

@@ -250,3 +250,55 @@ def test_distances(device):
     x = tg.zeros(1, 2, device=device, requires_grad=True)
     F.pairwise_distance(x, b, eps=0.0).sum().backward()
     assert x.grad.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": True, "ignore_index": 1}, {"out_features": (2, 3), "bias": True}])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_linear_cross_entropy(reduction, options, device):
+    loss = nn.LinearCrossEntropyLoss(4, 3, reduction=reduction, **options, device=device, dtype=tg.float64)
+    random = np.random.default_rng(0)
+    x, shape = random.normal(size=(5, 4)), options.get("out_features", ())
+    target = random.integers(0, 3, (5, *shape))
+    w = loss.linear.weight.detach().cpu().numpy().reshape(3, *shape, 4)
+    b = loss.linear.bias.detach().cpu().numpy().reshape(3, *shape) if "bias" in options else 0
+    logits = np.moveaxis(np.tensordot(x, w, (1, w.ndim - 1)) + b, 1, -1)
+    losses = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, target[..., None], -1)[..., 0]
+    counted = target != options.get("ignore_index", -100)
+    losses = losses * counted
+    expected = {"mean": losses.sum() / counted.sum(), "sum": losses.sum(), "none": losses}[reduction]
+    found = loss(tg.tensor(x, device=device), tg.tensor(target, device=device))
+    np.testing.assert_allclose(found.detach().cpu().numpy(), expected, rtol=1e-10)
+
+
+def test_what_linear_cross_entropy_refuses():
+    with pytest.raises(ValueError, match="expected an input"):
+        F.linear_cross_entropy(tg.ones(2, 3), tg.ones(4, 2), tg.tensor([0, 1]))
+    with pytest.raises(ValueError, match="needs an input"):
+        F.linear_cross_entropy(tg.ones(3), tg.ones(4, 2, 3), tg.tensor([0, 1]))
+    with pytest.raises(ValueError, match="linear_bias"):
+        F.linear_cross_entropy(tg.ones(2, 3), tg.ones(4, 3), tg.tensor([0, 1]), linear_bias=tg.ones(3))
+    with pytest.raises(ValueError, match="ignore_index"):
+        F.linear_cross_entropy(tg.ones(2, 3), tg.ones(4, 3), tg.ones(2, 4), ignore_index=1)
+    for options, match in (({"weight": tg.ones(2)}, "weight"), ({"label_smoothing": 2.0}, "label_smoothing")):
+        with pytest.raises(ValueError, match=match):
+            nn.LinearCrossEntropyLoss(4, 3, **options)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0, 2.0, 3.0, np.inf])
+def test_pdist(p, device):
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    pairs = [(i, j) for i in range(4) for j in range(i + 1, 4)]
+    expected = [np.linalg.norm(x[i] - x[j], p) if p >= 1 or p == 0 else (np.abs(x[i] - x[j]) ** p).sum() ** (1 / p)
+                for i, j in pairs]  # fmt: skip
+    leaf = tg.tensor(x, device=device, requires_grad=True)
+    np.testing.assert_allclose(F.pdist(leaf, p).detach().cpu().numpy(), expected, rtol=1e-12)
+    if p:
+        assert tg.testing.gradcheck(lambda x: F.pdist(x, p), leaf)
+    assert F.pdist(tg.ones(1, 3, device=device)).shape == (0,)
+
+
+def test_what_pdist_refuses():
+    with pytest.raises(ValueError, match="2 axes"):
+        F.pdist(tg.ones(2, 2, 2))
+    with pytest.raises(ValueError, match="p must be"):
+        F.pdist(tg.ones(2, 2), -1.0)

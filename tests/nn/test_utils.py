@@ -66,3 +66,19 @@ def test_vector(device):
     assert listed[1].tolist() == [6, 7]
     with pytest.raises(ValueError, match="8 elements"):
         utils.vector_to_parameters(tg.zeros(7, device=device), listed)
+
+
+def test_total_norm(device):
+    listed = parameters(device)
+    before = flat(listed)
+    norm = utils.get_total_norm([p.grad for p in listed if p.grad is not None], 3.0)
+    np.testing.assert_allclose(norm.item(), (np.abs(before.astype(np.float64)) ** 3).sum() ** (1 / 3), rtol=1e-5)
+    utils.clip_grads_with_norm_(listed, 0.1, norm)
+    np.testing.assert_allclose(flat(listed), before * 0.1 / (norm.item() + 1e-6), rtol=1e-5)
+    utils.clip_grads_with_norm_(listed[0], 1e6, norm)  # far above: nothing happens
+    np.testing.assert_allclose(flat(listed), before * 0.1 / (norm.item() + 1e-6), rtol=1e-5)
+    assert utils.get_total_norm(listed[0].grad).shape == ()
+    with pytest.raises(ValueError, match="norm_type"):
+        utils.get_total_norm(listed[0].grad, 0.0)
+    with pytest.raises(RuntimeError, match="get_total_norm"):
+        utils.get_total_norm(tg.tensor([float("nan")], device=device), error_if_nonfinite=True)

@@ -11,17 +11,20 @@ from typing import Any
 
 from ...ops import activation as ops
 from ...ops import softmax as softmax_ops
-from ...ops.elementwise import abs, exp, expm1, greater, less_equal, log1p, logical_xor, multiply, tanh, where
+from ...ops.elementwise import abs, exp, expm1, greater, less_equal, log, log1p, logical_xor, multiply, tanh, where
 from ...ops.elementwise import greater_equal as at_least
 from ...ops.elementwise import less as below
+from ...ops.indexing import scatter
+from ...ops.memory import zeros_like
+from ...ops.reduction import argmax
 from ...random import uniform
 from ...tensor import Tensor
 from .inplace import applied
 
 __all__ = [
-    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax",
-    "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softmax", "softmin",
-    "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
+    "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softmax",
+    "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
 ]  # fmt: skip
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -252,6 +255,44 @@ def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Ten
     """``log(softmax(input))`` along ``dim``, computed without forming the softmax."""
     y: Tensor = softmax_ops.log_softmax(input, _chosen("log_softmax", dim, input.ndim), dtype=dtype)
     return y
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A sample of the classes along ``dim``, relaxed so that it can be differentiated.
+
+    It is ``softmax((logits + n) / tau)`` with n from the Gumbel distribution; its maximum is at a class with the
+    probability of that class under ``softmax(logits)``.
+
+    Parameters
+    ----------
+    logits : Tensor
+    tau : float
+        Temperature: the smaller, the closer to a unit vector.
+    hard : bool
+        Return unit vectors, with the gradient of the relaxed sample.
+    eps : float
+        Has no effect, as in PyTorch, where it is deprecated.
+    dim : int
+
+    Notes
+    -----
+    Jang, Gu and Poole, Categorical Reparameterization with Gumbel-Softmax, 2017; Maddison, Mnih and Teh, The Concrete
+    Distribution, 2017.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nn.functional.gumbel_softmax(tg.tensor([[50.0, 0.0], [0.0, 50.0]]), hard=True)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    noise = -log(-log(uniform(0.0, 1.0, logits.shape, dtype=logits.dtype, device=logits.device)))
+    soft: Tensor = softmax_ops.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    chosen = argmax(soft.detach(), axis=dim, keepdims=True)
+    unit: Tensor = scatter(zeros_like(soft.detach()), dim, chosen, 1.0)
+    return unit - soft.detach() + soft
 
 
 def _chosen(name: str, dim: int | None, ndim: int) -> int:

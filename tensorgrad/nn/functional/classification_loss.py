@@ -9,11 +9,12 @@ from ...ops.memory import cast
 from ...ops.shape import expand_dims, squeeze
 from ...tensor import Tensor
 from .activation import logsigmoid
+from .linear import linear
 from .reduction import reduced, same_shape
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "multilabel_soft_margin_loss",
-    "nll_loss", "soft_margin_loss",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "linear_cross_entropy",
+    "multilabel_soft_margin_loss", "nll_loss", "soft_margin_loss",
 ]  # fmt: skip
 
 
@@ -123,3 +124,59 @@ def multilabel_soft_margin_loss(
     losses = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     losses = losses if weight is None else losses * weight
     return reduced("multilabel_soft_margin_loss", losses.mean(-1), reduction)
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """`cross_entropy` of the logits that a linear layer makes.
+
+    Parameters
+    ----------
+    input : Tensor
+        Shape (N, in_features) or (in_features,).
+    linear_weight : Tensor
+        Shape (C, in_features), or (C, d1, d2, ..., in_features) for several decisions per sample.
+    target : Tensor
+        Class indices or probabilities for logits of shape (N, C, d1, d2, ...).
+    linear_bias : Tensor, optional
+        Shape (C, d1, d2, ...).
+    weight, reduction, label_smoothing
+        As for `cross_entropy`.
+    ignore_index : int, optional
+        Samples with this class index count for nothing; -100 by default. Not for probabilities.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> F = tg.nn.functional
+    >>> round(F.linear_cross_entropy(tg.ones(2, 3), tg.zeros(4, 3), tg.tensor([0, 3])).item(), 4)
+    1.3863
+    """
+    shape = linear_weight.shape[:-1]
+    if input.ndim not in (1, 2) or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1]:
+        raise ValueError(
+            "linear_cross_entropy: expected an input (N, in_features) or (in_features,) and a weight (C, ..., "
+            f"in_features), got {input.shape} and {linear_weight.shape}"
+        )
+    if input.ndim == 1 and len(shape) > 1:
+        raise ValueError(
+            f"linear_cross_entropy: a weight of shape {linear_weight.shape} needs an input (N, in_features)"
+        )
+    if linear_bias is not None and linear_bias.shape != shape:
+        raise ValueError(f"linear_cross_entropy: linear_bias must have shape {shape}, got {linear_bias.shape}")
+    if ignore_index is not None and target.dtype.kind not in "iu":
+        raise ValueError("linear_cross_entropy: ignore_index is for class indices, but the target has probabilities")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight.reshape(-1, input.shape[-1]), bias).reshape(*input.shape[:-1], *shape)
+    ignored = -100 if ignore_index is None else ignore_index
+    loss: Tensor = cross_entropy(logits, target, weight, ignored, reduction, label_smoothing)
+    return loss

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from ...creation import tensor
 from ...ops.elementwise import abs, equal, pow, sqrt, where
+from ...ops.indexing import take
 from ...tensor import Tensor
 
-__all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
+__all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 
 def _norm(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
@@ -35,6 +39,35 @@ def _powers(x: Tensor, p: float) -> Tensor:
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of ``x1 - x2 + eps`` along the last axis."""
     return _norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms of the differences of all pairs of rows (0, 1), (0, 2), ..., (1, 2), ...
+
+    Parameters
+    ----------
+    input : Tensor
+        Shape (N, M).
+    p : float
+        At least 0; may be infinity.
+
+    Returns
+    -------
+    Tensor
+        Shape (N (N - 1) / 2,).
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nn.functional.pdist(tg.tensor([[0.0], [1.0], [3.0]]))
+    tensor([1., 3., 2.])
+    """
+    if input.ndim != 2:
+        raise ValueError(f"pdist: expected an input with 2 axes, got shape {input.shape}")
+    if not p >= 0:
+        raise ValueError(f"pdist: p must be at least 0, got {p}")
+    first, second = (tensor(rows, device=input.device) for rows in np.triu_indices(input.shape[0], 1))
+    return _norm(take(input, first, axis=0) - take(input, second, axis=0), p, -1, False)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:

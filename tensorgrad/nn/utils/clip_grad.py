@@ -11,7 +11,7 @@ from ...backend import device_of, to_device, to_numpy
 from ...ops.memory import zeros
 from ...tensor import Tensor
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -24,6 +24,70 @@ def _by_device(gradients: list[Tensor]) -> dict[Any, list[Tensor]]:
     for g in gradients:
         groups.setdefault(g.device, []).append(g)
     return groups
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """The norm of all tensors, taken as of one vector.
+
+    Parameters
+    ----------
+    tensors : Tensor or iterable of Tensor
+    norm_type : float
+        p of the p-norm, greater than 0; may be infinity.
+    error_if_nonfinite : bool
+        Raise if the norm is NaN or infinite. That waits for the device; nothing else here does.
+
+    Returns
+    -------
+    Tensor
+        0-d, on the device of the first tensor.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nn.utils.get_total_norm([tg.tensor([3.0]), tg.tensor([4.0])])
+    tensor(5.)
+    """
+    return _total_norm(
+        "get_total_norm", [tensors] if isinstance(tensors, Tensor) else list(tensors), norm_type, error_if_nonfinite
+    )
+
+
+def _total_norm(name: str, tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool) -> Tensor:
+    p = float(norm_type)
+    if not p > 0:
+        raise ValueError(f"{name}: norm_type must be greater than 0, got {norm_type}")
+    groups = _by_device(tensors)
+    if not groups:
+        return zeros(())
+    norms = [K.global_norm([x._data for x in group], p) for group in groups.values()]
+    home = device_of(norms[0])
+    norm = norms[0] if len(norms) == 1 else K.global_norm([to_device(n, home) for n in norms], p)
+    if error_if_nonfinite and not math.isfinite(value := to_numpy(norm).item()):
+        raise RuntimeError(
+            f"{name}: the total norm of order {p} is {value}; with error_if_nonfinite=False it is used nevertheless"
+        )
+    return Tensor(norm)
+
+
+def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor) -> None:
+    """Scale all gradients together by ``max_norm / (total_norm + 1e-6)`` if that is less than 1.
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without a gradient are passed over.
+    max_norm : float
+    total_norm : Tensor
+        What `get_total_norm` said of the gradients.
+    """
+    factor = K.minimum(K.divide(float(max_norm), K.add(total_norm._data, 1e-6)), 1.0)
+    for device, group in _by_device(_gradients(parameters)).items():
+        K.scale([g._data for g in group], to_device(factor, device))
+        for g in group:
+            g._written()
 
 
 def clip_grad_norm_(
@@ -71,26 +135,10 @@ def clip_grad_norm_(
     >>> [round(g, 3) for g in w.grad.tolist()]
     [0.6, 0.8]
     """
-    p = float(norm_type)
-    if not p > 0:
-        raise ValueError(f"clip_grad_norm_: norm_type must be greater than 0, got {norm_type}")
-    groups = _by_device(_gradients(parameters))
-    if not groups:
-        return zeros(())
-    norms = [K.global_norm([g._data for g in group], p) for group in groups.values()]
-    home = device_of(norms[0])
-    norm = norms[0] if len(norms) == 1 else K.global_norm([to_device(n, home) for n in norms], p)
-    if error_if_nonfinite and not math.isfinite(value := to_numpy(norm).item()):
-        raise RuntimeError(
-            f"clip_grad_norm_: the total norm of order {p} is {value}, so the gradients cannot be "
-            "clipped; with error_if_nonfinite=False they are scaled by it nevertheless"
-        )
-    factor = K.minimum(K.divide(float(max_norm), K.add(norm, 1e-6)), 1.0)
-    for device, group in groups.items():
-        K.scale([g._data for g in group], to_device(factor, device))
-        for g in group:
-            g._written()
-    return Tensor(norm)
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    norm = _total_norm("clip_grad_norm_", _gradients(listed), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(listed, max_norm, norm)
+    return norm
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
