@@ -205,7 +205,8 @@ class LBFGS(Optimizer):
         for p in group["params"]:
             self._check_gradient(group, p)
         grads = [zeros_like(p) if p.grad is None else p.grad for p in group["params"]]
-        return concat([g.reshape(-1) for g in grads], 0)  # type: ignore[no-any-return]
+        y: Tensor = concat([g.reshape(-1) for g in grads], 0)
+        return y
 
     def _move(self, direction: Tensor, step: float) -> None:
         """Change all parameters by ``step * direction``."""

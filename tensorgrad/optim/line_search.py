@@ -85,7 +85,7 @@ def strong_wolfe(
         left, right = sorted(point.at for point in bracket)
         if (right - left) * longest < tolerance:
             break
-        step = _cubic_minimum(*bracket, left, right)
+        step = _cubic_minimum(bracket[0], bracket[1], left, right)
         margin = 0.1 * (right - left)
         near_an_end = min(right - step, step - left) < margin
         if near_an_end and (stalled or not left < step < right):
