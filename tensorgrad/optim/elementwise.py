@@ -22,7 +22,7 @@ class Work:
     Attributes
     ----------
     step : float
-        How many steps this parameter has taken, with this one.
+        How many steps this parameter has taken, with this one; set by `count`.
     value : array
         The parameter, to be changed in place.
     grad : array
@@ -39,15 +39,23 @@ class Work:
         self.state = state
         self.value = self._wide(array)
         self.grad = grad if self._narrow is None else K.cast(grad, float32)
+
+    def count(self) -> None:
+        """Count this step in the state's ``step``."""
         count = self.number("step", 0.0)
         self.step = count.item() + 1.0
         K.fill(count._data, self.step)
 
-    def buffer(self, name: str, initial: float = 0.0) -> Any:
-        """The array of the state's tensor ``name``, to be changed in place; made where it is missing."""
+    def buffer(self, name: str, initial: float = 0.0, shape: tuple[int, ...] | None = None) -> Any:
+        """The array of the state's tensor ``name``, to be changed in place; made where it is missing.
+
+        It has the parameter's shape unless another one is given.
+        """
         kept = self.state.get(name)
         if kept is None:
-            kept = self.state[name] = zeros_like(self._param)
+            p = self._param
+            kept = zeros_like(p) if shape is None else zeros(shape, dtype=p.dtype, device=p.device)
+            self.state[name] = kept
             if initial:
                 K.fill(kept._data, initial)
         return self._wide(kept._data)
@@ -93,6 +101,7 @@ class Elementwise(Optimizer):
         decay = group.get("weight_decay", 0.0)
         for p, array, grad in zip(batch.params, batch.arrays, batch.grads, strict=True):
             work = Work(p, array, grad, self.state[p])
+            work.count()
             if group["maximize"]:
                 work.grad = K.negative(work.grad)
             if decay and group.get("decoupled_weight_decay", self._decoupled):
