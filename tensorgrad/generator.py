@@ -27,6 +27,7 @@ from .dtypes import DType
 __all__ = [
     "Draws",
     "Generator",
+    "OwnStream",
     "blocks_used",
     "default_generator",
     "draw",
@@ -89,7 +90,11 @@ class Generator:
 
     def _moved(self, seed: int, offset: int) -> Generator:
         draws = _draws.get()
-        return self if draws is not None and draws.repeating else self._go_to(seed, offset)
+        if draws is None:
+            return self._go_to(seed, offset)
+        if not draws.repeating:
+            draws.stream_of(self)._go_to(seed, offset)
+        return self
 
     @capture.replayed
     def _go_to(self, seed: int, offset: int) -> Generator:
@@ -116,7 +121,9 @@ class Generator:
     def reserve_stream(self, blocks: int) -> tuple[int, int]:
         """`reserve`, together with the seed: what a random kernel takes as ``seed`` and ``offset``."""
         draws = _draws.get()
-        return self._reserved(blocks) if draws is None or not blocks else draws.reserved(self, blocks)
+        if draws is None:
+            return self._reserved(blocks)
+        return draws.reserved(self, blocks) if blocks else draws.stream_of(self)._reserved(0)
 
     def _reserved(self, blocks: int) -> tuple[int, int]:
         with self._lock:
@@ -190,6 +197,10 @@ class Draws:
         """Whether parts are given again."""
         return self._next >= 0
 
+    def stream_of(self, generator: Generator) -> Generator:
+        """The generator whose stream a generator draws from in this block."""
+        return generator if self._outer is None else self._outer.stream_of(generator)
+
     def reserved(self, generator: Generator, blocks: int) -> tuple[int, int]:
         """What `Generator.reserve_stream` returns in such a block."""
         if not self.repeating:
@@ -201,6 +212,28 @@ class Draws:
         if place >= len(self._parts) or self._parts[place][0] is not generator or self._parts[place][1] != blocks:
             raise RuntimeError("checkpoint: called again, the function draws other random numbers than the first time")
         return self._parts[place][2]
+
+
+class OwnStream(Draws):
+    """A block in which the default generator has a stream of its own, which other threads do not see."""
+
+    def __init__(self, seed: int, offset: int) -> None:
+        super().__init__()
+        self._own = Generator()._go_to(seed % _LIMIT, offset % _LIMIT)
+
+    def __enter__(self) -> None:
+        self._token = _draws.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _draws.reset(self._token)
+
+    def stream_of(self, generator: Generator) -> Generator:
+        """The stream of this block for the default generator; any other has its own."""
+        return self._own if generator is default_generator else generator
+
+    def reserved(self, generator: Generator, blocks: int) -> tuple[int, int]:
+        """What `Generator.reserve_stream` returns in such a block."""
+        return self.stream_of(generator)._reserved(blocks)
 
 
 _draws: ContextVar[Draws | None] = ContextVar("draws", default=None)

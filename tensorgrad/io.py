@@ -69,7 +69,7 @@ def save(state_dict: Mapping[str, Tensor], path: Path) -> None:
             hint = "; nested states, such as an optimizer's, are saved entry by entry" if nested else ""
             raise TypeError(f"save: {name!r} must be a Tensor, got {type(value).__name__}{hint}")
         arrays[name] = np.asarray(to_numpy(value._data), order="C")
-    with _replacing(os.path.realpath(path)) as temporary:
+    with replacing(os.path.realpath(path)) as temporary:
         write(arrays, temporary)
 
 
@@ -188,7 +188,7 @@ def _format_of(name: str, path: Path) -> tuple[_Writer, _Reader]:
 
 
 @contextmanager
-def _replacing(path: str) -> Iterator[str]:
+def replacing(path: str) -> Iterator[str]:
     """A temporary path beside ``path`` that takes its place if the block succeeds, and is removed if not."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.tmp")

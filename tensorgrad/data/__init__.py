@@ -1,4 +1,4 @@
-"""From samples to batches: datasets, the order in which they are drawn, and the loader that puts the two together.
+"""From files to batches: readers, datasets, the order in which samples are drawn, and the loader that batches them.
 
 >>> import tensorgrad as tg
 >>> dataset = tg.data.TensorDataset(tg.arange(6), tg.arange(6) % 2)
@@ -8,29 +8,52 @@
 
 from __future__ import annotations
 
-from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
-from .loader import DataLoader, collate
+from .binary import cifar10, cifar100, mnist, read_idx
+from .collate import collate, convert, default_collate
+from .dataset import ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .loader import DataLoader
 from .sampler import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .tables import read_csv, read_npz
+from .text import ByteTokenizer, CharTokenizer, TextDataset, read_text
+from .workers import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
+    "ByteTokenizer",
+    "ChainDataset",
+    "CharTokenizer",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
+    "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
+    "TextDataset",
     "WeightedRandomSampler",
+    "WorkerInfo",
+    "cifar10",
+    "cifar100",
     "collate",
+    "convert",
+    "default_collate",
+    "get_worker_info",
+    "mnist",
     "random_split",
+    "read_csv",
+    "read_idx",
+    "read_npz",
+    "read_text",
 ]

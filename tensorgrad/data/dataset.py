@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,15 @@ import numpy as np
 from ..random import Generator, randperm
 from ..tensor import Tensor
 
-__all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "random_split"]
+__all__ = [
+    "ChainDataset",
+    "ConcatDataset",
+    "Dataset",
+    "IterableDataset",
+    "Subset",
+    "TensorDataset",
+    "random_split",
+]
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -44,6 +52,53 @@ class Dataset:
 
     def __add__(self, other: Any) -> ConcatDataset:
         return ConcatDataset([self, other])
+
+
+class IterableDataset:
+    """Base class of datasets that are streams of samples: a subclass defines ``__iter__``.
+
+    Each worker of a `DataLoader` iterates over the whole of it, unless ``__iter__`` asks `get_worker_info` which part
+    is its own; the loader takes a batch from each worker in turn.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> class Powers(tg.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return (2**i for i in range(5))
+    >>> [x.tolist() for x in tg.data.DataLoader(Powers(), batch_size=2)]
+    [[1, 2], [4, 8], [16]]
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """The samples of one pass."""
+        raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
+
+    def __add__(self, other: Any) -> ChainDataset:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Streams one after another; ``first + second`` makes one too.
+
+    Raises
+    ------
+    TypeError
+        When it is iterated over, if one of them is not an `IterableDataset`.
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+
+    def __iter__(self) -> Iterator[Any]:
+        for i, dataset in enumerate(self.datasets):
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(f"ChainDataset: dataset {i} is a {type(dataset).__name__}, expected an IterableDataset")
+            yield from dataset
+
+    def __len__(self) -> int:
+        """Number of samples, if every stream knows its own."""
+        return sum(len(dataset) for dataset in self.datasets)
 
 
 class TensorDataset(Dataset):

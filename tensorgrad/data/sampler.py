@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..creation import tensor
-from ..random import Generator, multinomial, randint, randperm
+from ..generator import Generator
+from ..random import multinomial, randint, randperm
 from ..tensor import Tensor
 
 __all__ = [
     "BatchSampler",
+    "DistributedSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -206,3 +208,68 @@ class BatchSampler(Sampler):
     def __len__(self) -> int:
         count = len(self.sampler)  # type: ignore[arg-type]  # raises for a sampler that does not know
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+
+
+class DistributedSampler(Sampler):
+    """The part of a dataset that one of several processes trains on: every ``num_replicas``-th index from ``rank`` on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    num_replicas : int
+        How many processes there are.
+    rank : int
+        Which of them this is, from 0.
+    shuffle : bool
+        A fresh random order each epoch, the same in all processes; call `set_epoch` before each.
+    seed : int
+        Of that order.
+    drop_last : bool
+        Leave out indices so that all parts have one length; otherwise some come twice.
+
+    Raises
+    ------
+    ValueError
+        If ``rank`` is not one of ``num_replicas``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> [list(tg.data.DistributedSampler("abcde", 2, rank, shuffle=False)) for rank in range(2)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        num_replicas: int,
+        rank: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        self.num_replicas = positive_integer(num_replicas, "DistributedSampler: num_replicas")
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"DistributedSampler: rank must be at least 0 and below {num_replicas}, got {rank}")
+        self.dataset = dataset
+        self.rank = rank
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_last = drop_last
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.dataset)
+        order = list(range(count))
+        if self.shuffle:
+            order = randperm(count, device="cpu", generator=Generator().manual_seed(self.seed + self.epoch)).tolist()
+        total = len(self) * self.num_replicas
+        return itertools.islice(itertools.cycle(order), self.rank, total, self.num_replicas)
+
+    def __len__(self) -> int:
+        count = len(self.dataset)
+        return count // self.num_replicas if self.drop_last else -(-count // self.num_replicas)

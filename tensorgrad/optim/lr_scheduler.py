@@ -98,6 +98,7 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave. The optimizer's own state has its rates."""
         self.__dict__.update(state_dict)
+        self._started_at = -1  # that optimizer's steps are not this one's
 
 
 def _number(lr: Any) -> float:

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["History"]
 
@@ -67,11 +68,17 @@ class History:
             writer.writerow(columns)
             writer.writerows(zip(*columns.values(), strict=True))
 
-    def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draw the curves of loss and accuracy into a PNG; needs matplotlib. See `tensorgrad.viz.curves`."""
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the curves of loss and accuracy; needs matplotlib. See `tensorgrad.viz.curves`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it; with a path it is written there too.
+        """
         from ..viz import curves
 
-        curves(self, path)
+        return curves(self, path)
 
     def append(self, prefix: str, means: Mapping[str, float]) -> None:
         """Add the means of an epoch, as `evaluate` gives them, to the lists ``<prefix>_<name>``."""

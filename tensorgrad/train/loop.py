@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..backend import resolve_device
 from ..tape import no_grad
-from ..tensor import Tensor
+from .callbacks import Callback
+from .checkpoint import Checkpoint
 from .history import History
 from .measure import Loss, Measurements, Metrics
-from .progress import SECONDS_IN_LOG, described, progress_bar
+from .progress import described, interval_of, progress_bar
+from .run import Run
+from .step import Stepper, parts_of
 from .whole import SteadyStep, modes_kept
 
 __all__ = ["evaluate", "fit"]
@@ -29,6 +33,14 @@ def fit(
     device: Any = None,
     progress: bool | None = True,
     scheduler: Any = None,
+    *,
+    callbacks: Sequence[Callback] = (),
+    accumulate: int = 1,
+    clip_grad_norm: float | None = None,
+    clip_grad_value: float | None = None,
+    amp: Any = None,
+    scaler: Any = None,
+    resume: bool = False,
 ) -> History:
     """Train a model: per batch ``loss(model(*inputs), target).backward()`` and a step of the optimizer.
 
@@ -55,6 +67,20 @@ def fit(
     scheduler : LRScheduler, optional
         Steps after each epoch. If its ``step`` takes a value, as that of ``ReduceLROnPlateau`` does, it is given the
         validation loss, or the training loss without one.
+    callbacks : sequence of Callback
+        Told of the beginning and end of epochs and steps, in this order, a `Checkpoint` after all others.
+    accumulate : int
+        Batches per step of the optimizer, whose gradient is that of their mean loss (of the sum, if the loss is one). A
+        last step of an epoch has what is left.
+    clip_grad_norm, clip_grad_value : float, optional
+        Bound the norm of all gradients together, or each of their elements, before the step.
+    amp : dtype or bool, optional
+        Compute the model and the loss under `tensorgrad.amp.autocast` with this half type, or the device's own if True.
+    scaler : GradScaler, optional
+        Scales the loss; one is made if ``amp`` is float16.
+    resume : bool
+        Go on from the latest checkpoint of the `Checkpoint` among the callbacks, if it has one, to the same bits as if
+        the run had never stopped; give it the same arguments. ``epochs`` counts from the beginning of the first run.
 
     Returns
     -------
@@ -67,7 +93,8 @@ def fit(
     FloatingPointError
         If the loss is not finite; the message names the epoch and the step.
     TypeError, ValueError
-        If a batch is not a tuple ``(*inputs, target)``, the loss not a scalar, the loader empty or ``epochs`` negative.
+        If a batch is not a tuple ``(*inputs, target)``, the loss not a scalar, the loader empty, or an option out
+        of range; if ``resume`` is set without a `Checkpoint`, or not set and its directory has checkpoints already.
 
     Notes
     -----
@@ -89,31 +116,75 @@ def fit(
     place = None if device is None else resolve_device(device)
     if place is not None:
         model.to(place)
-    watches_loss = scheduler is not None and any(
-        p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
-        for p in inspect.signature(scheduler.step).parameters.values()
-    )
-    history = History()
+    stepper = Stepper(model, optimizer, loss, place, accumulate, clip_grad_norm, clip_grad_value, amp, scaler)
+    ordered = sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))  # the state of all is in it
+    run = Run(ordered, epochs, model=model, optimizer=optimizer, loader=loader, scheduler=scheduler,
+              scaler=stepper.scaler, validation=validation)  # fmt: skip
     with modes_kept(model), SteadyStep() as steady:
         try:
-            for epoch in range(1, epochs + 1):
+            _begin(run, resume)
+            first = run.epoch if run.batches else run.epoch + 1
+            for epoch in range(first, epochs + 1):
+                if run.stopped is not None:
+                    break
                 with progress_bar(loader, f"epoch {epoch}/{epochs}", progress) as bar:
+                    _set_epoch(loader, epoch)
+                    run.epoch = epoch
                     model.train()
-                    measured = _train_epoch(model, loader, loss, optimizer, metrics, place, bar, steady, epoch)
+                    run.call("on_epoch_start")
+                    measured = _train_epoch(run, stepper, metrics, bar, steady)
                     means = measured.means()
-                    validated = {} if validation is None else evaluate(model, validation, loss, metrics, place)
+                    with stepper.autocast():
+                        validated = {} if validation is None else evaluate(model, validation, loss, metrics, place)
                     if bar is not None:
                         bar.set_postfix_str(described(measured, validated), refresh=False)
                 with steady:
-                    history.epochs.append(epoch)
-                    history.append("train", means)
-                    history.append("validation", validated)
-                    history.samples_per_second.append(measured.samples_per_second)
+                    run.measured, run.batches = None, 0
+                    run.history.epochs.append(epoch)
+                    run.history.append("train", means)
+                    run.history.append("validation", validated)
+                    run.history.samples_per_second.append(measured.samples_per_second)
                     if scheduler is not None:
-                        scheduler.step(*([validated.get("loss", means["loss"])] if watches_loss else []))
+                        watched = [validated.get("loss", means["loss"])] if _watches_loss(scheduler) else []
+                        scheduler.step(*watched)
+                    run.call("on_epoch_end")
         except KeyboardInterrupt:
-            history.interrupted = True
-    return history
+            run.history.interrupted = True
+        finally:
+            run.call("on_fit_end")
+    return run.history
+
+
+def _begin(run: Run, resume: bool) -> None:
+    """Tell the callbacks, and go to the latest checkpoint if that is wanted and there is one."""
+    run.call("on_fit_start")
+    checkpoints = [callback for callback in run.callbacks if isinstance(callback, Checkpoint)]
+    if resume:
+        if not checkpoints:
+            raise ValueError("fit: resume=True needs a Checkpoint among the callbacks")
+        checkpoints[0].restore(run=run)
+        return
+    for checkpoint in checkpoints:
+        if checkpoint.paths():
+            raise ValueError(
+                f"fit: {str(checkpoint.directory)!r} has the checkpoints of another run; go on with it by resume=True, "
+                "or give this run a directory of its own"
+            )
+
+
+def _watches_loss(scheduler: Any) -> bool:
+    """Whether a schedule's ``step`` takes a value."""
+    return any(
+        p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        for p in inspect.signature(scheduler.step).parameters.values()
+    )
+
+
+def _set_epoch(loader: Any, epoch: int) -> None:
+    """Let the sampler of one of several processes choose the order of the epoch."""
+    sampler = getattr(loader, "sampler", None)
+    if hasattr(sampler, "set_epoch"):
+        sampler.set_epoch(epoch - 1)
 
 
 def evaluate(
@@ -142,70 +213,49 @@ def evaluate(
     with modes_kept(model), no_grad():
         model.eval()
         for batch in loader:
-            inputs, target = _parts(batch, place)
+            inputs, target = parts_of(batch, place)
             output = model(*inputs)
             measured.add(loss(output, target), output, target)
         measured.read()
     return measured.means()
 
 
-def _train_epoch(
-    model: Any,
-    loader: Iterable[Any],
-    loss: Loss,
-    optimizer: Any,
-    metrics: Metrics | None,
-    device: Any,
-    bar: Any,
-    steady: SteadyStep,
-    epoch: int,
-) -> Measurements:
-    """One pass over the batches."""
-    measured = Measurements(loss, metrics)
-    interval = SECONDS_IN_LOG if bar is None else bar.mininterval
+def _train_epoch(run: Run, stepper: Stepper, metrics: Metrics | None, bar: Any, steady: SteadyStep) -> Measurements:
+    """One pass over the batches, or what is left of one that is resumed."""
+    measured = run.measured = Measurements(stepper.loss, metrics)
+    batches = run.loader
+    if run.resumed is not None:
+        measured.resume(run.resumed)
+        run.resumed = None
+        if not hasattr(batches, "load_state_dict"):  # it does not know its position itself
+            batches = itertools.islice(batches, run.batches, None)
+    interval = interval_of(bar)
     shown = time.perf_counter()
 
     def read() -> None:
-        first = measured.read()
-        if first is not None:
-            step, value = first
-            raise FloatingPointError(
-                f"fit: the loss is {value} at epoch {epoch}, step {step}; look at that batch for values that are not "
-                "finite, lower the learning rate, or clip the gradients"
-            )
+        measured.read_finite(run.epoch)
         if bar is not None:
             bar.set_postfix_str(described(measured), refresh=False)
             bar.update(measured.steps - bar.n)
 
-    for batch in loader:
-        inputs, target = _parts(batch, device)
-        output = model(*inputs)
-        value = loss(output, target)
-        if value.size != 1:
-            raise ValueError(f'fit: the loss must be a scalar, got shape {value.shape}; use reduction="mean" or "sum"')
-        optimizer.zero_grad()
-        value.backward()
+    stepper.start(run.loader, run.batches)
+    for batch in batches:
+        value, output, target = stepper.backward(batch)
+        # What a checkpoint says of a batch, it says after its step: both are done, or neither.
         with steady:
-            optimizer.step()
-        measured.add(value, output, target)
+            stepped = stepper.step()
+            measured.add(value, output, target)
+            run.batches += 1
+            if stepped:
+                run.step += 1
+                run.loss = value
+                run.call("on_step_end")
         if measured.full or time.perf_counter() - shown >= interval:
             read()
             shown = time.perf_counter()
+    with steady:
+        if stepper.step(last=True):
+            run.step += 1
+            run.call("on_step_end")
     read()
     return measured
-
-
-def _parts(batch: Any, device: Any) -> tuple[list[Tensor], Tensor]:
-    """The inputs and the target of a batch, on the device."""
-    if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(isinstance(x, Tensor) for x in batch):
-        raise TypeError(
-            f"a batch must be a tuple of tensors (*inputs, target), the loader gave {_kind(batch)}; give the "
-            "DataLoader a collate_fn that makes one"
-        )
-    *inputs, target = batch if device is None else [x.to(device) for x in batch]
-    return inputs, target
-
-
-def _kind(batch: Any) -> str:
-    name = type(batch).__name__
-    return f"{name}[{', '.join(type(x).__name__ for x in batch)}]" if isinstance(batch, (tuple, list)) else name

@@ -41,6 +41,7 @@ class Measurements:
         self._sizes: list[int] = []
         self._totals: np.ndarray[Any, np.dtype[np.float64]] | None = None
         self._weight = 0.0
+        self._earlier = 0  # samples that were measured before the run was resumed
         self._started = time.perf_counter()
         self.samples_per_second = 0.0
 
@@ -87,18 +88,41 @@ class Measurements:
         sizes = np.array(self._sizes, np.float64)
         losses, others = rows[:, 0], rows[:, 3:] if self._classes else rows[:, 1:]
         weights = rows[:, 2] if self._classes else sizes  # what the mean of a step's loss is over
-        totals = [losses.sum() if self._summed else losses @ weights, *(others.T @ sizes)]
+        parts = [losses if self._summed else losses * weights, *(others.T * sizes)]
         if self._classes:
-            totals.append(rows[:, 1].sum())
-        self._totals = np.array(totals) + (0 if self._totals is None else self._totals)
+            parts.append(rows[:, 1])
+        # One after the other, so that the sums do not depend on when they are read.
+        before = np.zeros(len(parts)) if self._totals is None else self._totals
+        self._totals = np.add.accumulate(np.vstack([before, np.array(parts).T]))[-1]
         self._weight += float(weights.sum())
         wrong = np.flatnonzero(~np.isfinite(losses))
         first = (self.steps + int(wrong[0]) + 1, float(losses[wrong[0]])) if wrong.size else None
         self.steps += count
         self.samples += int(sizes.sum())
         self._sizes.clear()
-        self.samples_per_second = self.samples / max(time.perf_counter() - self._started, 1e-9)
+        self.samples_per_second = (self.samples - self._earlier) / max(time.perf_counter() - self._started, 1e-9)
         return first
+
+    def read_finite(self, epoch: int) -> None:
+        """`read`, and raise if a loss is not finite."""
+        first = self.read()
+        if first is not None:
+            step, value = first
+            raise FloatingPointError(
+                f"fit: the loss is {value} at epoch {epoch}, step {step}; look at that batch for values that are not "
+                "finite, lower the learning rate, or clip the gradients"
+            )
+
+    def state(self, epoch: int) -> dict[str, Any]:
+        """What was measured up to now, for `resume`."""
+        self.read_finite(epoch)
+        names = ("steps", "samples", "_classes", "_totals", "_weight")
+        return {name: getattr(self, name) for name in names}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.__dict__.update(state)
+        self._earlier = self.samples
 
     def means(self) -> dict[str, float]:
         """What has been read so far."""

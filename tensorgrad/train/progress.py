@@ -9,7 +9,7 @@ from typing import Any
 
 from .measure import Measurements
 
-__all__ = ["SECONDS_IN_LOG", "described", "progress_bar"]
+__all__ = ["described", "interval_of", "progress_bar"]
 
 SECONDS_ON_SCREEN = 0.25
 SECONDS_IN_LOG = 10.0
@@ -26,10 +26,23 @@ def _listed(means: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shown)
 
 
+def interval_of(bar: Any) -> float:
+    """Seconds between two looks at what was measured."""
+    return SECONDS_IN_LOG if bar is None else float(bar.mininterval)
+
+
+def _in_notebook() -> bool:
+    """Whether output goes to a notebook's cell, which is no terminal but draws over a line all the same."""
+    interactive = sys.modules.get("IPython")
+    shell = None if interactive is None else interactive.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
+
+
 @contextmanager
 def progress_bar(loader: Any, title: str, progress: bool | None) -> Iterator[Any]:
     """A tqdm bar that counts batches, or None if none is to be shown."""
-    on_screen = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+    terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+    on_screen = terminal or _in_notebook()
     if progress is False or (progress is None and not on_screen):
         yield None
         return
@@ -50,7 +63,7 @@ def progress_bar(loader: Any, title: str, progress: bool | None) -> Iterator[Any
         mininterval=SECONDS_ON_SCREEN if on_screen else SECONDS_IN_LOG,
         miniters=1,
         delay=0 if on_screen else 1e-3,
-        dynamic_ncols=on_screen,
+        dynamic_ncols=terminal,
         bar_format="{desc} {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt}{postfix}",
     )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,20 +11,30 @@ __all__ = ["curves"]
 
 
 def curves(
-    history: Any, path: str | os.PathLike[str], *, xlabel: str = "epoch", ylabel: str = "loss", log: bool = False
-) -> None:
-    """Draw curves over the epochs into a file, a PNG or whatever else matplotlib writes by the path's suffix.
+    history: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    xlabel: str = "epoch",
+    ylabel: str = "loss",
+    log: bool = False,
+) -> Any:
+    """Draw curves over the epochs as a figure, and into a file, a PNG or what else matplotlib writes by its suffix.
 
     Parameters
     ----------
     history : History or dict
         A `tensorgrad.train.History`, drawn as one panel of losses and, if there are any, one of accuracies; or lists of
         numbers by name, drawn into one panel.
-    path : str or path-like
+    path : str or path-like, optional
     xlabel, ylabel : str
         What the axes of a single panel say.
     log : bool
         Logarithmic axis for losses, or for the single panel.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A notebook shows it.
 
     Raises
     ------
@@ -42,7 +53,14 @@ def curves(
     panels = _panels(history, ylabel)
     if not panels:
         raise ValueError("curves: there is nothing to draw")
-    figure = Figure(figsize=(5.2 * len(panels), 3.6), dpi=150, layout="constrained")
+
+    class Shown(Figure):  # type: ignore[misc]
+        def _repr_png_(self) -> bytes:  # what a notebook asks for
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    figure = Shown(figsize=(5.2 * len(panels), 3.6), dpi=150, layout="constrained")
     for axes, (title, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for label, values in lines.items():
             marker = "o" if len(values) < 3 else None
@@ -57,7 +75,9 @@ def curves(
         elif log:
             axes.set_yscale("log")
         axes.legend(frameon=False)
-    figure.savefig(path)
+    if path is not None:
+        figure.savefig(path)
+    return figure
 
 
 def _panels(history: Any, ylabel: str) -> dict[str, dict[str, Sequence[float]]]:

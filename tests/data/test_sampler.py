@@ -106,3 +106,28 @@ def test_base_class_says_what_is_missing():
         iter(Sampler())
     with pytest.raises(NotImplementedError, match="__len__"):
         len(Sampler())
+
+
+class TestDistributed:
+    @pytest.mark.parametrize("drop_last", [False, True])
+    @pytest.mark.parametrize("count", [1, 7, 9, 10])
+    def test_parts_cover_everything_once(self, count, drop_last):
+        parts = []
+        for rank in range(3):
+            sampler = tg.data.DistributedSampler(range(count), 3, rank, seed=4, drop_last=drop_last)
+            sampler.set_epoch(2)
+            parts.append(list(sampler))
+            assert len(parts[-1]) == len(sampler) == (count // 3 if drop_last else -(-count // 3))
+        drawn = [i for part in parts for i in part]
+        assert len(set(drawn)) == (len(drawn) if drop_last else count)
+
+    def test_epochs(self):
+        sampler = tg.data.DistributedSampler(range(50), 2, 0)
+        first = list(sampler)
+        assert list(sampler) == first
+        sampler.set_epoch(1)
+        assert list(sampler) != first
+
+    def test_rank(self):
+        with pytest.raises(ValueError, match="rank must be at least 0 and below 2, got 2"):
+            tg.data.DistributedSampler(range(5), 2, 2)
