@@ -42,6 +42,12 @@ def same(found: list[Any], expected: list[Any]) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def same_replayed(found: list[Any], expected: list[Any], device: str) -> None:
+    """As `same` on the CPU; on CUDA fused kernels round less often."""
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0 if device == "cpu" else 2e-6, atol=0 if device == "cpu" else 1e-7)
+
+
 class TestNumbers:
     def test_gradients_masks_and_random_stream(self, device):
         model, x = network(device), values(0, 4, 6, device=device).requires_grad_()
@@ -358,23 +364,23 @@ class TestCaptured:
             return [*losses, *[p.detach().cpu().numpy().copy() for p in model.parameters()]]
 
         expected = run(False, False)
-        same(run(False, True), expected)
-        same(run(True, False), expected)
-        same(run(True, True), expected)
+        same_replayed(run(False, True), expected, device)
+        same_replayed(run(True, False), expected, device)
+        same_replayed(run(True, True), expected, device)
 
     def test_differentiated_outside(self, device):
         model = network(device)
         captured = tg.jit(lambda x: tg.checkpoint(model, x) * 1)
         for i in range(4):
             x = values(i, 4, 6, device=device).requires_grad_()
-            same(left_by(model, captured, x), left_by(model, model, x))
+            same_replayed(left_by(model, captured, x), left_by(model, model, x), device)
 
     def test_a_captured_function_inside(self, device):
         model, x = network(device), values(0, 4, 6, device=device).requires_grad_()
         captured = tg.jit(model)
         captured(x), captured(x)
         for _ in range(3):
-            same(left_by(model, lambda x: tg.checkpoint(captured, x), x), left_by(model, model, x))
+            same_replayed(left_by(model, lambda x: tg.checkpoint(captured, x), x), left_by(model, model, x), device)
 
     def test_memory_of_the_plan(self):
         """The plan of a checkpointed step has less memory for temporaries."""

@@ -508,7 +508,7 @@ class TestConstants:
             return (
                 x + tg.arange(3, **places), x * tg.tensor([1, 2, 3], **places), x + tg.ones(3, **places),
                 x + tg.eye(3, **places), x + tg.linspace(0, 1, 3, **places), x + tg.full((3,), 7, **places),
-                tg.asarray(np.array([1.0, 2.0, 3.0], np.float32)).to(device) * x,
+                tg.asarray(np.array([1.0, 2.0, 3.0], np.float32), **places) * x,
             )  # fmt: skip
 
         captured = tg.jit(function)
