@@ -192,7 +192,8 @@ class AveragedModel(Module):
         model : Module
             With the same parameters and buffers as the copy.
         """
-        own, others = list(self.module.parameters()), list(model.parameters())
+        own: list[Tensor] = list(self.module.parameters())
+        others: list[Tensor] = list(model.parameters())
         buffers, other_buffers = list(self.module.buffers()), list(model.buffers())
         if self.use_buffers:
             own, others = own + buffers, others + other_buffers
