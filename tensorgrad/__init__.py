@@ -179,8 +179,8 @@ newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
-    "amp", "autograd", "backends", "cuda", "data", "func", "io", "nn", "optim", "profiler", "random", "testing", "train",
-    "viz",
+    "amp", "autograd", "backends", "cuda", "data", "func", "io", "nn", "optim", "profiler", "random", "testing",
+    "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {
     "manual_seed": "random",

@@ -218,7 +218,8 @@ class profile:  # noqa: N801 - PyTorch's name
         by : str or sequence of str
             What launches are grouped by, as for `key_averages`.
         sort_by : str
-            ``"time"``, ``"share"``, ``"calls"``, ``"average"``, ``"host"``, ``"bytes"``, ``"bandwidth"`` or ``"flops"``.
+            ``"time"``, ``"share"``, ``"calls"``, ``"average"``, ``"host"``, ``"bytes"``, ``"bandwidth"`` or
+            ``"flops"``.
         limit : int, optional
             Number of lines; None for all.
         """
