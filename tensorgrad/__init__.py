@@ -7,7 +7,7 @@ The house, from the ground up; each floor uses only the floors below it:
 - ``tape.py``, ``tensor.py``, ``autograd.py``: the Tensor, what a computation leaves behind, and the walk back.
 - ``ops/``: an op is a forward and its gradient, defined once.
 - ``nn/``, ``optim/``, ``amp.py``: modules, losses, optimizers, mixed precision; they know nothing of devices.
-- ``data/``, ``train/``, ``io.py``, ``viz/``: what surrounds a training run.
+- ``data/``, ``train/``, ``io.py``, ``viz/``, ``profiler/``: what surrounds a training run.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ if TYPE_CHECKING:
     from . import io as io
     from . import nn as nn
     from . import optim as optim
+    from . import profiler as profiler
     from . import random as random
     from . import testing as testing
     from . import train as train
@@ -178,7 +179,8 @@ newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
-    "amp", "autograd", "backends", "cuda", "data", "func", "io", "nn", "optim", "random", "testing", "train", "viz",
+    "amp", "autograd", "backends", "cuda", "data", "func", "io", "nn", "optim", "profiler", "random", "testing",
+    "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {
     "manual_seed": "random",

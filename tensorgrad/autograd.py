@@ -19,7 +19,7 @@ from .backend import device_of, empty, is_array, is_sole_view
 from .checkpoint import checkpoint
 from .dtypes import is_differentiable
 from .function import Function
-from .tape import Branch, Leaf, Node, grad_mode, on_arrays
+from .tape import Branch, Leaf, Node, grad_mode, on_arrays, visiting
 from .tensor import Tensor
 
 __all__ = ["Function", "backward", "checkpoint", "detect_anomaly", "grad", "gradients_of"]
@@ -187,10 +187,13 @@ def _propagate(
     """Walk back from ``start``; fill the leaves, or return the gradients of the ``wanted`` nodes and ``stop`` there."""
     recording = grad_mode.set(create_graph)
     arrays = on_arrays.set(not create_graph)
+    outer = visiting.get()
     try:
         with K.ieee_semantics():
             return _walk(start, keep, create_graph, wanted, stop)
     finally:
+        if visiting.get() is not outer:
+            visiting.set(outer)
         grad_mode.reset(recording)
         on_arrays.reset(arrays)
 
@@ -205,7 +208,8 @@ def _walk(
     needed = None if wanted is None else _ancestry(start, wanted)
     found: dict[Node, Any] = {}
     tracing = tape.trace_forward is not None
-    reusing = not (create_graph or tracing or K.is_observed())  # a recorder wants a result in memory of its own
+    observed = K.is_observed()
+    reusing = not (create_graph or tracing or observed)  # a recorder wants a result in memory of its own
 
     for node, g in start:
         into = leaves if isinstance(node, Leaf) else pending
@@ -235,6 +239,8 @@ def _walk(
             g = pending.pop(node)
             mine = node in owned
         ahead = None
+        if observed:
+            visiting.set(node)
         if stop and needed is not None and needed.get(node):
             found[node] = g
             continue
@@ -336,6 +342,8 @@ def _walk(
 
     for leaf, total in leaves.items():
         g, mine = total, leaf in owned
+        if observed:
+            visiting.set(leaf)
         if leaf.hooks is not None and not stop:
             g, mine = _run_hooks(leaf, g, create_graph), False
         if needed is not None:

@@ -20,6 +20,7 @@ __all__ = [
     "bump",
     "host_read",
     "live",
+    "observe",
     "observed_classes",
     "recorded_elsewhere",
     "recording",
@@ -73,7 +74,10 @@ class LiveFloat(float):
 _recorder: Recorder | None = None
 
 observed_classes: list[tuple[type, str]] = []
-"""Classes with a flag that makes their instances report to `Recorder.called`; set while somebody records."""
+"""Classes with a flag that makes their instances report their calls; set while somebody records or watches."""
+
+_observers = 0  # how many there are
+_counting = threading.Lock()
 
 structure_version = 0
 """Goes up whenever an attribute of a module changes: what was recorded from modules may then be out of date."""
@@ -101,16 +105,23 @@ def start(recorder: Recorder) -> None:
     """Let ``recorder`` see what its thread does."""
     global _recorder
     _recorder = recorder
-    for cls, flag in observed_classes:
-        setattr(cls, flag, True)
+    observe(1)
 
 
 def stop() -> None:
     """Undo `start`."""
     global _recorder
     _recorder = None
-    for cls, flag in observed_classes:
-        setattr(cls, flag, False)
+    observe(-1)
+
+
+def observe(change: int) -> None:
+    """Count one observer more or less; with none left, the observed classes report nothing."""
+    global _observers
+    with _counting:
+        _observers += change
+        for cls, flag in observed_classes:
+            setattr(cls, flag, _observers > 0)
 
 
 def live(source: Callable[[], float]) -> float:

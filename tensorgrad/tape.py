@@ -31,6 +31,7 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "on_arrays",
+    "visiting",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -44,6 +45,9 @@ grad_mode: ContextVar[bool] = ContextVar("grad_mode", default=True)
 
 on_arrays: ContextVar[bool] = ContextVar("on_arrays", default=False)
 """Whether gradient rules are running on plain arrays: ops given arrays then return arrays."""
+
+visiting: ContextVar[Node | None] = ContextVar("visiting", default=None)
+"""While kernels are observed: the node whose gradient rules the engine runs in this thread."""
 
 trace_forward: Callable[[], Any] | None = None
 """In anomaly mode: returns where in the user's code an op was called."""

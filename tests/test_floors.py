@@ -18,7 +18,7 @@ EXAMPLES = PACKAGE.parent / "examples"
 FLOORS = [
     ("kernels",),
     ("dtypes", "backend", "capture", "generator", "cuda", "backends"),
-    ("tape", "tensor", "creation", "function", "anomaly", "autograd", "checkpoint", "random"),
+    ("tape", "tensor", "creation", "function", "anomaly", "autograd", "checkpoint", "random", "births"),
     ("ops", "linalg", "fft", "func", "einsum"),
     ("jit",),
     ("nn", "optim", "amp"),

@@ -10,7 +10,7 @@ from ..backend import Device, resolve_device, to_device
 from ..capture import bump, observed_classes, recording
 from ..dtypes import DType, dtype_of, float16, float32, float64, is_differentiable
 from ..tensor import Tensor
-from . import state
+from . import calls, state
 from .hooks import Boundary, RemovableHandle
 from .parameter import Buffer, Parameter, clear_gradients
 
@@ -433,6 +433,11 @@ class Module:
         return RemovableHandle(self._hooks_of("_backward_hooks"), hook, first=prepend)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if calls.are_watched():
+            return calls.watch(self, lambda: self._run_hooks_and_forward(args, kwargs))
+        return self._run_hooks_and_forward(args, kwargs)
+
+    def _run_hooks_and_forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         recorder = recording()
         if recorder is not None:
             recorder.called(self)
@@ -483,4 +488,4 @@ def _convert(tensor: Tensor, device: Device | None, dtype: DType | None) -> None
         tensor._replace(array)
 
 
-observed_classes.append((Module, "_hooked"))  # under a recorder, every call goes through _call_with_hooks
+observed_classes.append((Module, "_hooked"))  # while observed, every call goes through _call_with_hooks

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .. import births
 from .. import kernels as K
 from ..tape import Node
-from ..tensor import Tensor
 
 __all__ = ["Recording", "record"]
 
@@ -47,18 +47,6 @@ class Recording:
             self.constants[node] = tuple(a if isinstance(a, (int, float)) else None for a in self._launched[1])
 
 
-_lock = threading.Lock()
-_active: list[Recording] = []
-_plain_init = Tensor.__init__
-
-
-def _watched_init(self: Tensor, data: Any, node: Node | None = None) -> None:
-    _plain_init(self, data, node)
-    if node is not None:
-        for recording in tuple(_active):
-            recording._on_tensor(data, node)
-
-
 @contextmanager
 def record() -> Iterator[Recording]:
     """Keep the values of the tensors that this thread computes in the block, to be shown by `graph`.
@@ -76,16 +64,10 @@ def record() -> Iterator[Recording]:
     [0.0, 1.0]
     """
     recording = Recording()
-    with _lock:
-        _active.append(recording)
-        Tensor.__init__ = _watched_init  # type: ignore[method-assign]
     hook = recording._on_launch  # held on to: each access makes another bound method
     K.add_hook(hook)
     try:
-        yield recording
+        with births.watched(recording._on_tensor):
+            yield recording
     finally:
         K.remove_hook(hook)
-        with _lock:
-            _active.remove(recording)
-            if not _active:
-                Tensor.__init__ = _plain_init  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from tests.benchmarks import __main__ as program
 from tests.benchmarks import table, timing
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.limits import Limits
-from tests.benchmarks.profiling import profile
+from tests.benchmarks.profiling import profiled
 from tests.benchmarks.workloads import WORKLOADS
 
 _SMALL = ["mlp-small", "mlp-medium", "lenet", "lstm", "chain-tiny"]
@@ -77,13 +77,10 @@ def test_a_nan_is_an_infinite_difference():
 
 
 def test_profile_counts_launches():
-    shares, alone = profile("mlp-small", steps=3)
-    assert alone > 0
-    calls = {}
-    for (name, _), share in shares.items():
-        calls[name] = calls.get(name, 0) + share.calls
-    assert calls["sgd_step"] == 1
-    assert all(share.seconds >= 0 for share in shares.values())
+    seen, count, alone = profiled("mlp-small", steps=3)
+    assert (count, alone > 0) == (3, True)
+    assert {entry.kernel: entry.calls for entry in seen.key_averages()}["sgd_step"] == 3
+    assert all(entry.seconds >= 0 for entry in seen.key_averages(("kernel", "shapes")))
 
 
 @pytest.fixture
