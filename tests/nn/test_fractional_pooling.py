@@ -90,3 +90,13 @@ def test_pooling_with_indices(device):
                 part.cpu().numpy().reshape(1, 2, -1), indices.cpu().numpy().reshape(1, 2, -1), 2
             )
             np.testing.assert_array_equal(chosen.ravel(), expected.cpu().numpy().ravel())
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_infinite_norms(axes, device):
+    x = np.random.default_rng(axes).normal(size=(1, 2, *(4, 4, 4)[:axes]))
+    for p, reduce in ((np.inf, np.max), (-np.inf, np.min)):
+        y = getattr(nn, f"LPPool{axes}d")(p, 2)(tg.tensor(x, device=device)).cpu().numpy()
+        for index in np.ndindex(*y.shape):
+            window = (*index[:2], *(slice(2 * i, 2 * i + 2) for i in index[2:]))
+            assert y[index] == reduce(np.abs(x[window]))

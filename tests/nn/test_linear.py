@@ -92,3 +92,22 @@ def test_flatten_and_unflatten(device):
         nn.Unflatten("features", (2, 2))
     with pytest.raises(ValueError, match="cannot become"):
         nn.Unflatten(1, (2, 2))(x)
+
+
+def test_cosine_similarity_broadcasts_before_it_measures(device):
+    x1, x2 = np.random.default_rng(0).normal(size=(3, 4, 1)), np.random.default_rng(1).normal(size=(1, 4, 2))
+    y = nn.CosineSimilarity(0)(tg.tensor(x1, device=device), tg.tensor(x2, device=device)).cpu().numpy()
+    a, b = np.broadcast_arrays(x1, x2)
+    expected = (a * b).sum(0) / np.linalg.norm(a, axis=0) / np.linalg.norm(b, axis=0)
+    np.testing.assert_allclose(y, expected, rtol=1e-12)
+
+
+def test_short_vectors_of_cosine_similarity(device):
+    """A length below eps counts as eps, and the gradient is taken as if it had not been raised, as in PyTorch."""
+    x1 = tg.tensor([[0.1, 0.2]], dtype=tg.float64, device=device, requires_grad=True)
+    x2 = tg.tensor([[1.0, 2.0]], dtype=tg.float64, device=device)
+    y = nn.CosineSimilarity(eps=0.5)(x1, x2)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), [0.1 * np.sqrt(5) / 0.5], rtol=1e-12)
+    y.sum().backward()
+    # x2 / (|x2| eps) - (x1 . x2) / (|x2| eps**2) x1 / |x1|
+    np.testing.assert_allclose(x1.grad.cpu().numpy(), [[0.494427191, 0.988854382]], rtol=1e-8)

@@ -189,6 +189,8 @@ def test_parametrizations_in_sequence(device):
     module.weight = tg.tensor(positive, device=device)
     np.testing.assert_allclose(host(module.weight), positive, rtol=1e-12)
     parametrize.register_parametrization(module, "weight", Exponential())
+    np.testing.assert_allclose(host(module.weight), np.exp(positive), rtol=1e-12)
+    module.weight = tg.tensor(positive, device=device)
     np.testing.assert_allclose(host(module.weight), positive, rtol=1e-12)
     np.testing.assert_allclose(host(weight), np.triu(np.log(positive)), rtol=1e-12)
     assert list(module.state_dict()) == ["bias", "parametrizations.weight.original"]

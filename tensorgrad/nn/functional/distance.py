@@ -9,6 +9,7 @@ import numpy as np
 from ...creation import tensor
 from ...ops.elementwise import abs, equal, pow, sqrt, where
 from ...ops.indexing import take
+from ...ops.shape import broadcast_arrays
 from ...tensor import Tensor
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
@@ -72,9 +73,13 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """``sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps))`` along ``dim``."""
-    length1 = _norm(x1, 2, dim, True).clip(eps)
-    length2 = _norm(x2, 2, dim, True).clip(eps)
-    return ((x1 / length1) * (x2 / length2)).sum(dim)
+    x1, x2 = broadcast_arrays(x1, x2)
+    return ((x1 / _at_least(_norm(x1, 2, dim, True), eps)) * (x2 / _at_least(_norm(x2, 2, dim, True), eps))).sum(dim)
+
+
+def _at_least(length: Tensor, eps: float) -> Tensor:
+    """``max(length, eps)`` with the gradient of the length throughout, as in PyTorch."""
+    return length + (length.detach().clip(eps) - length.detach())
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

@@ -225,6 +225,10 @@ def avg_pool3d(
 
 def _lp_pool(axes: int, input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
     kernel = per_axis(f"lp_pool{axes}d", "kernel_size", kernel_size, axes, 1)
+    if math.isinf(norm_type):  # the limit: the largest magnitude, or the smallest
+        way = math.copysign(1.0, norm_type)
+        extreme: Tensor = _max_pool(axes, abs(input) * way, kernel, stride, 0, 1, ceil_mode, False)
+        return extreme * way
     powers = pow(input, norm_type)
     mean = _avg_pool(axes, powers, kernel, stride, 0, ceil_mode, True, None)
     y: Tensor = pow(sign(mean) * maximum(abs(mean), 0.0) * float(math.prod(kernel)), 1.0 / norm_type)

@@ -29,10 +29,10 @@ def _scale_and_shift(
 def _parameters(
     weight: Tensor, bias: Tensor, old_weight: Tensor, old_bias: Tensor | None
 ) -> tuple[Parameter, Parameter]:
-    wanted = old_weight.requires_grad
+    """The new weight and bias, to be trained where the old ones were."""
     return (
-        Parameter(weight.astype(old_weight.dtype), wanted),
-        Parameter(bias.astype(old_weight.dtype), wanted if old_bias is None else old_bias.requires_grad),
+        Parameter(weight.astype(old_weight.dtype), old_weight.requires_grad),
+        Parameter(bias.astype(old_weight.dtype), old_bias is not None and old_bias.requires_grad),
     )
 
 

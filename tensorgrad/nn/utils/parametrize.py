@@ -168,8 +168,9 @@ def register_parametrization(module: _M, tensor_name: str, parametrization: Modu
     """Let a parameter or buffer be ``parametrization(original)`` whenever it is read.
 
     The tensor becomes ``module.parametrizations.<name>.original``, and remains the same object. A second
-    parametrization is applied to the result of the first. Where the parametrization has ``right_inverse``, it says
-    which originals give a value, at first and at assignments; it may return several, ``original0``, ``original1``, ...,
+    parametrization is applied to the result of the first, which stays what it was. Where the parametrizations have
+    ``right_inverse``, it says which originals give a value, for the first at once, and for all at assignments. That of
+    the first may return several, ``original0``, ``original1``, ...,
     which then are the arguments of the parametrization.
 
     Parameters
@@ -196,9 +197,6 @@ def register_parametrization(module: _M, tensor_name: str, parametrization: Modu
     if is_parametrized(module, tensor_name):
         chain = module.parametrizations[tensor_name]
         _check_added(module, tensor_name, parametrization, unsafe)
-        with no_grad():
-            if hasattr(parametrization, "right_inverse"):
-                chain.right_inverse(parametrization.right_inverse(getattr(module, tensor_name)))
         chain.append(parametrization)
         chain.unsafe = chain.unsafe or unsafe
     elif tensor_name in module._buffers or tensor_name in module._parameters:
