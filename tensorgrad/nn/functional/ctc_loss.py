@@ -164,4 +164,5 @@ def _alignment_losses(log_probs: Tensor, labels: Tensor, inputs: Tensor, counts:
     total = logsumexp(final, axis=1)
     # of an input without steps only the empty sequence can be read
     empty = where(equal(counts, 0), full_like(total.detach(), 0), _IMPOSSIBLE)
-    return -where(equal(inputs, 0), empty, total)
+    log_likelihood: Tensor = where(equal(inputs, 0), empty, total)
+    return -log_likelihood

@@ -33,7 +33,7 @@ def _sizes(name: str, size: tuple[int, ...], output_size: Any, output_ratio: Any
 
 def _starts(sample: Tensor, size: int, wanted: int, kernel: int) -> Tensor:
     """Where each of ``wanted`` windows starts, (N, C, wanted); the last ends with the axis."""
-    last = full_like(sample, size - kernel).expand_dims(-1)
+    last: Tensor = full_like(sample, size - kernel).expand_dims(-1)
     if wanted == 1:
         return last
     step = (size - kernel) / (wanted - 1)

@@ -28,7 +28,8 @@ _MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubi
 
 # -------------------------------------------------------------------------------------------------- filters and weights
 def _triangle(x: Array) -> Array:
-    return np.maximum(1 - np.abs(x), 0)
+    y: Array = np.maximum(1 - np.abs(x), 0)
+    return y
 
 
 def cubic_near(x: Any, a: float) -> Any:
@@ -98,8 +99,9 @@ def _smoothing(axis: _Axis) -> Array:
     first = np.maximum(np.trunc(centers - reach * widened + 0.5), 0)
     last = np.minimum(np.trunc(centers + reach * widened + 0.5), axis.size)
     rows = np.arange(axis.size)[:, None]
-    matrix = np.where((rows >= first) & (rows < last), kernel((rows - centers + 0.5) / widened), 0)
-    return matrix / matrix.sum(0)
+    matrix: Array = np.where((rows >= first) & (rows < last), kernel((rows - centers + 0.5) / widened), 0)
+    matrix /= matrix.sum(0)
+    return matrix
 
 
 @functools.lru_cache(128)

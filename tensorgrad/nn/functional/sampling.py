@@ -105,8 +105,10 @@ class _Rules(NamedTuple):
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
-def _taps(mode: str, rules: _Rules, x: Tensor, size: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Along one axis, the pixels that a place is made of, and their shares; ``x`` is in pixels."""
+def _taps(mode: str, rules: _Rules, x: Tensor, size: int) -> tuple[list[Tensor], list[Any]]:
+    """Along one axis, the pixels that a place is made of, and their shares (None: all); ``x`` is in pixels."""
+    places: list[Tensor]
+    shares: list[Any]
     if mode == "nearest":
         places, shares = [round(rules.inside(x, size).detach())], [None]
     elif mode == "bilinear":

@@ -180,8 +180,10 @@ def embedding_bag(
             y, counts = y[:-1], counts[:-1]
     counts = counts.expand_dims(1)
     if mode == "mean":
-        return y / counts.clip(1)
-    return where(equal(counts, 0), 0.0, y) if mode == "max" else y
+        y = y / counts.clip(1)
+    elif mode == "max":
+        y = where(equal(counts, 0), 0.0, y)
+    return y
 
 
 def _check_bags(

@@ -141,7 +141,7 @@ def _assigned(self: Module, name: str, value: Any) -> None:
     if name in self.__dict__.get("_modules", {}).get("parametrizations", ()):
         self.parametrizations[name].right_inverse(value)
     else:
-        type_before_parametrizations(self).__setattr__(self, name, value)
+        super(type(self), self).__setattr__(name, value)
 
 
 def _give_class(module: Module) -> None:

@@ -29,7 +29,7 @@ def output_axis(module: Module) -> int:
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
     """The weight with ``dim`` as its first axis and all others as its second."""
-    rows: Tensor = weight.moveaxis(dim, 0)  # type: ignore[attr-defined]
+    rows: Tensor = weight.moveaxis(dim, 0)
     return rows.reshape(rows.shape[0], -1)
 
 
