@@ -126,7 +126,20 @@ def test_cupy_is_imported_by_the_backend_and_the_cuda_kernels_only():
 
 
 def test_heavy_imports_are_made_where_they_are_needed():
-    heavy = {"torch", "matplotlib", "tqdm", "sklearn", "safetensors", "scipy", "ml_dtypes", "mpi4py", "cudnn", "nvmath"}
+    heavy = {
+        "tensorboard",
+        "tensorboardX",
+        "torch",
+        "matplotlib",
+        "tqdm",
+        "sklearn",
+        "safetensors",
+        "scipy",
+        "ml_dtypes",
+        "mpi4py",
+        "cudnn",
+        "nvmath",
+    }
     wrong = [
         f"{path.name}:{line} imports {name}"
         for part, path in ALL
