@@ -15,6 +15,7 @@ import tensorgrad as tg
 from tensorgrad import kernels as K
 from tensorgrad.tensor import Tensor
 from tensorgrad.train import History
+from tensorgrad.viz.curves import _panels as panels_of
 from tensorgrad.viz.layout import arrange
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
@@ -230,7 +231,116 @@ class TestLayout:
         assert arrange([[]]).layer == [0]
 
 
+class Net(tg.nn.Module):
+    """Two layers that call no other, one at two places, and ops of the model's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = tg.nn.Linear(3, 4)
+        self.norm = tg.nn.BatchNorm1d(4)
+        self.body = tg.nn.Sequential(tg.nn.Linear(4, 4), tg.nn.Tanh())
+        self.gain = tg.nn.Parameter(tg.ones(4))
+
+    def forward(self, x, y):
+        h = self.norm(self.first(x))
+        return self.body(h) * self.gain + y
+
+
+class TestModules:
+    def steps(self, **options):
+        return tg.viz.graph(Net(), inputs=(tg.ones(2, 3), tg.ones(2, 4)), **options).steps
+
+    def test_layers_are_steps(self):
+        steps = self.steps()
+        assert {(s.label, s.module) for s in steps} == {
+            ("x", ""), ("y", ""), ("gain", ""), ("Linear", "first"), ("BatchNorm1d", "norm"), ("Linear", "body.0"),
+            ("Tanh", "body.1"), (TIMES, ""), ("+", ""),
+        }  # fmt: skip
+        by_name = {s.module or s.label: s for s in steps}
+        labels = [s.module or s.label for s in steps]
+        takes = {name: [labels[p] for p in s.parents] for name, s in by_name.items()}
+        assert takes == {
+            "x": [], "y": [], "gain": [], "first": ["x"], "norm": ["first"], "body.0": ["norm"], "body.1": ["body.0"],
+            TIMES: ["body.1", "gain"], "+": [TIMES, "y"],
+        }  # fmt: skip
+        assert by_name["first"].shape == (2, 4)
+        assert labels[-1] == "+"
+
+    def test_depth(self):
+        assert [s.module for s in self.steps(depth=1) if s.module] == ["first", "norm", "body"]
+        model = self.steps(depth=0)
+        assert [(s.label, s.parents) for s in model] == [("x", []), ("y", []), ("Net", [0, 1])]
+        with pytest.raises(ValueError, match="depth"):
+            self.steps(depth=-1)
+
+    def test_large_models_stay_readable(self):
+        blocks = [tg.nn.Sequential(*[tg.nn.Tanh() for _ in range(8)]) for _ in range(12)]
+        steps = tg.viz.graph(tg.nn.Sequential(*blocks), inputs=tg.ones(2)).steps
+        assert [s.label for s in steps] == ["input"] + 12 * ["Sequential"]
+        assert [s.parents for s in steps] == [[], *([i] for i in range(12))]
+        steps = tg.viz.graph(tg.nn.Sequential(*blocks[:3]), inputs=tg.ones(2)).steps
+        assert [s.label for s in steps] == ["input"] + 24 * ["Tanh"]
+
+    def test_a_layer_that_is_called_twice_is_two_steps(self):
+        layer = tg.nn.Linear(2, 2)
+        steps = tg.viz.graph(tg.nn.Sequential(layer, tg.nn.Tanh(), layer), inputs=tg.ones(1, 2)).steps
+        assert [(s.label, s.module, s.parents) for s in steps] == [
+            ("input", "", []), ("Linear", "0", [0]), ("Tanh", "1", [1]), ("Linear", "2", [2]),
+        ]  # fmt: skip
+
+    def test_a_single_layer_shows_its_ops(self):
+        steps = tg.viz.graph(tg.nn.Linear(2, 2), inputs=tg.ones(1, 2)).steps
+        assert {"input", "weight", "bias"} <= {s.label for s in steps}
+
+    def test_several_results(self):
+        steps = tg.viz.graph(tg.nn.Sequential(tg.nn.Identity(), tg.nn.LSTM(2, 3)), inputs=tg.ones(4, 1, 2)).steps
+        assert [s.label for s in steps] == ["input", "LSTM"]
+
+    def test_the_model_is_as_it_was(self):
+        model = Net()
+        mean, before = model.norm.running_mean, tg.random.get_rng_state()
+        x = tg.ones(2, 3)
+        tg.viz.graph(model, inputs=(x, tg.ones(2, 4)))
+        assert model.norm.running_mean is mean
+        assert mean.tolist() == [0.0] * 4
+        assert model.training
+        assert (tg.random.get_rng_state() == before).all()
+        assert all(p.grad is None for p in model.parameters())
+        assert not x.requires_grad
+
+    def test_a_tensor_recorded_with_its_modules(self):
+        model, x = Net(), leaf([[1.0, 2.0, 3.0], [0.0, 1.0, 5.0]])
+        with tg.viz.record() as recording:
+            y = model(x, tg.ones(2, 4)).sum()
+        graph = tg.viz.graph(y, {x: "x"}, recording, depth=1)
+        assert [s.module for s in graph.steps if s.module] == ["first", "norm", "body"]
+        assert all(s.grad is not None for s in graph.steps)
+        assert len(tg.viz.graph(y, {x: "x"}, recording).steps) > len(graph.steps)
+
+    def test_picture(self):
+        graph = tg.viz.graph(Net(), inputs=(tg.ones(2, 3), tg.ones(2, 4)))
+        root = ET.fromstring(graph._repr_svg_())
+        assert [e.get("class") for e in root.iter(f"{SVG}rect")].count("op module") == 4
+        titles = [e.text for e in root.iter(f"{SVG}title")]
+        assert "body.0 (2, 4)" in titles
+        assert "+ (2, 4)" in titles
+
+    def test_errors(self):
+        with pytest.raises(TypeError, match="to draw a Net, pass what to call it with"):
+            tg.viz.graph(Net())
+        with pytest.raises(TypeError, match="inputs are for a module"):
+            tg.viz.graph(leaf(1.0) * 2, inputs=tg.ones(1))
+        with tg.viz.record() as recording, pytest.raises(TypeError, match="a recording belongs to a tensor"):
+            tg.viz.graph(Net(), {}, recording, inputs=tg.ones(1))
+        with pytest.raises(RuntimeError, match="nothing that Identity returns"):
+            tg.viz.graph(tg.nn.Identity(), inputs=tg.ones(2, dtype=tg.int64))
+
+
 class TestCurves:
+    def test_metrics_have_panels(self):
+        history = History(epochs=[1], train_loss=[2.0], metrics={"train_f1": [0.5], "validation_f1": [0.4]})
+        assert panels_of(history, "loss") == {"loss": {"train": [2.0]}, "f1": {"train": [0.5], "validation": [0.4]}}
+
     def test_history(self, tmp_path):
         history = History(epochs=[1, 2], train_loss=[2.0, 1.0], validation_loss=[2.0, 1.5], train_accuracy=[0.5, 0.9])
         tg.viz.curves(history, tmp_path / "a.png")

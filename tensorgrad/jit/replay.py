@@ -29,8 +29,6 @@ class Replay(Protocol):
         What exists inside of chains only.
     targets : list of int
         Arguments whose ``grad`` the program assigns.
-    scratch : set of Region
-        Temporaries that exist inside of one chain only.
     """
 
     program: Program
@@ -38,7 +36,6 @@ class Replay(Protocol):
     steps: list[Step]
     layout: Layout
     targets: list[int]
-    scratch: set[Region]
 
     @property
     def run(self) -> Any:

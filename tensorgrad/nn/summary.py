@@ -16,7 +16,7 @@ from ..tensor import Tensor
 from . import calls
 from .module import Module
 
-__all__ = ["Row", "Summary", "preserved", "summary"]
+__all__ = ["Row", "Summary", "preserved", "summary", "tensors_in"]
 
 
 @dataclass
@@ -169,7 +169,7 @@ def summary(model: Module, *args: Any, **kwargs: Any) -> Summary:
                 _add(found, call.path, call.module)
             row = found[call.path]
             row.calls += 1
-            row.outputs = tuple(x.shape for x in _tensors(result))
+            row.outputs = tuple(x.shape for x in tensors_in(result))
 
     pending: dict[str, list[int]] = {}  # activation bytes and multiply-adds by path
     inside = False  # of a launch: what a kernel launches itself is part of it
@@ -204,7 +204,7 @@ def summary(model: Module, *args: Any, **kwargs: Any) -> Summary:
             K.remove_hook(on_launch)
     for path, (nbytes, count) in pending.items():
         found[path].activation_bytes, found[path].multiply_adds = nbytes, count
-    inputs = {id(x): x for x in _tensors((args, kwargs))}
+    inputs = {id(x): x for x in tensors_in((args, kwargs))}
     found.input_bytes = sum(x.size * x.dtype.itemsize for x in inputs.values())
     found.buffer_bytes = sum(b.size * b.dtype.itemsize for b in model.buffers())
     return found
@@ -250,15 +250,15 @@ def _add(found: Summary, path: str, module: Module) -> None:
     found._of[path] = row
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     """The tensors in a result or in arguments, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
-        yield from _tensors(tuple(value.values()))
+        yield from tensors_in(tuple(value.values()))
     elif isinstance(value, (list, tuple)):
         for entry in value:
-            yield from _tensors(entry)
+            yield from tensors_in(entry)
 
 
 def _depth(path: str) -> int:

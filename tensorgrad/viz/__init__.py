@@ -1,4 +1,4 @@
-"""Pictures: the graph of a computation, with values and gradients on its wires, and the curves of a training run.
+"""Pictures: the graph of a computation or of a model, with values and gradients on its wires, and curves of a training.
 
 >>> import tensorgrad as tg
 >>> x = tg.tensor(3.0, requires_grad=True)

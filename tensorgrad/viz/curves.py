@@ -23,8 +23,8 @@ def curves(
     Parameters
     ----------
     history : History or dict
-        A `tensorgrad.train.History`, drawn as one panel of losses and, if there are any, one of accuracies; or lists of
-        numbers by name, drawn into one panel.
+        A `tensorgrad.train.History`, drawn as one panel of losses and, if there are any, one of accuracies and one
+        of each metric; or lists of numbers by name, drawn into one panel.
     path : str or path-like, optional
     xlabel, ylabel : str
         What the axes of a single panel say.
@@ -72,7 +72,7 @@ def curves(
         axes.spines[["top", "right"]].set_visible(False)
         if title == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        elif log:
+        elif log and title in ("loss", ylabel):
             axes.set_yscale("log")
         axes.legend(frameon=False)
     if path is not None:
@@ -87,7 +87,8 @@ def _panels(history: Any, ylabel: str) -> dict[str, dict[str, Sequence[float]]]:
         return {ylabel: lines} if lines else {}
     columns = history.columns()
     panels: dict[str, dict[str, Sequence[float]]] = {}
-    for quantity in ("loss", "accuracy"):
+    metrics = [name.partition("_") for name in columns if name.startswith(("train_", "validation_"))]
+    for quantity in dict.fromkeys(["loss", "accuracy", *(quantity for _, _, quantity in metrics)]):
         for part in ("train", "validation"):
             if f"{part}_{quantity}" in columns:
                 panels.setdefault(quantity, {})[part] = columns[f"{part}_{quantity}"]

@@ -18,7 +18,7 @@ _CHARACTER = 7.3  # width, at the size of the numbers
 _HALF_LETTER = 4.6  # from the middle of a line of text down to its baseline
 _STYLE = (
     "text{font-family:ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,sans-serif;font-size:13px;fill:#24292f}"
-    ".op{fill:#f6f8fa;stroke:#57606a;stroke-width:1.4}.wire{fill:none;stroke:#8c959f;stroke-width:1.5}"
+    ".op{fill:#f6f8fa;stroke:#57606a;stroke-width:1.4}.op.module{fill:#ddf4ff;stroke:#0969da}.wire{fill:none;stroke:#8c959f;stroke-width:1.5}"
     ".label{text-anchor:middle}.input{text-anchor:end;font-size:15px;font-style:italic}"
     ".output{font-size:15px;font-style:italic}"
     ".number{text-anchor:middle}.number.value{fill:#1a7f37}.number.grad{fill:#cf222e}.arrow{fill:#8c959f}"
@@ -84,10 +84,11 @@ def draw(steps: Sequence[Any]) -> str:
                 f'<text class="input" x="{left - 6:.1f}" y="{y[i] + _HALF_LETTER:.1f}">{escape(step.label)}</text>'
             )
             continue
+        kind = "op module" if step.module else "op"
         parts.append(
-            f'<rect class="op" x="{center[layer] - halves[i]:.1f}" y="{y[i] - _RADIUS:.1f}" '
+            f'<g><title>{escape(_title(step))}</title><rect class="{kind}" x="{center[layer] - halves[i]:.1f}" y="{y[i] - _RADIUS:.1f}" '
             f'width="{2 * halves[i]:.1f}" height="{2 * _RADIUS:.1f}" rx="{_RADIUS:.1f}"/>'
-            f'<text class="label" x="{center[layer]:.1f}" y="{y[i] + _HALF_LETTER:.1f}">{escape(step.label)}</text>'
+            f'<text class="label" x="{center[layer]:.1f}" y="{y[i] + _HALF_LETTER:.1f}">{escape(step.label)}</text></g>'
         )
     tip, level = end[layout.layer[last]], y[last]
     parts.append(f'<path class="arrow" d="M{tip + 7:.1f} {level:.1f}l-9 -4.5v9z"/>')
@@ -117,6 +118,11 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
         path.append(f"C{bend:.1f} {y:.1f} {bend:.1f} {next_y:.1f} {next_x:.1f} {next_y:.1f}")
         x, y = next_x, next_y
     return "".join(path)
+
+
+def _title(step: Any) -> str:
+    """What the mouse shows over a node: the layer, or the op, and the shape of its result."""
+    return f"{step.module or step.label} {step.shape}"
 
 
 def _is_scalar(step: Any) -> bool:

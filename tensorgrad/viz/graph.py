@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..autograd import grad as gradients_of
+from ..nn.module import Module
 from ..tape import Branch, Leaf, Node
 from ..tensor import Tensor
 from .drawing import draw
+from .folding import Group, folded
 from .recording import Recording
+from .tracing import traced
 
 __all__ = ["Graph", "Step", "graph"]
 
@@ -33,6 +36,8 @@ class Step:
     parents : list of int
         Positions, in `Graph.steps`, of the op's operands; empty for an input.
     shape : tuple of int
+    module : str
+        For the call of a layer that is drawn as one step: its dotted name; else empty.
     """
 
     label: str
@@ -41,6 +46,7 @@ class Step:
     grad: Tensor | None
     parents: list[int]
     shape: tuple[int, ...]
+    module: str = ""
 
 
 class Graph:
@@ -75,31 +81,43 @@ class Graph:
 
 
 def graph(
-    output: Tensor,
+    output: Tensor | Module,
     names: Mapping[Tensor, str] | None = None,
     recording: Recording | None = None,
     *,
     gradients: bool = True,
+    inputs: Any = None,
+    depth: int | None = None,
 ) -> Graph:
-    """The computation that led to ``output``, with its gradients; no tensor's ``grad`` is touched.
+    """The computation that led to a tensor, with its gradients, or the one that a module does.
+
+    No tensor's ``grad`` is touched, and a module is as before: its mode, buffers and the random state.
 
     Parameters
     ----------
-    output : Tensor
-        A scalar, unless ``gradients=False``. What its ops saved is still there: draw before calling `backward`, or
-        call that with ``retain_graph=True``.
+    output : Tensor or Module
+        A scalar tensor, unless ``gradients=False``. What its ops saved is still there: draw before calling `backward`,
+        or call that with ``retain_graph=True``.
     names : dict, optional
-        Names of tensors, inputs or results: ``{x: "x"}``.
+        Names of tensors, inputs or results: ``{x: "x"}``. Those of a module's parameters and inputs are known.
     recording : Recording, optional
-        From a `record` block around the computation: tells the values between inputs and output, and the numbers in
-        labels such as ``+1``.
+        From a `record` block around the computation: tells the values between inputs and output, the numbers in
+        labels such as ``+1``, and which layers were called.
     gradients : bool
-        Whether to compute the gradients.
+        Whether to compute the gradients of a tensor; a module's are not shown.
+    inputs : Tensor or tuple, optional
+        What to call the module with.
+    depth : int, optional
+        Draw calls of modules that are nested deeper than this as parts of the one around them: with 1, each layer that
+        the outermost module calls is one step. By default, for a module, so deep that the picture stays readable, with
+        each layer that calls no other as one step; for a tensor, all ops.
 
     Raises
     ------
     RuntimeError
         If ``output`` needs no gradient, is not a scalar, or was already gone back through.
+    TypeError
+        If a module comes without inputs.
 
     Examples
     --------
@@ -110,38 +128,69 @@ def graph(
     ['w', '×', 'exp']
     >>> picture.svg.startswith("<svg")
     True
+    >>> model = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())
+    >>> [step.label for step in tg.viz.graph(model, inputs=tg.ones(1, 2)).steps]
+    ['input', 'Linear', 'ReLU']
     """
-    if output._node is None:
-        raise RuntimeError("graph: this tensor does not require a gradient, so nothing was recorded that led to it")
-    nodes = _nodes_before(output._node)
-    position = {node: i for i, node in enumerate(nodes)}
-    named = {x._node: name for x, name in (names or {}).items() if x._node is not None}
+    if depth is not None and depth < 0:
+        raise ValueError(f"graph: depth must not be negative, got {depth}")
+    if isinstance(output, Module):
+        if recording is not None:
+            raise TypeError("graph: a recording belongs to a tensor; a module is called with inputs= and recorded then")
+        if inputs is None:
+            raise TypeError(f"graph: to draw a {type(output).__name__}, pass what to call it with: inputs=x or (x, y)")
+        roots, known, recording = traced(output, inputs)
+        names, gradients = {**known, **(names or {})}, False
+    else:
+        if inputs is not None:
+            raise TypeError("graph: inputs are for a module; a tensor knows what it was computed from")
+        if output._node is None:
+            raise RuntimeError("graph: this tensor does not require a gradient, so nothing was recorded that led to it")
+        roots = [output]
+    nodes = _nodes_before([root._node for root in roots if root._node is not None])
     found: dict[Node, Tensor | None] = {}
     if gradients:
         # Tensors that stand for the nodes; an op with several results has a gradient per result only.
         wanted = [node for node in nodes if node.op is None or node.op.outputs == 1]
-        stand_ins = [Tensor(output._data, node) for node in wanted]
-        found = dict(zip(wanted, gradients_of(output, stand_ins, retain_graph=True), strict=True))
+        stand_ins = [Tensor(roots[0]._data, node) for node in wanted]
+        found = dict(zip(wanted, gradients_of(roots[0], stand_ins, retain_graph=True), strict=True))
+    calls = recording.calls if recording is not None else {}
+    if depth is None and not isinstance(output, Module):
+        groups = [Group([node]) for node in nodes]
+    else:
+        groups = folded(nodes, calls, depth)
+    position = {node: i for i, group in enumerate(groups) for node in group.nodes}
+    named = {x._node: name for x, name in (names or {}).items() if x._node is not None}
+    results = {root._node: root for root in roots}
     steps = []
-    for node in nodes:
+    for i, group in enumerate(groups):
+        node = group.nodes[-1]  # what is folded shows its last result
         constants = recording.constants.get(node) if recording is not None else None
         name = named.get(node, "")
+        call = group.call
         steps.append(
             Step(
-                label=_label(node, constants) or name or "input",
+                label=(_label(node, constants) or name or "input") if call is None else type(call.module).__name__,
                 name=name,
-                value=_value(node, output, recording),
+                value=_value(node, results, recording),
                 grad=found.get(node),
-                parents=[position[p] for p in node.parents if p is not None],
-                shape=output.shape if node is output._node else _shape(node),
+                parents=_parents(group, i, position),
+                shape=results[node].shape if node in results else _shape(node),
+                module="" if call is None else call.path,
             )
         )
     return Graph(steps)
 
 
-def _nodes_before(root: Node) -> list[Node]:
-    """Every node that leads to ``root``, in the order of computation."""
-    seen, stack = {root}, [root]
+def _parents(group: Group, own: int, position: Mapping[Node, int]) -> list[int]:
+    """The steps that a step takes; those of several nodes once each."""
+    parents = [position[p] for node in group.nodes for p in node.parents if p is not None and p in position]
+    return parents if len(group.nodes) == 1 else [p for p in dict.fromkeys(parents) if p != own]
+
+
+def _nodes_before(roots: list[Node]) -> list[Node]:
+    """Every node that leads to one of the roots, in the order of computation."""
+    seen, stack = set(roots), list(roots)
     while stack:
         for parent in stack.pop().parents:
             if parent is not None and parent not in seen:
@@ -154,9 +203,9 @@ def _shape(node: Node) -> tuple[int, ...]:
     return node.shape if node.op is None or node.op.outputs == 1 else ()
 
 
-def _value(node: Node, output: Tensor, recording: Recording | None) -> Tensor | None:
-    if node is output._node:
-        return output.detach()
+def _value(node: Node, results: Mapping[Any, Tensor], recording: Recording | None) -> Tensor | None:
+    if node in results:
+        return results[node].detach()
     if isinstance(node, Leaf):
         leaf = node.tensor()
         return None if leaf is None else leaf.detach()

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import births
 from .. import kernels as K
-from ..tape import Node
+from ..nn import calls
+from ..tape import Branch, Leaf, Node
 
 __all__ = ["Recording", "record"]
 
@@ -23,11 +24,14 @@ class Recording:
         Array of each node.
     constants : dict
         Of a node that one elementwise kernel made: for each operand the Python number, or None for an array.
+    calls : dict
+        Of a node that was made within a call of a module: the innermost such call.
     """
 
     def __init__(self) -> None:
         self.values: dict[Node, Any] = {}
         self.constants: dict[Node, tuple[Any, ...]] = {}
+        self.calls: dict[Node, calls.Call] = {}
         self._thread = threading.get_ident()
         self._launched: tuple[Any, tuple[Any, ...]] | None = None  # the last result and what it was made from
 
@@ -43,6 +47,11 @@ class Recording:
         if threading.get_ident() != self._thread:
             return
         self.values[node] = data
+        call = calls.current.get()
+        if call is not None and not isinstance(node, Leaf):
+            self.calls[node] = call
+            if isinstance(node, Branch) and node.parents[0] is not None:
+                self.calls[node.parents[0]] = call
         if self._launched is not None and self._launched[0] is data:
             self.constants[node] = tuple(a if isinstance(a, (int, float)) else None for a in self._launched[1])
 
@@ -67,7 +76,7 @@ def record() -> Iterator[Recording]:
     hook = recording._on_launch  # held on to: each access makes another bound method
     K.add_hook(hook)
     try:
-        with births.watched(recording._on_tensor):
+        with births.watched(recording._on_tensor), calls.watched(lambda call, result: None):
             yield recording
     finally:
         K.remove_hook(hook)
