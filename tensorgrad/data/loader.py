@@ -265,14 +265,14 @@ class DataLoader:
             assert self.batch_size is not None
             total = len(self.dataset)
             stop = total - total % self.batch_size if self.drop_last else total
-            options = (self.batch_size, stop, plan.skip, self.shuffle, self.generator, device)
-            return cut_in_order(*self._whole, *options)
+            tensors, rows = self._whole
+            return cut_in_order(tensors, rows, self.batch_size, stop, plan.skip, self.shuffle, self.generator, device)
         if self._stream:
             made = self._streamed_by_workers(plan) if self.num_workers else self._streamed(plan)
         else:
             # The order is drawn here, not at the first `next`: two loops then never share a part of it by accident.
             drawn = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
-            order = itertools.islice(drawn, plan.skip, None)
+            order: Iterator[Any] = itertools.islice(drawn, plan.skip, None)
             if self._whole is not None:
                 return gathered(*self._whole, order, device)
             fetched = self._fetched_by_workers if self.num_workers else self._fetched

@@ -277,7 +277,9 @@ class Pool:
         self, fetch: Any, count: int, seed: int, init: Callable[[int], Any] | None, context: Any, bound: bool
     ) -> None:
         locals_ = [LocalWorker(fetch, WorkerInfo(i, count, seed + i, fetch.dataset), init) for i in range(count)]
-        self._workers = locals_ if context is None else [RemoteWorker(worker, context) for worker in locals_]
+        self._workers: list[Any] = (
+            [*locals_] if context is None else [RemoteWorker(worker, context) for worker in locals_]
+        )
         shared: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._queues = [queue.SimpleQueue() if bound else shared for _ in range(count)]
         self._threads = [

@@ -182,7 +182,7 @@ def _watches_loss(scheduler: Any) -> bool:
 
 def _set_epoch(loader: Any, epoch: int) -> None:
     """Let the sampler of one of several processes choose the order of the epoch."""
-    sampler = getattr(loader, "sampler", None)
+    sampler: Any = getattr(loader, "sampler", None)
     if hasattr(sampler, "set_epoch"):
         sampler.set_epoch(epoch - 1)
 

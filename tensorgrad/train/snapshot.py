@@ -85,7 +85,7 @@ def _digest(text: Array, arrays: Mapping[str, Tensor]) -> bytes:
     for name in sorted(arrays):
         array = np.ascontiguousarray(to_numpy(arrays[name]._data))
         total.update(f"{name} {array.dtype} {array.shape}".encode())
-        total.update(array.reshape(-1).view(np.uint8))
+        total.update(array.reshape(-1).view(np.uint8).data)
     return total.digest()
 
 

@@ -70,9 +70,14 @@ def _opener() -> Callable[[str], Any]:
     except ImportError:
         raise ImportError("TensorBoard needs tensorboardX or tensorboard: pip install tensorboardX") from None
 
-    class Events(EventFileWriter):  # type: ignore[misc]
-        def add_scalar(self, name: str, value: float, step: int) -> None:
-            summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
-            self.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+    def opened(directory: str) -> Any:
+        writer = EventFileWriter(directory)
 
-    return Events
+        def add_scalar(name: str, value: float, step: int) -> None:
+            summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
+            writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+        writer.add_scalar = add_scalar  # as the other package's has
+        return writer
+
+    return opened

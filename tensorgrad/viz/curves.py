@@ -54,13 +54,8 @@ def curves(
     if not panels:
         raise ValueError("curves: there is nothing to draw")
 
-    class Shown(Figure):  # type: ignore[misc]
-        def _repr_png_(self) -> bytes:  # what a notebook asks for
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png")
-            return buffer.getvalue()
-
-    figure = Shown(figsize=(5.2 * len(panels), 3.6), dpi=150, layout="constrained")
+    shown: Any = type("Shown", (Figure,), {"_repr_png_": _png})  # a notebook asks for that
+    figure = shown(figsize=(5.2 * len(panels), 3.6), dpi=150, layout="constrained")
     for axes, (title, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for label, values in lines.items():
             marker = "o" if len(values) < 3 else None
@@ -78,6 +73,12 @@ def curves(
     if path is not None:
         figure.savefig(path)
     return figure
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def _panels(history: Any, ylabel: str) -> dict[str, dict[str, Sequence[float]]]:
