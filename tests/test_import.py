@@ -66,6 +66,7 @@ def test_loads_no_submodule_that_is_not_needed_yet():
         "train",
         "io",
         "viz",
+        "profiler",
         "testing",
         "jit.compiled",
         "distributed",

@@ -86,7 +86,8 @@ def draw(steps: Sequence[Any]) -> str:
             continue
         kind = "op module" if step.module else "op"
         parts.append(
-            f'<g><title>{escape(_title(step))}</title><rect class="{kind}" x="{center[layer] - halves[i]:.1f}" y="{y[i] - _RADIUS:.1f}" '
+            f"<g><title>{escape(_title(step))}</title>"
+            f'<rect class="{kind}" x="{center[layer] - halves[i]:.1f}" y="{y[i] - _RADIUS:.1f}" '
             f'width="{2 * halves[i]:.1f}" height="{2 * _RADIUS:.1f}" rx="{_RADIUS:.1f}"/>'
             f'<text class="label" x="{center[layer]:.1f}" y="{y[i] + _HALF_LETTER:.1f}">{escape(step.label)}</text></g>'
         )

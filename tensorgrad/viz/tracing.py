@@ -33,7 +33,7 @@ def traced(model: Module, inputs: Any) -> tuple[list[Tensor], dict[Tensor, str],
             f"graph: nothing that {type(model).__name__} returns depends on its inputs or parameters "
             "by ops with gradients"
         )
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     arguments = list(inspect.signature(model.forward).parameters)
     for i, x in enumerate(stand_ins):
         if isinstance(x, Tensor):
