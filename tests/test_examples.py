@@ -164,9 +164,10 @@ def test_an_lstm_remembers_the_piece_before():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "promised"), [("char_gpt", 1.8), ("char_lstm", 1.8)])
-def test_the_text_models_learn_what_they_promise(name, promised):
-    assert example(name).main(["--device", "cpu", "--write", "0"]) < promised
+@pytest.mark.parametrize(("name", "steps", "promised"), [("char_gpt", "60", 2.65), ("char_lstm", "150", 1.96)])
+def test_the_text_models_learn_what_they_promise(name, steps, promised):
+    # The text differs between versions of Python.
+    assert example(name).main(["--device", "cpu", "--steps", steps, "--write", "0"]) < promised + 0.15
 
 
 def test_vae(capsys):
