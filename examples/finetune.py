@@ -7,8 +7,8 @@
 ``pip install torch``). What its convolutions see in 0 to 4, strokes and bends, is in the other digits too: they stay as
 they are, and only a new last layer is trained.
 
-Prints the accuracy on unseen scans of 5 to 9, beside that of the same network trained on those
-50 scans from scratch.
+Prints the accuracy on unseen scans of 5 to 9: 91% with 645 weights trained. The same network from scratch, with all of
+its 5,445 weights trained on those 50 scans, gets 93%: on images this small, borrowed features save work, not errors.
 """
 
 from __future__ import annotations
