@@ -270,6 +270,8 @@ LOSSES: list[Case] = [
     at(made("CTCLoss", reduction="none", zero_infinity=True, blank=2),
        after(LOG_SOFTMAX, N(4, 2, 3)), V(1, 0, 1, 1), V(4, 2), V(1, 3)),
     at(made("AdaptiveLogSoftmaxWithLoss", 6, 7, [2, 4], div_value=2.0), N(5, 6), I(7, 5)),
+    at(made("LinearCrossEntropyLoss", 4, 5, bias=True, label_smoothing=0.1), N(3, 4), I(5, 3)),
+    at(made("LinearCrossEntropyLoss", 4, 5, reduction="sum", ignore_index=1), N(3, 4), I(5, 3)),
     at(made("AdaptiveLogSoftmaxWithLoss", 4, 5, [2], head_bias=True), N(3, 4), I(5, 3)),
 ]  # fmt: skip
 

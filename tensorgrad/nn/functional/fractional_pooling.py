@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ops.conv import per_axis
-from ...ops.elementwise import floor
+from ...ops.elementwise import trunc
 from ...ops.indexing import take_along_axis
 from ...ops.memory import arange, full_like
 from ...ops.reduction import argmax
@@ -39,7 +39,7 @@ def _starts(sample: Tensor, size: int, wanted: int, kernel: int) -> Tensor:
     step = (size - kernel) / (wanted - 1)
     places = arange(wanted - 1, dtype=sample.dtype, device=sample.device)
     sample = sample.expand_dims(-1)
-    y: Tensor = concat([floor((places + sample) * step) - floor(sample * step), last], -1)
+    y: Tensor = concat([trunc((places + sample) * step) - trunc(sample * step), last], -1)
     return y
 
 
