@@ -9,8 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import capture, tape
 from .. import kernels as K
 from ..backend import get_default_device
@@ -18,16 +16,14 @@ from ..capture import CaptureError
 from ..dtypes import get_default_dtype
 from ..kernels import registry
 from ..ops.precision import autocast_region
-from ..tape import clock, grad_mode
+from ..tape import grad_mode
 from ..tensor import Tensor
-from .backward import Gradient, Unbound, record_gradient
-from .cpu import bytes_of
+from .backward import Gradient
 from .entry import MISS, Argument, short_way
 from .explain import Explanation, planned
-from .guards import FunctionGuard, ModuleGuards, TensorGuards
-from .observation import peek
-from .program import EXTERNAL, INPUT, TEMPORARY, Launch, Program, Region, Span, address, bounds
-from .recorder import Recorder
+from .guards import ModuleGuards, TensorGuards
+from .program import EXTERNAL, INPUT, TEMPORARY, Program, Region, Span, bounds
+from .recording import Recording
 from .replay import replay_of
 from .signature import flatten, rebuild, signature_of
 
@@ -193,92 +189,6 @@ def _signature(leaves: list[Any]) -> tuple[Any, ...]:
     """What of the tensors and arrays a program depends on, and which of them are one."""
     places: dict[int, int] = {}
     return tuple([(signature_of(x), places.setdefault(id(x), i)) for i, x in enumerate(leaves)])
-
-
-class Recording:
-    """One recorded call of a function.
-
-    Parameters
-    ----------
-    function, args, kwargs
-    leaves : list of Tensor or array
-        The tensors and arrays among the arguments, in the order of `flatten`.
-    """
-
-    def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> None:
-        self.function = function
-        self.args = args
-        self.kwargs = kwargs
-        self.leaves = leaves
-        unlike = {id(x): x for x in leaves}  # one that is given twice has one stand-in: functions ask `query is key`
-        alones = {key: alone(x._data if isinstance(x, Tensor) else x) for key, x in unlike.items()}
-        stand_ins = {key: _stand_in(x, alones[key]) for key, x in unlike.items()}
-        arrays = [alones[id(x)] for x in leaves]
-        self.stand_ins = [stand_ins[id(x)] for x in leaves]
-        self._args, self._kwargs = rebuild(flatten((args, kwargs), []), iter(self.stand_ins))
-        tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
-        given = {id(self.stand_ins[i]): leaves[i] for i in tensors}
-        self.recorder = Recorder(arrays, given, {id(leaves[i]): i for i in tensors})
-        self._arrays = arrays
-        self._start = next(clock)
-        self.outputs: list[Any] = []
-        self.structure: Any = None
-        self.forward_end = 0
-        self.gradient: Unbound | None = None
-        self.guard = FunctionGuard(function, (args, tuple(kwargs.values())))
-
-    def run(self) -> Any:
-        """Call the function on stand-ins for its arguments, and note what it returned."""
-        region = autocast_region.get()
-        token = autocast_region.set(region if region is None else region._replace(cache={}))
-        try:
-            self.recorder.run(self._body)
-        finally:
-            autocast_region.reset(token)
-        self.guard.recorded()
-        self._hand_back()
-        return rebuild(self.structure, iter(self.outputs), self._as_given)
-
-    def _body(self) -> None:
-        result = self.function(*self._args, **self._kwargs)
-        self.structure = flatten(result, self.outputs)
-        for x in self.outputs:
-            if isinstance(x, Tensor):
-                self.recorder.saw(x, peek(x))  # one from outside may have been passed on without a look at it
-        self.forward_end = len(self.recorder.instructions)
-        self.gradient = record_gradient(self.recorder, self.outputs, self._start)
-
-    def _hand_back(self) -> None:
-        """Give arguments what was written into the copies that stood for them."""
-        written = {r for i in self.recorder.instructions if isinstance(i, Launch) for r in i.writes}
-        attached = self.recorder.attached()
-        for i, (x, stand_in) in enumerate(zip(self.leaves, self.stand_ins, strict=True)):
-            original = x._data if isinstance(x, Tensor) else x
-            if self.recorder.inputs[i] in written and address(original) != address(self._arrays[i]):
-                K.assign(original, self._arrays[i])
-                if isinstance(x, Tensor):
-                    x._written()
-            if isinstance(x, Tensor) and stand_in._node is not x._node:
-                attached.append(x)
-        if attached:
-            raise CaptureError(
-                f"jit: an in-place write has put a tensor of shape {attached[0].shape}, which was there before, on the "
-                "tape, and a replay could not do so; compute a new tensor and return it"
-            )
-
-    def _as_given(self, output: Any) -> Any:
-        """An output of the first call: the argument itself where the function returned that."""
-        for x, stand_in in zip(self.leaves, self.stand_ins, strict=True):
-            if output is stand_in:
-                return x
-        return output
-
-    def escaped(self) -> str | None:
-        """Where a tensor was made that the function keeps."""
-        kept = [x for x in self.outputs if isinstance(x, Tensor)]
-        if self.gradient is not None:
-            kept += self.gradient.kept
-        return self.recorder.escaped(kept)
 
 
 class Captured:
@@ -491,26 +401,5 @@ def _plain_specs(recording: Recording) -> list[Argument] | None:
     ]
 
 
-def alone(array: Any) -> Any:
-    """The same memory as an array that is nobody's view, so that what is read through it is known to be the argument.
-
-    Arrays that are not contiguous are copied, as replays do.
-    """
-    if not array.flags.c_contiguous:
-        return K.copy(array)
-    if not isinstance(array, np.ndarray):
-        return type(array)(array.shape, array.dtype, array.data)
-    return np.ndarray(array.shape, array.dtype, bytes_of(array))
-
-
 def _is_writeable(array: Any) -> bool:
     return bool(getattr(array.flags, "writeable", True))
-
-
-def _stand_in(x: Any, array: Any) -> Any:
-    if not isinstance(x, Tensor):
-        return array
-    y = Tensor(array, x._node)
-    if address(array) == address(x._data):
-        y._share_memory_of(x)
-    return y
