@@ -36,7 +36,7 @@ from .replay import replay_of
 
 _OPERAND = 1  # to the engine: not the op's result, which is 0
 
-__all__ = ["Gradient", "Unbound", "record_gradient"]
+__all__ = ["Gradient", "Refused", "Unbound", "record_gradient"]
 
 
 class Unbound:
@@ -67,18 +67,52 @@ class Unbound:
         self.device: Any = None
 
 
-def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbound | None:
-    """Record the gradient of the outputs that some node made at or before ``start`` leads to."""
+def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> tuple[Unbound | None, Refused | None]:
+    """Record the gradient of the outputs that some node made at or before ``start`` leads to.
+
+    Returns
+    -------
+    recorded : Unbound or None
+    refused : Refused or None
+        The outputs that have a gradient no more, because the function has overwritten what it needs.
+    """
     places = [
         i for i, y in enumerate(outputs)
         if isinstance(y, Tensor) and y._node is not None and not isinstance(y._node, Leaf) and y._node.time > start
     ]  # fmt: skip
-    if not places:
-        return None
+    if not places or _boundary([outputs[i]._node for i in places], start)[0] is None:
+        return None, None
+    try:
+        return _recorded(recorder, outputs, places, start), None
+    except RuntimeError as error:
+        if "overwritten" not in str(error):
+            raise
+        end, message = len(recorder.instructions), str(error)
+    lost = [i for i in places if not _has_gradient(recorder, outputs, i, start)]
+    del recorder.instructions[end:]
+    left = [i for i in places if i not in lost]
+    boundary, kept = _boundary([outputs[i]._node for i in lost], start)
+    refused = Refused(lost, boundary or [], kept, [(outputs[i].shape, outputs[i].dtype) for i in lost], message)
+    return (_recorded(recorder, outputs, left, start) if left else None), refused
+
+
+def _has_gradient(recorder: Recorder, outputs: list[Any], place: int, start: int) -> bool:
+    recorder.paused = True
+    try:
+        _recorded(recorder, outputs, [place], start)
+    except RuntimeError:
+        return False
+    finally:
+        recorder.paused = False
+    return True
+
+
+def _recorded(recorder: Recorder, outputs: list[Any], places: list[int], start: int) -> Unbound:
+    """Take the gradient of some outputs; if that fails, what was recorded of it is gone again."""
+    end, paused = len(recorder.instructions), recorder.paused
     nodes = [outputs[i]._node for i in places]
     boundary, kept = _boundary(nodes, start)
-    if boundary is None:
-        return None
+    assert boundary is not None
     found = Unbound(places, boundary, kept)
     reached = [set(_boundary([node], start)[0] or ()) for node in nodes]
     found.sources = [{k for k, ends in enumerate(reached) if node in ends} for node in boundary]
@@ -88,12 +122,16 @@ def record_gradient(recorder: Recorder, outputs: list[Any], start: int) -> Unbou
         recorder.paused = True
         seed = empty(y.shape, y.dtype, y.device)
         K.fill(seed, 1)
-        recorder.paused = False
+        recorder.paused = paused
         found.seeds.append(recorder.enter_input(seed))
         found.specs.append((y.shape, y.dtype))
         found.device = y.device
         seeds.append(seed)
-    found.gradients = autograd.gradients_of(list(zip(nodes, seeds, strict=True)), boundary)
+    try:
+        found.gradients = autograd.gradients_of(list(zip(nodes, seeds, strict=True)), boundary)
+    except RuntimeError:
+        del recorder.instructions[end:]
+        raise
     return found
 
 
@@ -196,14 +234,7 @@ class Gradient:
         markers = [Tensor(own[places[0]]) for places in self._shared]
         values = (*saved[:split], *given, *saved[split:], *watched, *self._externals, *markers)
         self._op.codes = ((_OPERAND,) * len(values),)
-        made: list[Tensor | None] = [None] * len(own)
-        if len(self._places) == 1:
-            (place,) = self._places
-            made[place] = Tensor(own[place], Node(self._op, parents, values, own[place].shape))
-        else:
-            node = Node(self._op, parents, values, tuple(self._specs))
-            for k, place in enumerate(self._places):
-                made[place] = Tensor(own[place], Branch(node, k, *self._specs[k]))
+        made = _on_tape(self._op, parents, values, own, self._places, self._specs)
         for marker, places in zip(markers, self._shared, strict=True):
             for place in places:
                 y = made[place]
@@ -235,6 +266,60 @@ class Gradient:
         zeros = empty(shape, dtype, self._device)
         K.fill(zeros, 0)
         return zeros
+
+
+class Refused:
+    """Results whose gradient needs what the function has overwritten: it says so to who asks for one.
+
+    Parameters
+    ----------
+    places : list of int
+        Which outputs.
+    boundary : list of Node
+        What outside of the function they depend on.
+    kept : list of Tensor
+        Tensors that the outputs' graph holds.
+    specs : list of (shape, dtype)
+    message : str
+        What is said.
+    """
+
+    def __init__(
+        self, places: list[int], boundary: list[Node], kept: list[Tensor], specs: list[Any], message: str
+    ) -> None:
+        def refuse(g: Any, needs: tuple[bool, ...]) -> Any:
+            raise RuntimeError(message)
+
+        self.kept = kept
+        self._places = places
+        self._boundary: list[Any] = boundary
+        self._specs = specs
+        self._op = Op("jit", (refuse,), ("out",), (), joint=True, outputs=len(places))
+        self._op.fills = False
+
+    def bind(self, stand_ins: dict[int, int]) -> None:
+        """Say which arguments had a place on the tape, by the ``id`` of their nodes."""
+        self._boundary = [stand_ins.get(id(node), node) for node in self._boundary]
+
+    def attach(self, own: Sequence[Any], leaves: Sequence[Any]) -> list[Tensor | None]:
+        """The results as tensors on the tape."""
+        parents = tuple(leaves[n]._node if isinstance(n, int) else n for n in self._boundary)
+        return _on_tape(self._op, parents, (), own, self._places, self._specs)
+
+
+def _on_tape(
+    op: Op, parents: tuple[Any, ...], values: tuple[Any, ...], own: Sequence[Any], places: list[int], specs: list[Any]
+) -> list[Tensor | None]:
+    """Some results of a program as the results of one op; None for the others."""
+    made: list[Tensor | None] = [None] * len(own)
+    if len(places) == 1:
+        (place,) = places
+        made[place] = Tensor(own[place], Node(op, parents, values, own[place].shape))
+        return made
+    node = Node(op, parents, values, tuple(specs))
+    for k, place in enumerate(places):
+        made[place] = Tensor(own[place], Branch(node, k, *specs[k]))
+    return made
 
 
 def _places_by_region(outputs: list[Span], regions: list[Region]) -> list[list[int]]:

@@ -215,8 +215,11 @@ class Captured:
         self.program: Program = recorder.program(arrays, recorder.instructions[: recording.forward_end])
         self._own_outputs = list(self.program.outputs)
         self.gradient: Gradient | None = None
+        self._refused = recording.refused
+        stand_ins = {id(x._node): i for i, x in enumerate(recording.leaves) if isinstance(x, Tensor) and x._node}
+        if self._refused is not None:
+            self._refused.bind(stand_ins)
         if recording.gradient is not None:
-            stand_ins = {id(x._node): i for i, x in enumerate(recording.leaves) if isinstance(x, Tensor) and x._node}
             later = recorder.instructions[recording.forward_end :]
             self.gradient = Gradient(recording.gradient, self.program, recorder, later, stand_ins)
         self.replay = replay_of(self.program)
@@ -251,6 +254,7 @@ class Captured:
             and isinstance(self._plans[0], tuple)
             and self._plans[0][0]
             and self.gradient is None
+            and self._refused is None
             and not self._written
             and self._own_outputs[0].region.kind == TEMPORARY
             and self._structure == flatten(recording.outputs[0], [])
@@ -324,6 +328,9 @@ class Captured:
         made: list[Tensor | None] = [None] * len(self._own_outputs)
         if self.gradient is not None:
             results, made = self.gradient.attach(results, leaves, arrays)
+        if self._refused is not None:
+            refused = self._refused.attach(results, leaves)
+            made = [other if y is None else y for y, other in zip(made, refused, strict=True)]
         outputs = [
             self._output(plan, span, array, tensor, leaves)
             for plan, span, array, tensor in zip(self._plans, self._own_outputs, results, made, strict=True)

@@ -11,7 +11,7 @@ from ..capture import CaptureError
 from ..ops.precision import autocast_region
 from ..tape import clock
 from ..tensor import Tensor
-from .backward import Unbound, record_gradient
+from .backward import Refused, Unbound, record_gradient
 from .cpu import bytes_of
 from .guards import FunctionGuard
 from .observation import peek
@@ -52,6 +52,7 @@ class Recording:
         self.structure: Any = None
         self.forward_end = 0
         self.gradient: Unbound | None = None
+        self.refused: Refused | None = None
         self.guard = FunctionGuard(function, (args, tuple(kwargs.values())))
 
     def run(self) -> Any:
@@ -73,7 +74,7 @@ class Recording:
             if isinstance(x, Tensor):
                 self.recorder.saw(x, peek(x))  # one from outside may have been passed on without a look at it
         self.forward_end = len(self.recorder.instructions)
-        self.gradient = record_gradient(self.recorder, self.outputs, self._start)
+        self.gradient, self.refused = record_gradient(self.recorder, self.outputs, self._start)
 
     def _hand_back(self) -> None:
         """Give arguments what was written into the copies that stood for them."""
@@ -103,8 +104,8 @@ class Recording:
     def escaped(self) -> str | None:
         """Where a tensor was made that the function keeps."""
         kept = [x for x in self.outputs if isinstance(x, Tensor)]
-        if self.gradient is not None:
-            kept += self.gradient.kept
+        for found in (self.gradient, self.refused):
+            kept += [] if found is None else found.kept
         return self.recorder.escaped(kept)
 
 

@@ -132,6 +132,30 @@ class TestOutside:
                 results.append([w.grad])
             equal(*results)
 
+    def test_a_result_that_has_no_gradient_any_more(self, device):
+        """The function overwrites what the gradient of one result needs: only who asks for that is told."""
+        w = values(0, 3, device=device).requires_grad_()
+
+        def function(x: Any) -> Any:
+            y = tg.exp(w * x)
+            lost = y * y
+            with tg.no_grad():
+                y *= 2
+            return lost, w * x
+
+        captured = tg.jit(function)
+        for _ in range(3):
+            x = values(2, 3, device=device)
+            w.grad = None
+            (lost, kept), (_, expected) = captured(x), function(x)
+            equal([lost], [function(x)[0]])
+            with pytest.raises(RuntimeError, match="overwritten in place"):
+                lost.sum().backward()
+            kept.sum().backward()
+            found, w.grad = w.grad, None
+            expected.sum().backward()
+            equal([found], [w.grad])
+
     def test_a_parameter_of_another_output_gets_no_gradient(self, device):
         a, b = (values(i, 3, device=device).requires_grad_() for i in range(2))
         captured = tg.jit(lambda x: (a * x, b * x))
