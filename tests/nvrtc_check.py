@@ -195,7 +195,8 @@ def _table_programs(modules: dict[str, Any]) -> Iterator[Program]:
             integer_only = re.search(r"(~|<<|>>| & | \| | \^ |shift_|invert)", expression)
             if (type_name == "int" and real_only) or (type_name != "int" and integer_only):
                 continue
-            operands = [p.strip() for p in signature.split(",")]
+            used = set(re.findall(r"\w+", expression))  # an operand may be there for the CPU alone
+            operands = [p for p in (part.strip() for part in signature.split(",")) if p.split("=")[0] in used]
             constants = "".join(f"constexpr bool {p.split('=')[0]} = false;" for p in operands if "=" in p)
             plain = " ".join(p for p in operands if "=" not in p and p != "condition")
             conditions = "condition" if "condition" in operands else ""
