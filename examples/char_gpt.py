@@ -142,7 +142,7 @@ def main(argv: list[str] | None = None) -> float:
 
     with tg.no_grad():
         measured = sum(loss_of(*batch(test, 64)).item() for _ in range(10)) / 10
-    counts = np.bincount(text.numpy(), minlength=CHARACTERS)
+    counts = np.bincount(text.cpu().numpy(), minlength=CHARACTERS)
     frequencies = counts[counts > 0] / len(text)
     print(f"guessing by how frequent each character is: {-(frequencies @ np.log(frequencies)):.2f} nats per character")
     print(f"the model, on text that it never saw:       {measured:.2f} nats per character\n")

@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> float:
     pieces = strips(test, 64)[:, :1001]
     with tg.no_grad():
         measured = loss_of(pieces[:, :-1], pieces[:, 1:], model.nothing(64))[0].item()
-    counts = np.bincount(text.numpy(), minlength=CHARACTERS)
+    counts = np.bincount(text.cpu().numpy(), minlength=CHARACTERS)
     frequencies = counts[counts > 0] / len(text)
     print(f"guessing by how frequent each character is: {-(frequencies @ np.log(frequencies)):.2f} nats per character")
     print(f"the model, on text that it never saw:       {measured:.2f} nats per character\n")
