@@ -18,13 +18,24 @@ EXAMPLES = PACKAGE.parent / "examples"
 FLOORS = [
     ("kernels",),
     ("dtypes", "backend", "capture", "generator", "cuda", "backends"),
-    ("tape", "tensor", "creation", "function", "anomaly", "autograd", "checkpoint", "random", "births"),
+    (
+        "tape",
+        "tensor",
+        "tensor_methods",
+        "creation",
+        "function",
+        "anomaly",
+        "autograd",
+        "checkpoint",
+        "random",
+        "births",
+    ),
     ("ops", "linalg", "fft", "func", "einsum"),
     ("jit",),
     ("nn", "optim", "amp"),
     ("data", "train", "io", "viz", "distributed", "testing", "profiler"),
     ("examples", "__main__"),
-]
+]  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 
 # Imports inside functions that reach up, each with its reason. Nothing else may.
