@@ -65,6 +65,10 @@ class Generator:
     __slots__ = ("_lock", "_offset", "_seed", "device")
 
     def __init__(self, device: Any = None) -> None:
+        if str(getattr(device, "type", device)).split(":")[0] not in ("None", "cpu", "cuda"):
+            raise ValueError(
+                f"Generator: device must name one, such as 'cpu' or 'cuda', got {device!r}; seed it with manual_seed"
+            )
         self.device = device
         self._seed: int | None = None
         self._offset = 0

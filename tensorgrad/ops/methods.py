@@ -20,6 +20,7 @@ from . import (
     shape,
     softmax,
 )
+from .pytorch_methods import PYTORCH_METHODS
 
 __all__ = ["METHODS"]
 
@@ -82,7 +83,7 @@ def _attach() -> None:
         setattr(Tensor, f"__i{name}__", inplace.in_place(f"i{name}", op, _KERNELS[name]))
     for name, op in _COMPARISONS.items():
         setattr(Tensor, f"__{name}__", op)
-    for name, method in METHODS.items():
+    for name, method in (PYTORCH_METHODS | METHODS).items():
         setattr(Tensor, name, method)
     Tensor.__neg__ = elementwise.negative  # type: ignore[method-assign]
     Tensor.__pos__ = elementwise.positive  # type: ignore[method-assign]

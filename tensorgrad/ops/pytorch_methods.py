@@ -1,0 +1,306 @@
+"""Methods that PyTorch's Tensor has under names of its own, so that the forward of a model made there runs here.
+
+What NumPy and PyTorch name alike but mean differently (``size``, ``split``, ``repeat``, ``max`` with an axis) is
+NumPy's, as everywhere in this library.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from .. import dtypes, random
+from ..tensor import Tensor
+from . import elementwise, indexing, matmul, memory, product, shape
+
+__all__ = ["PYTORCH_METHODS"]
+
+Method = Callable[..., Any]
+
+
+def _method(name: str, function: Method, doc: str) -> Method:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+# --------------------------------------------------------------------------------------------------------------- dtypes
+def _conversion(name: str, dtype: str) -> Method:
+    return _method(name, lambda x: x.to(dtype), f"The tensor as ``{dtype}``; itself if it is.")
+
+
+def type_as(x: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the dtype and on the device of another."""
+    return x.to(other)
+
+
+# --------------------------------------------------------------------------------------------------------------- shapes
+def contiguous(x: Tensor) -> Any:
+    """The tensor in C order: itself if it is so in memory, else a copy."""
+    return x if is_contiguous(x) else memory.clone(x)
+
+
+def is_contiguous(x: Tensor) -> bool:
+    """Whether the elements follow each other in memory in C order."""
+    return bool(x._data.flags.c_contiguous)
+
+
+def numel(x: Tensor) -> int:
+    """How many elements there are."""
+    return x.size
+
+
+def dim(x: Tensor) -> int:
+    """How many axes there are."""
+    return x.ndim
+
+
+def expand(x: Tensor, *sizes: Any) -> Any:
+    """A view in which axes of size 1 are repeated without a copy; -1 leaves a size, further sizes come in front.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.ones(3, 1).expand(2, -1, 4).shape
+    (2, 3, 4)
+    """
+    wanted = list(sizes[0] if len(sizes) == 1 and not hasattr(sizes[0], "__index__") else sizes)
+    front = len(wanted) - x.ndim
+    if front < 0 or any(n == -1 for n in wanted[:front]):
+        raise ValueError(f"expand: shape {x.shape} cannot become {tuple(wanted)}")
+    return shape.broadcast_to(x, [x.shape[i - front] if n == -1 else n for i, n in enumerate(wanted)])
+
+
+def expand_as(x: Tensor, other: Tensor) -> Any:
+    """The tensor broadcast to the shape of another."""
+    return shape.broadcast_to(x, other.shape)
+
+
+def reshape_as(x: Tensor, other: Tensor) -> Any:
+    """The elements in the shape of another tensor."""
+    return shape.reshape(x, other.shape)
+
+
+def t(x: Tensor) -> Any:
+    """The two axes of a matrix exchanged; a vector or a number as it is."""
+    if x.ndim > 2:
+        raise ValueError(f"t: needs at most 2 axes, got shape {x.shape}; use .mT or permute_dims")
+    return shape.swapaxes(x, 0, 1) if x.ndim == 2 else x
+
+
+def _axis(name: str, x: Tensor, axis: int) -> int:
+    if not -x.ndim <= axis < x.ndim:
+        raise IndexError(f"{name}: axis {axis} is out of range for shape {x.shape}")
+    return axis % x.ndim
+
+
+def narrow(x: Tensor, dim: int, start: int, length: int) -> Any:
+    """The view of ``length`` entries of an axis from ``start`` on; a negative start counts from the end."""
+    axis = _axis("narrow", x, dim)
+    begin = operator.index(start)
+    begin += x.shape[axis] if begin < 0 else 0
+    if not 0 <= begin <= begin + length <= x.shape[axis]:
+        raise IndexError(f"narrow: {length} entries from {start} on do not lie in axis {dim} of shape {x.shape}")
+    return indexing.getitem(x, (*(slice(None),) * axis, slice(begin, begin + length)))
+
+
+def select(x: Tensor, dim: int, index: int) -> Any:
+    """The view at one index of an axis, which is gone."""
+    return indexing.getitem(x, (*(slice(None),) * _axis("select", x, dim), operator.index(index)))
+
+
+def unbind(x: Tensor, dim: int = 0) -> tuple[Any, ...]:
+    """The views at every index of an axis."""
+    return shape.unstack(x, axis=dim)
+
+
+def unflatten(x: Tensor, dim: int, sizes: Any) -> Any:
+    """An axis as several, of the given sizes; one may be -1."""
+    axis = _axis("unflatten", x, dim)
+    fixed = math.prod(n for n in sizes if n != -1)
+    count = x.shape[axis]
+    if list(sizes).count(-1) > 1 or (fixed != count if -1 not in sizes else not fixed or count % fixed):
+        raise ValueError(f"unflatten: axis {dim} of shape {x.shape} cannot become axes of sizes {tuple(sizes)}")
+    parts = [count // fixed if n == -1 else n for n in sizes]
+    return shape.reshape(x, (*x.shape[:axis], *parts, *x.shape[axis + 1 :]))
+
+
+# --------------------------------------------------------------------------------------------------------- arithmetic
+def add(x: Tensor, other: Any, *, alpha: Any = 1) -> Any:
+    """``x + alpha * other``."""
+    return elementwise.add(x, other if alpha == 1 else other * alpha)
+
+
+def sub(x: Tensor, other: Any, *, alpha: Any = 1) -> Any:
+    """``x - alpha * other``."""
+    return elementwise.subtract(x, other if alpha == 1 else other * alpha)
+
+
+def div(x: Tensor, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """``x / other``, rounded towards zero (``"trunc"``) or down (``"floor"``) if asked."""
+    if rounding_mode == "floor":
+        return elementwise.floor_divide(x, other)
+    if rounding_mode not in (None, "trunc"):
+        raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
+    quotient = elementwise.divide(x, other)
+    if rounding_mode is None:
+        return quotient
+    return elementwise.trunc(quotient).astype(dtypes.result_type(x, other), copy=False)
+
+
+def mm(x: Tensor, other: Tensor) -> Any:
+    """The product of two matrices."""
+    return _product("mm", 2, 2, x, other)
+
+
+def bmm(x: Tensor, other: Tensor) -> Any:
+    """The products of two stacks of matrices, shapes (N, A, B) and (N, B, C)."""
+    if x.ndim == other.ndim == 3 and len(x) != len(other):
+        raise ValueError(f"bmm: stacks of shapes {x.shape} and {other.shape} differ in length")
+    return _product("bmm", 3, 3, x, other)
+
+
+def mv(x: Tensor, other: Tensor) -> Any:
+    """The product of a matrix and a vector."""
+    return _product("mv", 2, 1, x, other)
+
+
+def dot(x: Tensor, other: Tensor) -> Any:
+    """The sum of the products of the elements of two vectors of one length."""
+    return _product("dot", 1, 1, x, other)
+
+
+def _product(name: str, first: int, second: int, x: Tensor, other: Tensor) -> Any:
+    if (x.ndim, other.ndim) != (first, second):
+        raise ValueError(f"{name}: needs {first} and {second} axes, got shapes {x.shape} and {other.shape}")
+    return matmul.matmul(x, other)
+
+
+def addmm(x: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * x + alpha * (mat1 @ mat2)``."""
+    scaled = x if beta == 1 else x * beta
+    return add(scaled, mm(mat1, mat2), alpha=alpha)
+
+
+def ger(x: Tensor, other: Tensor) -> Any:
+    """The products of every element of one vector with every element of another."""
+    return product.outer(x, other)
+
+
+# ------------------------------------------------------------------------------------------------------- new tensors
+def _fresh(x: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+    place = {"dtype": x.dtype, "device": x.device}
+    return {**options, **{name: value for name, value in place.items() if options.get(name) is None}}
+
+
+def new_empty(x: Tensor, *size: Any, **options: Any) -> Any:
+    """Arbitrary content, of the dtype and device of ``x`` unless told otherwise."""
+    return memory.empty(*size, **_fresh(x, options))
+
+
+def new_zeros(x: Tensor, *size: Any, **options: Any) -> Any:
+    """Zeros, of the dtype and device of ``x`` unless told otherwise."""
+    return memory.zeros(*size, **_fresh(x, options))
+
+
+def new_ones(x: Tensor, *size: Any, **options: Any) -> Any:
+    """Ones, of the dtype and device of ``x`` unless told otherwise."""
+    return memory.ones(*size, **_fresh(x, options))
+
+
+def new_full(x: Tensor, size: Any, fill_value: Any, **options: Any) -> Any:
+    """``fill_value`` everywhere, of the dtype and device of ``x`` unless told otherwise."""
+    return memory.full(size, fill_value, **_fresh(x, options))
+
+
+# ----------------------------------------------------------------------------------------------------------- in place
+def _overwriting(name: str, op: Method) -> Method:
+    """``x.name_(...)``: ``x`` becomes the result of the op."""
+
+    def method(x: Tensor, *args: Any, **options: Any) -> Tensor:
+        indexing.setitem(x, ..., op(x, *args, **options))
+        return x
+
+    return _method(f"{name}_", method, f"`{name}`, written into the tensor itself, which is returned.")
+
+
+def copy_(x: Tensor, src: Any) -> Tensor:
+    """Take the values of another tensor, cast to this dtype, moved to this device and broadcast to this shape."""
+    source = src.to(x.device, x.dtype) if isinstance(src, Tensor) else src
+    indexing.setitem(x, ..., source)
+    return x
+
+
+def fill_(x: Tensor, value: Any) -> Tensor:
+    """Take one value everywhere."""
+    indexing.setitem(x, ..., value)
+    return x
+
+
+def zero_(x: Tensor) -> Tensor:
+    """Become zero everywhere."""
+    return fill_(x, 0)
+
+
+def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Take numbers from the normal distribution."""
+    return copy_(x, random.normal(mean, std, x.shape, dtype=x.dtype, device=x.device, generator=generator))
+
+
+def uniform_(x: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Take numbers from the uniform distribution on ``[from_, to)``."""
+    return copy_(x, random.uniform(from_, to, x.shape, dtype=x.dtype, device=x.device, generator=generator))
+
+
+_NUMBERS = {
+    "float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "cfloat": "complex64",
+    "cdouble": "complex128", "long": "int64", "int": "int32", "short": "int16", "char": "int8", "byte": "uint8",
+    "bool": "bool",
+}  # fmt: skip
+_SAME: dict[str, Method] = {
+    "absolute": elementwise.abs, "neg": elementwise.negative, "negative": elementwise.negative,
+    "positive": elementwise.positive, "mul": elementwise.multiply, "multiply": elementwise.multiply,
+    "subtract": sub, "divide": div, "true_divide": elementwise.divide, "floor_divide": elementwise.floor_divide,
+    "remainder": elementwise.remainder, "pow": elementwise.pow, "fix": elementwise.trunc,
+    "eq": elementwise.equal, "ne": elementwise.not_equal, "lt": elementwise.less, "le": elementwise.less_equal,
+    "gt": elementwise.greater, "ge": elementwise.greater_equal, "greater": elementwise.greater,
+    "greater_equal": elementwise.greater_equal, "less": elementwise.less, "less_equal": elementwise.less_equal,
+    "not_equal": elementwise.not_equal, "logical_and": elementwise.logical_and, "logical_or": elementwise.logical_or,
+    "logical_xor": elementwise.logical_xor, "logical_not": elementwise.logical_not,
+    "bitwise_and": elementwise.bitwise_and, "bitwise_or": elementwise.bitwise_or,
+    "bitwise_xor": elementwise.bitwise_xor, "bitwise_not": elementwise.bitwise_invert,
+    "acos": elementwise.acos, "arccos": elementwise.acos, "acosh": elementwise.acosh, "arccosh": elementwise.acosh,
+    "asin": elementwise.asin, "arcsin": elementwise.asin, "asinh": elementwise.asinh, "arcsinh": elementwise.asinh,
+    "atan": elementwise.atan, "arctan": elementwise.atan, "atanh": elementwise.atanh, "arctanh": elementwise.atanh,
+    "atan2": elementwise.atan2, "arctan2": elementwise.atan2, "sinh": elementwise.sinh, "cosh": elementwise.cosh,
+    "exp2": elementwise.exp2, "erfc": elementwise.erfc, "hypot": elementwise.hypot, "copysign": elementwise.copysign,
+    "nextafter": elementwise.nextafter, "signbit": elementwise.signbit,
+    "movedim": shape.moveaxis, "swapdims": shape.swapaxes, "ravel": shape.flatten, "view_as": reshape_as,
+    "ndimension": dim, "nelement": numel,
+}  # fmt: skip
+_CHANGED: dict[str, Method] = {
+    "abs": elementwise.abs, "add": add, "ceil": elementwise.ceil, "clamp": elementwise.clip, "clip": elementwise.clip,
+    "cos": elementwise.cos, "div": div, "exp": elementwise.exp, "expm1": elementwise.expm1, "floor": elementwise.floor,
+    "log": elementwise.log, "log1p": elementwise.log1p, "masked_fill": elementwise.masked_fill,
+    "mul": elementwise.multiply, "neg": elementwise.negative, "pow": elementwise.pow,
+    "reciprocal": elementwise.reciprocal, "remainder": elementwise.remainder, "round": elementwise.round,
+    "rsqrt": elementwise.rsqrt, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
+    "sign": elementwise.sign, "sin": elementwise.sin, "sqrt": elementwise.sqrt, "square": elementwise.square,
+    "sub": sub, "tan": elementwise.tan, "tanh": elementwise.tanh, "trunc": elementwise.trunc,
+}  # fmt: skip
+
+PYTORCH_METHODS: dict[str, Method] = {
+    **{name: _conversion(name, dtype) for name, dtype in _NUMBERS.items()},
+    **_SAME,
+    **{f"{name}_": _overwriting(name, op) for name, op in _CHANGED.items()},
+    **{
+        function.__name__: function
+        for function in (
+            type_as, contiguous, is_contiguous, numel, dim, expand, expand_as, reshape_as, t, narrow, select, unbind,
+            unflatten, add, sub, div, mm, bmm, mv, dot, addmm, ger, new_empty, new_zeros, new_ones, new_full, copy_,
+            fill_, zero_, normal_, uniform_,
+        )
+    },
+}  # fmt: skip
