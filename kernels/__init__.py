@@ -303,6 +303,21 @@ rnn_backward = Kernel(
 argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
 
+# -------------------------------------------------------------------------------------------------------------- scan
+cumsum = Kernel("cumsum", "scan", "x, axis, reverse=False", rules.first_operand)
+cumprod = Kernel("cumprod", "scan", "x, axis", rules.first_operand)
+logcumsumexp = Kernel("logcumsumexp", "scan", "x, axis", rules.first_operand)
+cummax_indices = Kernel("cummax_indices", "scan", "x, axis, largest=True", rules.first_as_index)
+
+# ------------------------------------------------------------------------------------------------------------ search
+nonzero = Kernel("nonzero", "search", "x", rules.by_values)
+unique = Kernel(
+    "unique", "search", "x, index=False, inverse=False, counts=False, equal_nan=False, axis=None", rules.by_values
+)
+searchsorted = Kernel("searchsorted", "search", "x, values, right=False", rules.second_as_index)
+isin = Kernel("isin", "search", "x, values", rules.first_as_boolean)
+repeated_indices = Kernel("repeated_indices", "search", "repeats, total", rules.repeated)
+
 # ------------------------------------------------------------------------------------------------------------ random
 random_bits = Kernel("random_bits", "random", "out, seed, offset", rules.in_place)
 uniform = Kernel("uniform", "random", "out, low, high, seed, offset", rules.in_place)

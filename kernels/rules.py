@@ -17,6 +17,7 @@ __all__ = [
     "attended",
     "attended_backward",
     "boolean",
+    "by_values",
     "cast_to",
     "channels_normalized",
     "channels_normalized_backward",
@@ -26,6 +27,8 @@ __all__ = [
     "convolved",
     "convolved_input",
     "convolved_weight",
+    "first_as_boolean",
+    "first_as_index",
     "first_operand",
     "gru_states",
     "in_place",
@@ -39,9 +42,11 @@ __all__ = [
     "reduced",
     "reduced_boolean",
     "reduced_index",
+    "repeated",
     "rows_normalized",
     "rows_normalized_backward",
     "same",
+    "second_as_index",
     "sorted_index",
     "sums_of_gates",
     "taken",
@@ -76,6 +81,31 @@ def condition_first(condition: Any, *args: Any, **_: Any) -> Spec:
 def first_operand(x: Any, *_: Any, **__: Any) -> Spec:
     """Shape and dtype of the first operand."""
     return x.shape, x.dtype
+
+
+def first_as_index(x: Any, *_: Any, **__: Any) -> Spec:
+    """The shape of the first operand; int64."""
+    return x.shape, np.dtype(np.int64)
+
+
+def second_as_index(x: Any, other: Any, *_: Any, **__: Any) -> Spec:
+    """The shape of the second operand; int64."""
+    return other.shape, np.dtype(np.int64)
+
+
+def first_as_boolean(x: Any, *_: Any, **__: Any) -> Spec:
+    """The shape of the first operand; bool."""
+    return x.shape, np.dtype(bool)
+
+
+def repeated(repeats: Any, total: int) -> Spec:
+    """A row of as many indices as are asked for."""
+    return (total,), np.dtype(np.int64)
+
+
+def by_values(*_: Any, **__: Any) -> Spec:
+    """The shape is known only when the values are: such a kernel takes no ``out`` and cannot be captured."""
+    raise ValueError("the shape of the result depends on the values of the operands")
 
 
 def in_place(*_: Any, **__: Any) -> None:

@@ -42,6 +42,17 @@ from .dtypes import (
 from .jit import jit
 from .ops.activation import relu, sigmoid
 from .ops.arrangement import chunk, diagonal, meshgrid, repeat, roll, split, tile, trace, tril, triu
+from .ops.cumulative import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    ediff1d,
+    logcumsumexp,
+)  # fmt: skip
 from .ops.elementwise import (
     abs,
     acos,
@@ -132,7 +143,20 @@ from .ops.memory import (
 )
 from .ops.product import einsum, inner, kron, outer, tensordot, vecdot
 from .ops.reduction import all, any, argmax, argmin, count_nonzero, logsumexp, max, mean, min, prod, std, sum, var
+from .ops.search import argwhere, bucketize, digitize, flatnonzero, isin, nonzero, searchsorted
 from .ops.selection import argsort, sort, topk
+from .ops.sets import (
+    intersect1d,
+    setdiff1d,
+    setxor1d,
+    union1d,
+    unique,
+    unique_all,
+    unique_consecutive,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)  # fmt: skip
 from .ops.shape import (
     broadcast_arrays,
     broadcast_to,

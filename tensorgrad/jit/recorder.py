@@ -269,6 +269,11 @@ class Recorder:
 
     @staticmethod
     def _refuse_unknown_shape(kernel: Kernel, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+        if kernel.rule is rules.by_values:
+            raise CaptureError(
+                f"jit: at {user_line()}: the shape of {kernel.name}'s result depends on the data and cannot be "
+                "recorded; compute it before, and pass it as an argument"
+            )
         if kernel is not K.getitem:
             return
         index = args[1] if len(args) > 1 else params["index"]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
 
-from ..backend import device_of
+from .. import kernels as K
+from ..backend import device_of, is_array
+from ..dtypes import int64
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
-from .elementwise import greater_equal, less_equal, where
-from .indexing import become_part
-from .memory import arange, zeros_like
+from .elementwise import greater_equal, less, less_equal, where
+from .indexing import become_part, take
+from .memory import arange, zeros, zeros_like
 from .reduction import normalize_axes, sum
 from .shape import broadcast_to, concat, moveaxis, permuted, reshape
 
@@ -40,25 +43,66 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
     return reshape(y, tuple(n * m for n, m in zip(counts, shape, strict=True)))
 
 
-def repeat(x: Any, repeats: int, /, *, axis: int | None = None) -> Any:
+def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, output_size: int | None = None) -> Any:
     """Every element ``repeats`` times in a row along ``axis``; None flattens first.
+
+    Parameters
+    ----------
+    repeats : int, sequence or Tensor of int
+        One number for all elements of the axis, or one for each.
+    output_size : int, optional
+        The sum of a tensor ``repeats``. Without it, the sum must be read from the device, which `tg.jit` refuses.
 
     Examples
     --------
     >>> import tensorgrad as tg
     >>> tg.repeat(tg.arange(3), 2)
     tensor([0, 0, 1, 1, 2, 2])
+    >>> tg.repeat(tg.arange(3), tg.tensor([1, 0, 2]))
+    tensor([0, 2, 2])
     """
     x = lift(x)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     (place,) = normalize_axes("repeat", axis, x.ndim)
+    if not hasattr(repeats, "__index__") or isinstance(repeats, Tensor):
+        return _repeated(x, repeats, place, output_size)
     count = operator.index(repeats)
     if count < 0:
         raise ValueError(f"repeat: repeats must not be negative, got {repeats}")
     before, n, after = x.shape[:place], x.shape[place], x.shape[place + 1 :]
+    if output_size not in (None, n * count):
+        raise ValueError(f"repeat: {n} elements {count} times are {n * count}, not output_size={output_size}")
     y = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, count, *after))
     return reshape(y, (*before, n * count, *after))
+
+
+_repeated_indices: Function = primitive("repeated_indices", K.repeated_indices, None)
+
+
+def _repeated(x: Any, repeats: Any, axis: int, output_size: int | None) -> Any:
+    """Each slice as often as its own number says."""
+    n = x.shape[axis]
+    if not isinstance(repeats, Tensor) and not is_array(repeats):
+        numbers = [operator.index(r) for r in repeats]
+        repeats = lift(numbers) if numbers else zeros(0, dtype=int64)
+        if isinstance(x, Tensor):
+            repeats = repeats.to(x.device)
+        output_size = builtins.sum(numbers) * (n if len(numbers) == 1 else 1) if output_size is None else output_size
+        low = min(numbers, default=0)
+    else:
+        repeats, low = lift(repeats), None
+    if repeats.dtype.kind not in "iu":
+        raise TypeError(f"repeat: repeats must be integers, got {repeats.dtype}")
+    if repeats.ndim > 1 or repeats.size not in (1, n):
+        raise ValueError(f"repeat: {n} elements along the axis of shape {x.shape}, repeats of shape {repeats.shape}")
+    repeats = broadcast_to(reshape(repeats, (repeats.size,)), (n,))
+    if output_size is None:
+        low = sum(less(repeats, 0)).item()
+        low, output_size = -low, sum(repeats).item()
+    if low is not None and low < 0:
+        raise ValueError("repeat: repeats must not be negative")
+    return take(x, _repeated_indices(repeats, int(output_size)), axis=axis)
 
 
 def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Any:

@@ -1,0 +1,124 @@
+"""Finding on CUDA: nonzero elements, places in sorted rows, distinct elements. NaN counts as the largest number."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import cupy
+import numpy as np
+
+from .module import is_half, stored
+
+__all__ = ["isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
+
+
+def _known(x: Any) -> Any:
+    """The dtypes that CuPy does not sort as others that hold the same values."""
+    if is_half(x.dtype):
+        return x.astype(np.float32)
+    return x.astype(np.uint8) if x.dtype.kind == "b" else x
+
+
+def nonzero(x: Any) -> tuple[Any, ...]:
+    """Indices (int64) of the elements that are not 0, one array per axis, in row-major order; waits for the device."""
+    return tuple(i.astype(np.int64, copy=False) for i in cupy.nonzero(x if x.dtype.kind == "b" else x != 0))
+
+
+@functools.cache
+def _search(right: bool) -> Any:
+    after = "sorted[place] <= value || value != value" if right else (
+        "sorted[place] < value || (value != value && sorted[place] == sorted[place])"
+    )  # fmt: skip
+    return cupy.ElementwiseKernel(
+        "raw T sorted, T value, int64 length, int64 per_row",
+        "int64 found",
+        f"""
+        long long low = per_row ? i / per_row * length : 0, high = low + length;
+        const long long start = low;
+        while (low < high) {{
+            const long long place = low + (high - low) / 2;
+            if ({after}) low = place + 1; else high = place;
+        }}
+        found = low - start;
+        """,
+        f"tg_searchsorted_{'right' if right else 'left'}",
+    )
+
+
+def searchsorted(x: Any, values: Any, right: bool = False, out: Any | None = None) -> Any:
+    """Where ``values`` (int64) would go into ``x``, sorted along its last axis, before or after equal elements.
+
+    ``x`` has one axis, or the axes of ``values``, which are the same but for the last.
+    """
+    x, values = (cupy.ascontiguousarray(_known(a)).reshape(a.shape) for a in (x, values))
+    found = cupy.empty(values.shape, np.int64)
+    if values.size:
+        n, per_row = x.shape[-1], 0 if x.ndim == 1 else values.shape[-1]
+        _search(right)(
+            x.reshape(-1) if x.size else cupy.empty(1, x.dtype), values.reshape(-1), n, per_row, found.reshape(-1)
+        )
+    return stored(found, out)
+
+
+def unique(
+    x: Any,
+    index: bool = False,
+    inverse: bool = False,
+    counts: bool = False,
+    equal_nan: bool = False,
+    axis: int | None = None,
+) -> tuple[Any, ...]:
+    """The distinct elements, or slices along ``axis``, in order; then, where wanted, three arrays of int64.
+
+    They are: the place of the first of each in ``x``; for each of ``x``, its place among the distinct ones; how often
+    each occurs. Waits for the device.
+    """
+    flat, n = (x.reshape(-1), x.size) if axis is None else (x, x.shape[axis])
+    rows = cupy.moveaxis(flat, axis or 0, 0).reshape(n, math.prod(flat.shape) // n if n else 0)
+    keys = cupy.ascontiguousarray(_known(rows))
+    order = cupy.arange(n)
+    for column in range(keys.shape[1] - 1, -1, -1):
+        order = order[_sorted_order(keys[:, column][order])]
+    ordered = keys[order]
+    fresh = cupy.ones(n, bool)
+    if n > 1:
+        different = ordered[1:] != ordered[:-1]
+        if equal_nan and keys.dtype.kind in "fc":
+            different &= (ordered[1:] == ordered[1:]) | (ordered[:-1] == ordered[:-1])
+        fresh[1:] = different.any(axis=1)
+    starts = cupy.nonzero(fresh)[0].astype(np.int64, copy=False)
+    first = order[starts]
+    found = [cupy.ascontiguousarray(cupy.take(flat, first, axis or 0))]
+    if index:
+        found.append(first)
+    if inverse:
+        places = cupy.empty(n, np.int64)
+        places[order] = cupy.cumsum(fresh.astype(np.int64)) - 1
+        found.append(places.reshape(x.shape) if axis is None else places)
+    if counts:
+        ends = cupy.concatenate([starts, cupy.full(1, n, np.int64)])
+        found.append(ends[1:] - ends[:-1])
+    return tuple(found)
+
+
+def _sorted_order(column: Any) -> Any:
+    column = cupy.ascontiguousarray(column)
+    return cupy.argsort(column, 0, kind="stable").astype(np.int64, copy=False) if column.size else cupy.arange(0)
+
+
+def isin(x: Any, values: Any, out: Any | None = None) -> Any:
+    """Whether each element equals one of ``values``; NaN equals nothing."""
+    x, values = _known(x), _known(values).reshape(-1)
+    if not values.size:
+        return stored(cupy.zeros(x.shape, bool), out)
+    ordered = cupy.sort(values)
+    places = searchsorted(ordered, x)
+    return stored(cupy.take(ordered, cupy.minimum(places, values.size - 1)) == x, out)
+
+
+def repeated_indices(repeats: Any, total: int, out: Any | None = None) -> Any:
+    """0, 1, 2, ... each as often as ``repeats``, of one axis, says; ``total`` in all (int64)."""
+    ends = cupy.cumsum(repeats.astype(np.int64, copy=False))
+    return searchsorted(ends, cupy.arange(total, dtype=np.int64), True, out)
