@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import kernels as K
 from ..backend import device_of, empty
 from .definition import Function, primitive
@@ -22,11 +24,25 @@ def _scan(emitted: Any, barriers: Any) -> Any:
     K.fill(padded, -math.inf)
     reached = padded[:, :, 2:]
     K.assign(reached[0, :, :2], emitted[0, :, :2])
+    ways = empty((3, samples, states), emitted.dtype, device_of(emitted))
+    skip, step, stay = ways
+    largest = empty((samples, states), emitted.dtype, device_of(emitted))
+    lowest = float(np.finfo(padded.dtype).min) if padded.dtype.kind == "f" else -1e38  # bfloat16
     for t in range(1, steps):
         before, now = padded[t - 1], reached[t]
-        K.add(before[:, :-2], barriers, out=now)
-        K.logaddexp(now, before[:, 1:-1], out=now)
-        K.logaddexp(now, before[:, 2:], out=now)
+        K.add(before[:, :-2], barriers, out=skip)
+        K.assign(step, before[:, 1:-1])
+        K.assign(stay, before[:, 2:])
+        # log(sum(exp)) less the largest, or less a finite number where nothing can be: -inf - (-inf) is NaN
+        K.maximum(step, stay, out=largest)
+        K.maximum(largest, skip, out=largest)
+        K.maximum(largest, lowest, out=largest)
+        K.subtract(ways, largest, out=ways)
+        K.exp(ways, out=ways)
+        K.add(skip, step, out=skip)
+        K.add(skip, stay, out=skip)
+        K.log(skip, out=skip)
+        K.add(skip, largest, out=now)
         K.add(now, emitted[t], out=now)
     return reached
 

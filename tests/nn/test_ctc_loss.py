@@ -63,10 +63,22 @@ def test_gradients(device):
     logits = tg.tensor(np.random.default_rng(2).normal(size=(4, 2, 3)), device=device, requires_grad=True)
 
     def loss(x):
-        return F.ctc_loss(x, tg.tensor([[1, 2], [1, 1]], device=device), [4, 3], [2, 2])
+        return F.ctc_loss(tg.log_softmax(x, axis=-1), tg.tensor([[1, 2], [1, 1]], device=device), [4, 3], [2, 2])
 
     assert testing.gradcheck(loss, logits)
     assert testing.gradgradcheck(loss, logits)
+
+
+def test_the_gradient_is_that_of_a_softmax_below(device):
+    """As in PyTorch: it is the same at the log-probabilities and below the log_softmax that made them."""
+    logits = tg.tensor(np.random.default_rng(2).normal(size=(4, 2, 3)), device=device, requires_grad=True)
+    leaf = tg.log_softmax(logits, axis=-1).detach()
+    leaf.requires_grad = True
+    for log_probs in (tg.log_softmax(logits, axis=-1), leaf):
+        targets = tg.tensor([[1, 2], [1, 1]], device=device)
+        F.ctc_loss(log_probs, targets, [4, 3], [2, 2], reduction="sum").backward()
+    np.testing.assert_allclose(leaf.grad.cpu().numpy(), logits.grad.cpu().numpy(), atol=1e-14)
+    assert not leaf.grad[3, 1].any().item()
 
 
 def test_impossible_alignments(device):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...creation import tensor
 from ...ops.alignment import alignment_scan
-from ...ops.elementwise import equal, less, logical_and, maximum, not_equal, where
+from ...ops.elementwise import equal, exp, less, logical_and, maximum, not_equal, where
 from ...ops.indexing import take_along_axis
 from ...ops.memory import arange, full_like, zeros
 from ...ops.reduction import logsumexp
@@ -57,8 +57,9 @@ def ctc_loss(
     Notes
     -----
     Graves et al., Connectionist Temporal Classification, 2006. Samples and labels are computed together, one step after
-    the other. The gradient is that of the formula. PyTorch's differs from it by ``exp(log_probs)``, to which a
-    `log_softmax` below is blind.
+    the other. As in PyTorch, the gradient is that of a `log_softmax` below: ``exp(log_probs)`` less how probable it is,
+    given the labels, that a class is emitted. It differs from the derivative of the formula by ``exp(log_probs)``, which
+    the gradient of `log_softmax` takes out again.
 
     Examples
     --------
@@ -165,4 +166,6 @@ def _alignment_losses(log_probs: Tensor, labels: Tensor, inputs: Tensor, counts:
     # of an input without steps only the empty sequence can be read
     empty = where(equal(counts, 0), full_like(total.detach(), 0), _IMPOSSIBLE)
     log_likelihood: Tensor = where(equal(inputs, 0), empty, total)
-    return -log_likelihood
+    counted = less(arange(steps, device=labels.device).expand_dims(1), inputs)
+    mass = where(counted, exp(log_probs).sum(-1), 0.0).sum(0)  # the number of steps, as the classes add up to 1
+    return mass - mass.detach() - log_likelihood
