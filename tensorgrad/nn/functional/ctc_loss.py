@@ -58,8 +58,8 @@ def ctc_loss(
     -----
     Graves et al., Connectionist Temporal Classification, 2006. Samples and labels are computed together, one step after
     the other. As in PyTorch, the gradient is that of a `log_softmax` below: ``exp(log_probs)`` less how probable it is,
-    given the labels, that a class is emitted. It differs from the derivative of the formula by ``exp(log_probs)``, which
-    the gradient of `log_softmax` takes out again.
+    given the labels, that a class is emitted. It differs from the derivative of the formula by ``exp(log_probs)``,
+    which the gradient of `log_softmax` takes out again.
 
     Examples
     --------
@@ -168,4 +168,5 @@ def _alignment_losses(log_probs: Tensor, labels: Tensor, inputs: Tensor, counts:
     log_likelihood: Tensor = where(equal(inputs, 0), empty, total)
     counted = less(arange(steps, device=labels.device).expand_dims(1), inputs)
     mass = where(counted, exp(log_probs).sum(-1), 0.0).sum(0)  # the number of steps, as the classes add up to 1
-    return mass - mass.detach() - log_likelihood
+    losses: Tensor = mass - mass.detach() - log_likelihood
+    return losses
