@@ -55,6 +55,9 @@ bitwise_invert = Kernel("bitwise_invert", "elementwise", "x", rules.same, "inver
 isnan = Kernel("isnan", "elementwise", "x", rules.boolean, "isnan(x)")
 isinf = Kernel("isinf", "elementwise", "x", rules.boolean, "isinf(x)")
 isfinite = Kernel("isfinite", "elementwise", "x", rules.boolean, "isfinite(x)")
+conj = Kernel("conj", "elementwise", "x", rules.same)
+imag = Kernel("imag", "elementwise", "x", rules.real_part)
+join_parts = Kernel("join_parts", "elementwise", "real, imag", rules.complex_number)
 signbit = Kernel("signbit", "elementwise", "x", rules.boolean, "signbit(x)")
 logical_not = Kernel("logical_not", "elementwise", "x", rules.boolean, "!x")
 

@@ -23,6 +23,7 @@ __all__ = [
     "channels_normalized_backward",
     "chosen_index",
     "class_losses",
+    "complex_number",
     "condition_first",
     "convolved",
     "convolved_input",
@@ -39,6 +40,7 @@ __all__ = [
     "norm_of_all",
     "pooled",
     "pooled_average",
+    "real_part",
     "reduced",
     "reduced_boolean",
     "reduced_index",
@@ -65,6 +67,16 @@ def same(*args: Any, **_: Any) -> Spec:
     """Broadcast shape; the one dtype that the operands share."""
     operands = _operands(args)
     return np.broadcast_shapes(*(a.shape for a in operands)), operands[0].dtype
+
+
+def real_part(x: Any, **_: Any) -> Spec:
+    """The operand's shape; the dtype of a part of it."""
+    return x.shape, np.dtype(x.dtype.char.lower())
+
+
+def complex_number(real: Any, imag: Any, **_: Any) -> Spec:
+    """Broadcast shape; the complex dtype whose parts have the operands'."""
+    return np.broadcast_shapes(real.shape, imag.shape), np.dtype(real.dtype.char.upper())
 
 
 def boolean(*args: Any, **_: Any) -> Spec:

@@ -42,6 +42,7 @@ from .dtypes import (
 from .jit import jit
 from .ops.activation import relu, sigmoid
 from .ops.arrangement import chunk, diagonal, meshgrid, repeat, roll, split, tile, trace, tril, triu
+from .ops.complex_parts import conj, imag, real
 from .ops.cumulative import (
     cummax,
     cummin,
@@ -58,6 +59,7 @@ from .ops.elementwise import (
     acos,
     acosh,
     add,
+    angle,
     asin,
     asinh,
     atan,

@@ -63,7 +63,7 @@ def backward(
         _propagate(start, keep, create_graph, None)
         return
     wanted = _nodes_of(inputs, "backward")
-    for x, g in zip(inputs, _propagate(start, keep, create_graph, wanted), strict=True):
+    for x, g in zip(inputs, map(_conjugated, _propagate(start, keep, create_graph, wanted)), strict=True):
         if g is not None:
             gradient = g if create_graph else Tensor(K.copy(g))
             x.grad = gradient if x.grad is None else x.grad + gradient
@@ -110,6 +110,7 @@ def grad(
     start = _start(roots, _listed(grad_outputs, len(roots)), create_graph, "grad")
     wanted = _nodes_of(variables, "grad")
     found = _propagate(start, create_graph if retain_graph is None else retain_graph, create_graph, wanted)
+    found = [_conjugated(g) for g in found]
     missing = [i for i, g in enumerate(found) if g is None]
     if missing and not allow_unused:
         raise RuntimeError(
@@ -122,8 +123,8 @@ def grad(
 def gradients_of(start: list[tuple[Node, Any]], wanted: list[Node], create_graph: bool = False) -> list[Any]:
     """The gradients of some nodes, or None, from those that arrive at others; the graph is kept.
 
-    They are arrays, or tensors if the gradients are to be recorded. What is behind the wanted nodes is left alone, and
-    so are their hooks: somebody else goes on from there.
+    They are arrays, or tensors if the gradients are to be recorded, and conjugated as they travel. What is behind the
+    wanted nodes is left alone, and so are their hooks: somebody else goes on from there.
     """
     return _propagate(start, True, create_graph, wanted, stop=True)
 
@@ -160,6 +161,11 @@ def _start_of(y: Tensor, g: Any, create_graph: bool, name: str) -> tuple[Node, A
                 f"{name}: a gradient can be made up for a scalar only, this tensor has shape {y.shape}; reduce it "
                 "(for example .sum()) or pass a gradient of its shape"
             )
+        if y.dtype.kind == "c":
+            raise RuntimeError(
+                f"{name}: a gradient can be made up for a real scalar only, this one is {y.dtype}; take its real part "
+                "or its absolute value, or pass a gradient"
+            )
         one = empty(y.shape, y.dtype, y.device)
         _fill(one, 1)
         return node, Tensor(one) if create_graph else one
@@ -171,7 +177,14 @@ def _start_of(y: Tensor, g: Any, create_graph: bool, name: str) -> tuple[Node, A
         raise TypeError(f"{name}: the gradient has dtype {g.dtype}, the tensor has dtype {y.dtype}")
     if g.device != y.device:
         raise ValueError(f"{name}: the gradient is on {g.device}, the tensor is on {y.device}; use .to({y.device!s})")
-    return node, g if create_graph else g._data
+    return node, _conjugated(g if create_graph else g._data)
+
+
+def _conjugated(g: Any) -> Any:
+    """A gradient as users know it from one as it travels, and the reverse; see ``ops/complex_parts.py``."""
+    if g is None or g.dtype.kind != "c":
+        return g
+    return g.conj() if isinstance(g, Tensor) else K.conj(g)
 
 
 def _nodes_of(inputs: Sequence[Tensor], name: str) -> list[Node]:
@@ -350,6 +363,8 @@ def _walk(
             found[leaf] = g
         else:
             assert isinstance(leaf, Leaf)
+            if g.dtype.kind == "c":
+                g, mine = _conjugated(g), True
             _accumulate(leaf, g, create_graph, mine)
     return [] if wanted is None else [found.get(node) for node in wanted]
 
@@ -454,6 +469,7 @@ def _all_outputs(node: Node, parts: dict[int, Any], create_graph: bool) -> tuple
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
     """Let the tensor's hooks see, and replace, its complete gradient."""
     arrays = on_arrays.set(False)
+    g = _conjugated(g)
     try:
         for hook in node.hooks or ():
             given = g if create_graph else Tensor(g)
@@ -465,7 +481,7 @@ def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
             g = answer if create_graph else answer._data
     finally:
         on_arrays.reset(arrays)
-    return g
+    return _conjugated(g)
 
 
 def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:

@@ -143,8 +143,8 @@ def is_floating(dtype: DType) -> bool:
 
 
 def is_differentiable(dtype: DType) -> bool:
-    """Whether a tensor of this dtype can have a gradient: real and floating."""
-    return dtype.kind in "fV"
+    """Whether a tensor of this dtype can have a gradient: floating or complex."""
+    return dtype.kind in "fVc"
 
 
 def promote_types(first: DType, second: DType) -> DType:

@@ -174,7 +174,12 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     -------
     callable
         Takes what ``f`` takes; returns, for every tensor of the output and in it for every tensor of the argument,
-        the derivatives: shape ``(*output.shape, *argument.shape)``.
+        the derivatives: shape ``(*output.shape, *argument.shape)``. Complex ones are those of a holomorphic function.
+
+    Raises
+    ------
+    TypeError
+        If of an output and an argument only one is complex: differentiate real and imaginary parts by themselves.
 
     Examples
     --------
@@ -193,7 +198,8 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
             rows: list[list[Any]] = []
             for one in _basis(y):
                 rows.append(call.pull([one if i == k else zeros_like(z) for i, z in enumerate(outputs)], keep=True))
-            blocks.append([_block(y, x, [row[i] for row in rows], 0) for i, x in enumerate(call.variables)])
+            _check_holomorphic("jacrev", y, call.variables)
+            blocks.append([_block(y, x, [row[i].conj() for row in rows], 0) for i, x in enumerate(call.variables)])
         return _rebuilt(call.output, (call.as_arguments(block) for block in blocks))
 
     return jacobian_of
@@ -224,6 +230,7 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
                 directions = [one if i == k else zeros_like(v) for i, v in enumerate(call.variables)]
                 columns.append(call.push(directions, keep=True))
             for j, y in enumerate(outputs):
+                _check_holomorphic("jacfwd", y, [x])
                 blocks[j].append(_block(y, x, [column[j] for column in columns], -1))
         return _rebuilt(call.output, (call.as_arguments(block) for block in blocks))
 
@@ -453,6 +460,15 @@ def _like(name: str, what: str, tree: Any, like: Any) -> list[Tensor]:
                 f"of shape {x.shape}, dtype {x.dtype} on {x.device}"
             )
     return [t for t, _ in pairs]
+
+
+def _check_holomorphic(name: str, y: Tensor, variables: Sequence[Tensor]) -> None:
+    for x in variables:
+        if (y.dtype.kind == "c") != (x.dtype.kind == "c"):
+            raise TypeError(
+                f"{name}: the derivatives of {y.dtype} by {x.dtype} are not complex numbers; differentiate the real and "
+                "the imaginary part by themselves"
+            )
 
 
 def _basis(x: Tensor) -> Iterator[Tensor]:

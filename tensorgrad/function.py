@@ -153,6 +153,11 @@ class Function:
         return tuple(made) if several else made[0]
 
 
+def _conjugated(g: Tensor | None) -> Any:
+    """A gradient as users know it from one as it travels, and the reverse; see ``ops/complex_parts.py``."""
+    return g.conj() if g is not None and g.dtype.kind == "c" else g
+
+
 def _rule(function: type[Function], several: bool) -> Any:
     """The gradient rule that calls a user's backward with tensors."""
 
@@ -161,7 +166,7 @@ def _rule(function: type[Function], several: bool) -> Any:
         recorded = any(isinstance(part, Tensor) for part in given)
         token = on_arrays.set(False)
         try:
-            answer = function.backward(ctx, *(Tensor(part) if is_array(part) else part for part in given))
+            answer = function.backward(ctx, *(_conjugated(Tensor(part) if is_array(part) else part) for part in given))
         finally:
             on_arrays.reset(token)
         answers = answer if isinstance(answer, tuple) else (answer,)
@@ -179,7 +184,8 @@ def _rule(function: type[Function], several: bool) -> Any:
                     f"{function.__name__}.backward: gradient {position} must be a Tensor of shape "
                     f"{parent.shape if parent is not None else '()'}, got {getattr(part, 'shape', part)}"
                 )
-            gradients.append(part if recorded else part._data)
+            travelling = _conjugated(part)
+            gradients.append(travelling if recorded else travelling._data)
         return gradients
 
     return rule

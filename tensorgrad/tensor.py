@@ -90,7 +90,9 @@ class Tensor(TensorMethods):
     def requires_grad(self, wanted: bool) -> None:
         if wanted and self._node is None:
             if not is_differentiable(self.dtype):
-                raise TypeError(f"requires_grad: only real floating tensors have gradients, this one is {self.dtype}")
+                raise TypeError(
+                    f"requires_grad: only floating and complex tensors have gradients, this one is {self.dtype}"
+                )
             self._node = Leaf(self)
         elif not wanted and self._node is not None:
             if not self.is_leaf:

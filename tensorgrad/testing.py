@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def gradcheck(
     GradcheckError
         If they do not.
     ValueError
-        If no input requires a gradient, or one that does is not float64.
+        If no input requires a gradient, or one that does is neither float64 nor complex128.
 
     Examples
     --------
@@ -133,7 +132,10 @@ def gradgradcheck(
     outputs = [y for y in _outputs(function, arguments) if y.requires_grad]
     if grad_outputs is None:
         random = np.random.default_rng(0)
-        cotangents = [tensor(random.uniform(0.5, 1.5, y.shape), y.dtype, y.device, requires_grad=True) for y in outputs]
+        cotangents = [tensor(random.uniform(0.5, 1.5, y.shape), y.dtype, y.device) for y in outputs]
+        cotangents = [g * (1 + 0.5j) if g.dtype.kind == "c" else g for g in cotangents]
+        for g in cotangents:
+            g.requires_grad = True
     else:
         cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     count = len(arguments)
@@ -158,8 +160,10 @@ def _wanted(name: str, arguments: list[Any]) -> list[int]:
     if not wanted:
         raise ValueError(f"{name}: none of the {len(arguments)} inputs requires a gradient")
     for i in wanted:
-        if arguments[i].dtype != np.float64:
-            raise ValueError(f"{name}: input {i} is {arguments[i].dtype}; finite differences need float64")
+        if arguments[i].dtype not in (np.float64, np.complex128):
+            raise ValueError(
+                f"{name}: input {i} is {arguments[i].dtype}; finite differences need float64 or complex128"
+            )
     return wanted
 
 
@@ -170,24 +174,29 @@ def _outputs(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Ten
 
 
 def _numerical_jacobian(function: Callable[..., Any], arguments: list[Any], i: int, eps: float) -> list[Array]:
-    """For each output, ``d output / d arguments[i]`` as a matrix (elements of the output, elements of the input)."""
+    """For each output, ``d output / d arguments[i]`` as a matrix (numbers of the output, numbers of the input)."""
     x = arguments[i]
-    values = to_numpy(x._data)
+    values = _numbers(x)
 
-    def moved(place: tuple[int, ...], step: float) -> list[Array]:
+    def moved(place: int, step: float) -> list[Array]:
         changed = values.copy()
         changed[place] += step
-        other = tensor(changed, x.dtype, x.device, requires_grad=True)
-        outputs = _outputs(function, [*arguments[:i], other, *arguments[i + 1 :]])
-        return [to_numpy(y._data).astype(np.float64).reshape(-1) for y in outputs]
+        other = tensor(changed.view(x.dtype).reshape(x.shape), x.dtype, x.device, requires_grad=True)
+        return [_numbers(y) for y in _outputs(function, [*arguments[:i], other, *arguments[i + 1 :]])]
 
     columns = []
-    for place in product(*(range(n) for n in x.shape)):
+    for place in range(values.size):
         above, below = moved(place, eps), moved(place, -eps)
         columns.append([(a - b) / (2 * eps) for a, b in zip(above, below, strict=True)])
     if not columns:
-        return [np.zeros((y.size, 0)) for y in _outputs(function, arguments)]
+        return [np.zeros((_numbers(y).size, 0)) for y in _outputs(function, arguments)]
     return [np.stack(column, axis=1) for column in zip(*columns, strict=True)]
+
+
+def _numbers(x: Tensor) -> Array:
+    """The elements as real numbers in a row: of a complex one its two parts."""
+    wide = to_numpy(x._data).astype(np.complex128 if x.dtype.kind == "c" else np.float64, order="C")
+    return wide.reshape(-1).view(np.float64)
 
 
 def _compare_with_numerical(
@@ -197,9 +206,11 @@ def _compare_with_numerical(
     variables = [arguments[i] for i in wanted]
     for create_graph in (False, True):
         rows: list[list[Array]] = [[] for _ in wanted]
-        for row in range(y.size):
-            start = np.zeros(y.size, y.dtype)
+        for row in range(_numbers(y).size):
+            start = np.zeros_like(_numbers(y))
             start[row] = 1
+            if y.dtype.kind == "c":
+                start = start.view(np.complex128)
             g = tensor(start.reshape(y.shape), y.dtype, y.device)
             found = autograd.grad(y, variables, g, retain_graph=True, create_graph=create_graph, allow_unused=True)
             for n, (i, gradient) in enumerate(zip(wanted, found, strict=True)):
@@ -212,7 +223,7 @@ def _compare_with_numerical(
                 row, column = _worst(difference, wrong)
                 raise GradcheckError(
                     f"gradcheck: with create_graph={create_graph}, the gradient of output {k} at "
-                    f"{_index(row, y.shape)} with respect to input {i} at {_index(column, arguments[i].shape)} is "
+                    f"{_place(row, y)} with respect to input {i} at {_place(column, arguments[i])} is "
                     f"{actual[row, column]}, finite differences give {expected[row, column]} "
                     f"({wrong.sum()} of {wrong.size} entries differ)"
                 )
@@ -221,13 +232,13 @@ def _compare_with_numerical(
 def _gradient(k: int, i: int, x: Tensor, gradient: Tensor | None) -> Array:
     """The gradient as a flat array; it must have its input's shape, dtype and device."""
     if gradient is None:
-        return np.zeros(x.size)
+        return np.zeros_like(_numbers(x))
     if gradient.shape != x.shape or gradient.dtype != x.dtype or gradient.device != x.device:
         raise GradcheckError(
             f"gradcheck: input {i} has shape {x.shape}, dtype {x.dtype} and is on {x.device}, its gradient from output "
             f"{k} has shape {gradient.shape}, dtype {gradient.dtype} and is on {gradient.device}"
         )
-    return to_numpy(gradient._data).reshape(-1)
+    return _numbers(gradient)
 
 
 def _check_constant(k: int, wanted: list[int], numerical: list[Array], atol: float) -> None:
@@ -235,6 +246,13 @@ def _check_constant(k: int, wanted: list[int], numerical: list[Array], atol: flo
     for i, jacobian in zip(wanted, numerical, strict=True):
         if np.abs(jacobian).max(initial=0) > atol:
             raise GradcheckError(f"gradcheck: output {k} depends on input {i} but does not require a gradient")
+
+
+def _place(number: int, x: Tensor) -> str:
+    """Where one of the `_numbers` of a tensor stands in it."""
+    if x.dtype.kind != "c":
+        return f"{_index(number, x.shape)}"
+    return f"{_index(number // 2, x.shape)}, {'imaginary' if number % 2 else 'real'} part"
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _ZERO = {c: np.zeros((), c) for c in "fd"}
-_ONE = {c: np.ones((), c) for c in "fd"}
+_ONE = {c: np.ones((), c) for c in "fdFD"}
 _INFINITY = {c: np.full((), np.inf, c) for c in "fd"}
 _BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
@@ -222,7 +222,7 @@ def _gelu_tanh_backward(g: Array, x: Array, out: Array, s: Array, z: Array, t: A
 
 _SIGMOID = bodies(_sigmoid, 1, 9)
 _SIGMOID_BACKWARD = bodies(_sigmoid_backward, 1, 3)
-_TANH_BACKWARD = bodies(_tanh_backward, 1, 3)
+_TANH_BACKWARD = bodies(_tanh_backward, 1, 3, "fdFD")
 _RELU = bodies(_relu, 0, 1)
 _RELU_BACKWARD = bodies(_relu_backward, 0, 4)
 _SILU = bodies(_silu, 1, 9)

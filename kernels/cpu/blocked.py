@@ -61,10 +61,9 @@ class Body(NamedTuple):
     work: int
 
 
-def bodies(function: Callable[..., None], scratch: int, work: int) -> dict[str, Body]:
-    """One body for float32 and float64 alike, keyed by the dtype's character as `elementwise` wants it."""
-    body = Body(function, scratch, work)
-    return {"f": body, "d": body}
+def bodies(function: Callable[..., None], scratch: int, work: int, dtypes: str = "fd") -> dict[str, Body]:
+    """One body for float32 and float64 alike, or other dtypes, keyed by their characters as `elementwise` wants it."""
+    return dict.fromkeys(dtypes, Body(function, scratch, work))
 
 
 # -------------------------------------------------------------------------------------------------------------- threads
@@ -252,7 +251,7 @@ def elementwise(
     Parameters
     ----------
     formulas : mapping
-        The `Body` for float32 (``"f"``) and float64 (``"d"``).
+        The `Body` for float32 (``"f"``), float64 (``"d"``) and, where it has one, complex dtypes (``"F"``, ``"D"``).
     out : array or None
         Where to put the result; may be one of the inputs.
     inputs : arrays
@@ -272,7 +271,9 @@ def elementwise(
                 buffers = [np.empty_like(x) for _ in range(body.scratch)]
             body.function(*inputs, out, *buffers)
             return out
-    return _blockwise(formulas, out, inputs, compute or compute_type(x.dtype))
+    return _blockwise(
+        formulas, out, inputs, compute or (x.dtype if x.dtype.char in formulas else compute_type(x.dtype))
+    )
 
 
 def _blockwise(

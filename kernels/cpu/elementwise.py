@@ -16,7 +16,18 @@ from .erf import clip as _clip_ufunc
 from .erf import erf, erfc
 from .large import in_pieces
 
-__all__ = ["clip", "divisor_gradient", "erf", "erfc", "power", "round", "rsqrt", "where"]  # and the ufuncs below
+__all__ = [
+    "clip",
+    "divisor_gradient",
+    "erf",
+    "erfc",
+    "imag",
+    "join_parts",
+    "power",
+    "round",
+    "rsqrt",
+    "where",
+]  # and the ufuncs below
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,6 +67,7 @@ isnan = np.isnan
 isinf = np.isinf
 isfinite = np.isfinite
 signbit = np.signbit
+conj = np.conjugate
 logical_not = np.logical_not
 
 add = np.add
@@ -85,6 +97,23 @@ greater_equal = np.greater_equal
 logical_and = np.logical_and
 logical_or = np.logical_or
 logical_xor = np.logical_xor
+
+
+def imag(x: Array, out: Array | None = None) -> Array:
+    """The imaginary part of a complex array."""
+    if out is None:
+        return x.imag.copy()
+    np.copyto(out, x.imag)
+    return out
+
+
+def join_parts(real: Array, imag: Array, out: Array | None = None) -> Array:
+    """``real + 1j * imag``, with no product."""
+    if out is None:
+        out = np.empty(np.broadcast_shapes(real.shape, imag.shape), real.dtype.char.upper())
+    np.copyto(out.real, real)
+    np.copyto(out.imag, imag)
+    return out
 
 
 def rsqrt(x: Array, out: Array | None = None) -> Array:
@@ -129,7 +158,7 @@ def _divisor_gradient(g: Array, x: Array, y: Array, out: Array, w: Array) -> Non
     np.divide(w, x, out)
 
 
-_DIVISOR_GRADIENT = bodies(_divisor_gradient, 1, 4)
+_DIVISOR_GRADIENT = bodies(_divisor_gradient, 1, 4, "fdFD")
 
 
 def divisor_gradient(g: Array, x: Array, y: Array, out: Array | None = None) -> Array:

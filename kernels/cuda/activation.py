@@ -7,7 +7,7 @@ from typing import Any
 
 import cupy
 
-from .pointwise import pointwise
+from .pointwise import on_complex, pointwise
 
 __all__ = [
     "EXPRESSIONS",
@@ -75,7 +75,7 @@ def _generated(name: str) -> Callable[..., Any]:
 
 sigmoid = _generated("sigmoid")
 sigmoid_backward = _generated("sigmoid_backward")
-tanh_backward = _generated("tanh_backward")
+tanh_backward = on_complex(_generated("tanh_backward"), lambda g, y: g * (1 - y * y))
 relu_backward = _generated("relu_backward")
 silu = _generated("silu")
 silu_backward = _generated("silu_backward")

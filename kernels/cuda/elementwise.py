@@ -14,9 +14,9 @@ import cupy
 import numpy as np
 
 from .module import from_number, stored
-from .pointwise import pointwise
+from .pointwise import on_complex, pointwise
 
-__all__ = ["EXPRESSIONS", "clip", "where"]  # and the functions below
+__all__ = ["EXPRESSIONS", "clip", "imag", "join_parts", "where"]  # and the functions below
 
 negative = cupy.negative
 absolute = cupy.absolute
@@ -51,6 +51,7 @@ isnan = cupy.isnan
 isinf = cupy.isinf
 isfinite = cupy.isfinite
 signbit = cupy.signbit
+conj = cupy.conj
 
 add = cupy.add
 subtract = cupy.subtract
@@ -72,6 +73,24 @@ less = cupy.less
 less_equal = cupy.less_equal
 greater = cupy.greater
 greater_equal = cupy.greater_equal
+
+
+def imag(x: Any, out: Any | None = None) -> Any:
+    """The imaginary part of a complex array."""
+    if out is None:
+        return x.imag.copy(order="C")
+    cupy.copyto(out, x.imag)
+    return out
+
+
+def join_parts(real: Any, imag: Any, out: Any | None = None) -> Any:
+    """``real + 1j * imag``, with no product."""
+    if out is None:
+        out = cupy.empty(np.broadcast_shapes(real.shape, imag.shape), real.dtype.char.upper())
+    cupy.copyto(out.real, real)
+    cupy.copyto(out.imag, imag)
+    return out
+
 
 # What CuPy lacks (out=, bfloat16) or computes differently: name -> (operands, expression, result).
 EXPRESSIONS = {
@@ -105,17 +124,17 @@ def _generated(name: str) -> Callable[..., Any]:
     return launch
 
 
-rsqrt = _generated("rsqrt")
-divisor_gradient = _generated("divisor_gradient")
+rsqrt = on_complex(_generated("rsqrt"), lambda x: cupy.divide(1, cupy.sqrt(x)))
+divisor_gradient = on_complex(_generated("divisor_gradient"), lambda g, x, y: cupy.divide(cupy.negative(g * y), x))
 erf = _generated("erf")
 erfc = _generated("erfc")
 floor_divide = _generated("floor_divide")
 remainder = _generated("remainder")
 logaddexp = _generated("logaddexp")
-logical_not = _generated("logical_not")
-logical_and = _generated("logical_and")
-logical_or = _generated("logical_or")
-logical_xor = _generated("logical_xor")
+logical_not = on_complex(_generated("logical_not"), cupy.logical_not)
+logical_and = on_complex(_generated("logical_and"), cupy.logical_and)
+logical_or = on_complex(_generated("logical_or"), cupy.logical_or)
+logical_xor = on_complex(_generated("logical_xor"), cupy.logical_xor)
 bitwise_left_shift = _generated("bitwise_left_shift")
 bitwise_right_shift = _generated("bitwise_right_shift")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import cupy
 
 from .module import header
 
-__all__ = ["pointwise", "pointwise_parts"]
+__all__ = ["on_complex", "pointwise", "pointwise_parts"]
 
 _CALLED = re.compile(r"\b([a-z_]\w*)\s*\(")
 _DEFINED = re.compile(r"(?:inline \w+ |TG_REAL[12]\()(\w+)\b")
@@ -45,6 +46,23 @@ def pointwise_parts(
     lines += [f"const C {name} = static_cast<C>(in_{name});" for name in operands.split()]
     lines += [constants, f"out_value = static_cast<{result}>({expression});"]
     return ", ".join(inputs), f"{result} out_value", "\n".join(line for line in lines if line)
+
+
+def on_complex(real: Callable[..., Any], parts: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel ``real``, and on complex arrays ``parts``, which is made of CuPy's functions."""
+
+    def launch(*args: Any, out: Any | None = None) -> Any:
+        if not any(isinstance(a, cupy.ndarray) and a.dtype.kind == "c" for a in args):
+            return real(*args, out=out)
+        y = parts(*args)
+        if out is None:
+            return y
+        cupy.copyto(out, y)
+        return out
+
+    launch.__name__ = launch.__qualname__ = real.__name__
+    launch.__doc__ = real.__doc__
+    return launch
 
 
 @functools.cache

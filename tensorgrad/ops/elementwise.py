@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from .complex_parts import conj, imag, real
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .memory import cast, zeros_like
 from .precision import raised
@@ -16,6 +18,7 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "angle",
     "asin",
     "asinh",
     "atan",
@@ -121,8 +124,24 @@ reciprocal: Function = unary(
 square: Function = unary(
     "square", K.square, lambda g, x: multiply(multiply(g, x), 2.0), fractional=False, doc="``x * x``."
 )
-abs: Function = unary("abs", K.absolute, lambda g, x: multiply(g, sign(x)), fractional=False, doc="Absolute value.")
-sign: Function = unary("sign", K.sign, lambda g: zeros_like(g), fractional=False, doc="-1, 0 or 1; NaN stays NaN.")
+abs: Function = unary("abs", K.absolute, lambda g, x: _abs_vjp(g, x), fractional=False, doc="Absolute value.")
+_sign: Function = unary("sign", K.sign, lambda g: zeros_like(g), fractional=False, doc="-1, 0 or 1; NaN stays NaN.")
+
+
+def _abs_vjp(g: Any, x: Any) -> Any:
+    return multiply(cast(g, x.dtype), conj(sign(x)))
+
+
+def sign(x: Any, /) -> Any:
+    """-1, 0 or 1; NaN stays NaN. Of a complex number ``x / abs(x)``, and 0 of 0."""
+    x = lift(x)
+    if x.dtype.kind != "c":
+        return _sign(x)
+    size = abs(x)
+    still = equal(size, 0)
+    return where(still, zeros_like(x), divide(x, cast(where(still, 1.0, size), x.dtype)))
+
+
 floor_divide: Function = binary("floor_divide", K.floor_divide, doc="``floor(x1 / x2)``; has no gradient.")
 remainder: Function = binary(
     "remainder",
@@ -191,9 +210,11 @@ def _exponent_slope(x: Any, n: Any, out: Any) -> Any:
         return (
             multiply(out, math.log(x))
             if x > 0
+            else multiply(out, cmath.log(x))
+            if x and out.dtype.kind == "c"
             else where(greater_equal(n, 0), zeros_like(out), multiply(out, math.nan))
         )
-    still = logical_and(equal(x, 0), greater_equal(n, 0))
+    still = logical_and(equal(x, 0), greater_equal(real(n), 0))
     return where(still, zeros_like(out), multiply(out, log(where(still, 1.0, x))))
 
 
@@ -285,6 +306,23 @@ hypot: Function = binary(
     fractional=True,
     doc="``sqrt(x1**2 + x2**2)`` without overflow.",
 )
+
+
+def angle(x: Any, /) -> Any:
+    """The angle of complex numbers in (-pi, pi]: of real ones 0 or pi, with no gradient.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.angle(tg.tensor([1j, -1.0]))
+    tensor([1.5707964, 3.1415927])
+    """
+    x = lift(x)
+    if x.dtype.kind == "c":
+        return atan2(imag(x), real(x))
+    x = x if dtypes.is_floating(x.dtype) else cast(x, dtypes.get_default_dtype())
+    return where(isnan(x), x, where(less(x, 0), math.pi, zeros_like(x)))
+
 
 _ERF_SLOPE = 2 / math.sqrt(math.pi)
 erf: Function = unary(

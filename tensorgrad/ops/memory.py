@@ -11,7 +11,6 @@ from ..anomaly import user_line
 from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
 from ..capture import CaptureError
-from ..tape import grad_mode
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 
@@ -62,14 +61,14 @@ def _device(x: Any) -> Device:
 
 
 def cast(x: Any, dtype: dtypes.DType) -> Any:
-    """``x`` in ``dtype``: itself if it has it. To integers and booleans no gradient flows."""
+    """``x`` in ``dtype``: itself if it has it. To integers and booleans no gradient flows.
+
+    Of a complex number in a real dtype the real part is left; its gradient is real, as that of a real number is.
+    """
     if x.dtype == dtype:
         return x
-    if isinstance(x, Tensor):
-        if not dtypes.is_differentiable(dtype):
-            return Tensor(K.cast(x._data, dtype))
-        if dtype.kind == "c" and x._node is not None and grad_mode.get():
-            raise TypeError(f"astype: gradients through {dtype} are not supported; use .detach() or tg.no_grad()")
+    if isinstance(x, Tensor) and not dtypes.is_differentiable(dtype):
+        return Tensor(K.cast(x._data, dtype))
     return _cast(x, dtype)
 
 

@@ -9,6 +9,7 @@ from ..tensor import Tensor
 from . import (
     activation,
     arrangement,
+    complex_parts,
     elementwise,
     indexing,
     inplace,
@@ -49,6 +50,7 @@ _COMPARISONS = {
 }  # fmt: skip
 
 METHODS = {
+    "conj": complex_parts.conj, "angle": elementwise.angle,
     "abs": elementwise.abs, "sqrt": elementwise.sqrt, "rsqrt": elementwise.rsqrt, "exp": elementwise.exp,
     "log": elementwise.log, "log2": elementwise.log2, "log10": elementwise.log10, "log1p": elementwise.log1p,
     "expm1": elementwise.expm1, "sin": elementwise.sin, "cos": elementwise.cos, "tan": elementwise.tan,
@@ -91,8 +93,11 @@ def _attach() -> None:
     Tensor.__invert__ = elementwise.bitwise_invert  # type: ignore[method-assign]
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign, assignment]
+    Tensor.real = property(complex_parts.real)  # type: ignore[assignment, method-assign]
+    Tensor.imag = property(complex_parts.imag)  # type: ignore[assignment, method-assign]
     Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
     Tensor.mT = property(shape.matrix_transpose)  # type: ignore[assignment, method-assign]
+    Tensor.mH = property(_adjoint)  # type: ignore[assignment, method-assign]
     Tensor.transpose = _transpose  # type: ignore[method-assign, assignment]
     Tensor.permute = _permute  # type: ignore[method-assign, assignment]
 
@@ -102,6 +107,11 @@ def _transposed(x: Tensor) -> Any:
     if x.ndim != 2:
         raise ValueError(f"T: needs 2 axes, got shape {x.shape}; use .mT or permute_dims")
     return shape.swapaxes(x, 0, 1)
+
+
+def _adjoint(x: Tensor) -> Any:
+    """The last two axes exchanged and the elements conjugated."""
+    return complex_parts.conj(shape.matrix_transpose(x))
 
 
 def _transpose(x: Tensor, *axes: Any) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor
+from .complex_parts import conj
 from .definition import lift
 from .elementwise import multiply
 from .matmul import matmul
@@ -261,12 +262,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """Dot products of the vectors along ``axis``; the other axes broadcast.
-
-    Raises
-    ------
-    TypeError
-        For complex operands.
+    """Dot products of the vectors along ``axis``, the first of them conjugated; the other axes broadcast.
 
     Examples
     --------
@@ -275,8 +271,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     tensor([12., 34.])
     """
     x1, x2 = _together(x1, x2)
-    if x1.dtype.kind == "c":
-        raise TypeError(f"vecdot: real operands only, got {x1.dtype}")
+    x1 = conj(x1)
     a, b = (x.ndim + axis if axis < 0 else axis for x in (x1, x2))
     if not (0 <= a < x1.ndim and 0 <= b < x2.ndim):
         raise IndexError(f"vecdot: axis {axis} is out of range for shapes {x1.shape} and {x2.shape}")

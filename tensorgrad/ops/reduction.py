@@ -7,11 +7,13 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..tensor import Tensor
+from .complex_parts import imag, real
 from .definition import Function, lift, primitive
-from .elementwise import divide, equal, exp, multiply, not_equal, subtract, where
+from .elementwise import add, divide, equal, exp, log, multiply, not_equal, sqrt, subtract, where
 from .memory import cast, ones_like, zeros_like
 from .precision import raised
-from .shape import broadcast_to, concat, flip, moveaxis, reshape
+from .shape import broadcast_to, concat, flip, moveaxis, reshape, squeeze
 
 __all__ = [
     "all", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min", "normalize_axes", "prod",
@@ -205,6 +207,8 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool
     2.0
     """
     x = _fractional(lift(x))
+    if x.dtype.kind == "c":
+        return add(*(var(part, axis, correction=correction, keepdims=keepdims) for part in (real(x), imag(x))))
     return _var(x, normalize_axes("var", axis, x.ndim), keepdims, correction)
 
 
@@ -227,6 +231,8 @@ def _std_vjp(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, co
 def std(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation: the square root of `var`."""
     x = _fractional(lift(x))
+    if x.dtype.kind == "c":
+        return sqrt(var(x, axis, correction=correction, keepdims=keepdims))
     return _std(x, normalize_axes("std", axis, x.ndim), keepdims, correction)
 
 
@@ -247,6 +253,11 @@ def _finite(out: Any) -> Any:
 def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """``log(sum(exp(x)))`` over ``axis`` without overflow, all axes by default."""
     x = _fractional(raised(lift(x)))
+    if x.dtype.kind == "c":
+        largest = cast(max(real(x.detach() if isinstance(x, Tensor) else x), axis, keepdims=True), x.dtype)
+        total = log(sum(exp(subtract(x, largest)), axis, keepdims=True))
+        y = add(total, largest)
+        return y if keepdims else squeeze(y, normalize_axes("logsumexp", axis, x.ndim))
     return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
 
 
