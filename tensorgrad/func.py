@@ -466,8 +466,8 @@ def _check_holomorphic(name: str, y: Tensor, variables: Sequence[Tensor]) -> Non
     for x in variables:
         if (y.dtype.kind == "c") != (x.dtype.kind == "c"):
             raise TypeError(
-                f"{name}: the derivatives of {y.dtype} by {x.dtype} are not complex numbers; differentiate the real and "
-                "the imaginary part by themselves"
+                f"{name}: the derivatives of {y.dtype} by {x.dtype} are not complex numbers; differentiate real and "
+                "imaginary parts by themselves"
             )
 
 

@@ -38,7 +38,7 @@ def conj(x: Any, /) -> Any:
     --------
     >>> import tensorgrad as tg
     >>> tg.conj(tg.tensor([1 + 2j]))
-    tensor([1.-2.j])
+    tensor([1.-2.j], dtype=complex64)
     """
     x = lift(x)
     return _conj(x) if x.dtype.kind == "c" else x
