@@ -15,7 +15,7 @@ Conventions
 
 from __future__ import annotations
 
-from . import rules
+from . import matrix_rules, rules
 from .registry import Kernel, add_hook, ieee_semantics, is_observed, remove_hook
 
 # ------------------------------------------------------------------------------------------------------- elementwise
@@ -130,10 +130,38 @@ any = Kernel("any", "reduction", "x, axis=None, keepdims=False", rules.reduced_b
 all = Kernel("all", "reduction", "x, axis=None, keepdims=False", rules.reduced_boolean)
 argmax = Kernel("argmax", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
 argmin = Kernel("argmin", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
+vector_norm = Kernel("vector_norm", "reduction", "x, axis=None, keepdims=False, ord=2.0", rules.reduced_size)
 
 # ------------------------------------------------------------------------------------------------------------ matmul
 matmul = Kernel("matmul", "matmul", "x1, x2", rules.matrix_product)
 linear = Kernel("linear", "matmul", "x, weight, bias=None", rules.linear_product)
+
+# ----------------------------------------------------------------------------------------------------- decomposition
+# of the matrices on the last two axes
+cholesky = Kernel("cholesky", "decomposition", "x, upper=False, check=True", matrix_rules.factor_and_info)
+lu_factor = Kernel("lu_factor", "decomposition", "x", matrix_rules.lu_factors)
+pivots_to_permutation = Kernel("pivots_to_permutation", "decomposition", "pivots, rows", matrix_rules.permutations)
+qr = Kernel("qr", "decomposition", "x, complete=False", matrix_rules.orthogonal_and_triangular)
+qr_raw = Kernel("qr_raw", "decomposition", "x", matrix_rules.reflectors)
+eigh = Kernel("eigh", "decomposition", "x, upper=False", matrix_rules.eigenpairs)
+eigvalsh = Kernel("eigvalsh", "decomposition", "x, upper=False", matrix_rules.eigenvalues)
+eig = Kernel("eig", "decomposition", "x", matrix_rules.eigenpairs_general)
+eigvals = Kernel("eigvals", "decomposition", "x", matrix_rules.eigenvalues_general)
+svd = Kernel("svd", "decomposition", "x, full=False", matrix_rules.singular_vectors)
+svdvals = Kernel("svdvals", "decomposition", "x", matrix_rules.singular_values)
+
+# ----------------------------------------------------------------------------------------------------------- solving
+inv = Kernel("inv", "solving", "x, check=True", matrix_rules.factor_and_info)
+solve = Kernel("solve", "solving", "a, b, check=True", matrix_rules.solution_and_info)
+solve_triangular = Kernel("solve_triangular", "solving", "a, b, upper=False, unit=False", matrix_rules.solution)
+det = Kernel("det", "solving", "x", matrix_rules.invertible)
+slogdet = Kernel("slogdet", "solving", "x", matrix_rules.sign_and_logarithm)
+cofactor = Kernel("cofactor", "solving", "x", rules.first_operand)
+cofactor_slope = Kernel("cofactor_slope", "solving", "h, x", rules.first_operand)
+matrix_exp = Kernel("matrix_exp", "solving", "x", rules.first_operand)
+# quotients of gradients of eigenvectors and singular vectors; op is whose
+over_gaps = Kernel("over_gaps", "solving", 'm, w, scale, valued=True, op="eigh"', rules.first_operand)
+over_values = Kernel("over_values", "solving", 'm, d, scale, op="svd"', rules.first_operand)
 
 # ------------------------------------------------------------------------------------------------------------ memory
 copy = Kernel("copy", "memory", "x", rules.first_operand)
@@ -141,6 +169,7 @@ cast = Kernel("cast", "memory", "x, dtype", rules.cast_to)
 fill = Kernel("fill", "memory", "out, value", rules.in_place)
 assign = Kernel("assign", "memory", "out, x", rules.in_place)
 arange = Kernel("arange", "memory", "out, start, step", rules.in_place)
+triangle = Kernel("triangle", "memory", "x, k=0, upper=False", rules.first_operand)
 concat = Kernel("concat", "memory", "arrays, axis", rules.arrays_joined)
 
 # ---------------------------------------------------------------------------------------------------------- indexing

@@ -191,8 +191,8 @@ class Kernel:
 
     def _explained(self, error: Exception, args: tuple[Any, ...]) -> Exception:
         """The error with the operands named, unless the kernel named them itself."""
-        if str(error).startswith(self.name + ":"):
-            return error
+        if str(error).startswith(self.name + ":") or isinstance(error, np.linalg.LinAlgError):
+            return error  # of matrices, too, kernels say themselves whose and which
         if isinstance(error, RuntimeError):
             return error
         kind = TypeError if isinstance(error, TypeError) else ValueError  # NumPy's own kinds cannot be made again

@@ -44,6 +44,7 @@ __all__ = [
     "reduced",
     "reduced_boolean",
     "reduced_index",
+    "reduced_size",
     "repeated",
     "rows_normalized",
     "rows_normalized_backward",
@@ -143,6 +144,12 @@ def reduced_boolean(x: Any, axis: Any = None, keepdims: bool = False) -> Spec:
 def reduced_index(x: Any, axis: Any = None, keepdims: bool = False) -> Spec:
     """The shape without the reduced axes; int64."""
     return _reduced_shape(x, axis, keepdims), np.dtype(np.int64)
+
+
+def reduced_size(x: Any, axis: Any = None, keepdims: bool = False, *_: Any, **__: Any) -> Spec:
+    """The shape without the reduced axes; the dtype of absolute values."""
+    dtype = np.dtype(x.dtype.char.lower()) if x.dtype.kind == "c" else x.dtype
+    return _reduced_shape(x, axis, keepdims), dtype
 
 
 def matrix_product(x1: Any, x2: Any) -> Spec:

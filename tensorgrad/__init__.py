@@ -187,6 +187,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import func as func
     from . import io as io
+    from . import linalg as linalg
     from . import nn as nn
     from . import optim as optim
     from . import profiler as profiler
@@ -205,8 +206,8 @@ newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
-    "amp", "autograd", "backends", "cuda", "data", "func", "io", "nn", "optim", "profiler", "random", "testing",
-    "train", "viz",
+    "amp", "autograd", "backends", "cuda", "data", "func", "io", "linalg", "nn", "optim", "profiler", "random",
+    "testing", "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {
     "manual_seed": "random",

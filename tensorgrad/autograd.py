@@ -415,6 +415,8 @@ def _as_arrays(node: Node, values: tuple[Any, ...]) -> list[Any]:
             if storage is not None and storage.written_at > node.time:
                 raise _overwritten(node.name, value.shape, "an operand")
             plain.append(value._data)
+        elif value.__class__ is tuple and value and isinstance(value[0], Tensor):  # the results of an op with several
+            plain.append(tuple(_as_arrays(node, value)))
         else:
             plain.append(value)
     return plain
@@ -424,9 +426,11 @@ def _as_tensors(node: Node, codes: tuple[int, ...], values: tuple[Any, ...]) -> 
     """Saved values as tensors, the result with its place in the graph."""
     _as_arrays(node, values)
     out = node.op.out_code
-    made = []
+    made: list[Any] = []
     for code, value in zip(codes, values, strict=True):
-        if isinstance(value, Tensor) or not is_array(value):
+        if code == out and node.op.outputs > 1:
+            made.append(tuple([Tensor(y._data, Branch(node, i, y.shape, y.dtype)) for i, y in enumerate(value)]))
+        elif isinstance(value, Tensor) or not is_array(value):
             made.append(value)
         else:
             made.append(Tensor(value, node if code == out else None))
@@ -446,7 +450,8 @@ def _send_to_branching(node: Branch, g: Any, pending: dict[Node, Any], heap: lis
     if parent not in pending:
         pending[parent] = {}
         heappush(heap, (-parent.time, parent))
-    pending[parent][node.index] = g
+    parts = pending[parent]
+    parts[node.index] = _plus(parts[node.index], g, False, False) if node.index in parts else g
 
 
 def _all_outputs(node: Node, parts: dict[int, Any], create_graph: bool) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["arange", "assign", "cast", "concat", "copy", "fill"]
+__all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "triangle"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,3 +52,14 @@ def arange(out: Array, start: Any, step: Any) -> None:
 def concat(arrays: Sequence[Array], axis: int, out: Array | None = None) -> Array:
     """The arrays one after another along ``axis``."""
     return np.concatenate(arrays, axis, out=out)
+
+
+def triangle(x: Array, k: int = 0, upper: bool = False, out: Array | None = None) -> Array:
+    """Matrices with zeros above diagonal ``k``, or below it where the ``upper`` triangle is kept."""
+    m, n = x.shape[-2:]
+    inside = np.tri(m, n, k - 1 if upper else k, dtype=np.bool_)
+    y = np.where(inside, np.zeros((), x.dtype), x) if upper else np.where(inside, x, np.zeros((), x.dtype))
+    if out is None:
+        return y
+    np.copyto(out, y)
+    return out

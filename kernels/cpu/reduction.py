@@ -15,7 +15,9 @@ import numpy as np
 from .blocked import is_half, pays, walk
 from .large import in_pieces
 
-__all__ = ["all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
+__all__ = [
+    "all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var", "vector_norm",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Axis = int | tuple[int, ...] | None
@@ -226,3 +228,51 @@ def argmax(x: Array, axis: int | None = None, keepdims: bool = False, out: Array
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Index (int64) of the first smallest element, or of the first NaN."""
     return x.argmin(axis, out, keepdims=keepdims)  # type: ignore[no-any-return, arg-type]
+
+
+def vector_norm(
+    x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2.0, out: Array | None = None
+) -> Array:
+    """``sum(abs(x) ** ord) ** (1 / ord)``; the largest or smallest size for infinities, the number of sizes for 0.
+
+    The Euclidean norm reads the elements once: what BLAS adds up in one go are products of elements with themselves.
+    """
+    dtype = np.dtype(x.dtype.char.lower()) if x.dtype.kind == "c" else x.dtype
+    x = x.astype(_accumulator(x), copy=False)
+    y: Any
+    if ord == 2:
+        y = np.sqrt(_squares(x, axis, keepdims))
+    elif ord == math.inf:
+        y = _maximum(np.abs(x), axis, None, None, keepdims)
+    elif ord == -math.inf:
+        y = _minimum(np.abs(x), axis, None, None, keepdims)
+    elif ord == 0:
+        y = _add(x != 0, axis, x.real.dtype, None, keepdims)
+    elif ord == 1:
+        y = _total(np.abs(x), axis, keepdims)
+    else:
+        y = _total(np.abs(x) ** ord, axis, keepdims) ** (1 / ord)
+    return _stored(y, dtype, out)
+
+
+def _squares(x: Array, axis: Axis, keepdims: bool) -> Any:
+    """Sums of squares, or of squared absolute values."""
+    whole = x.flags.c_contiguous and (axis is None or (isinstance(axis, tuple) and len(axis) == x.ndim))
+    if whole and x.size:
+        flat = x.reshape(-1)
+        if x.dtype.kind == "c":
+            flat = flat.view(x.real.dtype)
+        rest = flat.size % _RUN if flat.size > _RUN else 0
+        if flat.size <= _RUN:
+            y = np.dot(flat, flat)
+        else:
+            runs = flat[: flat.size - rest].reshape(-1, _RUN)
+            y = _add(np.vecdot(runs, runs)) + np.dot(flat[flat.size - rest :], flat[flat.size - rest :])
+        return np.reshape(y, (1,) * x.ndim) if keepdims else y
+    last = axis == -1 or axis == x.ndim - 1 or axis == (x.ndim - 1,) or axis == (-1,)
+    if last and x.size >= SMALL and x.shape[-1] <= _RUN and x.flags.c_contiguous:
+        y = np.vecdot(x, x).real
+        return y[..., None] if keepdims else y
+    if x.dtype.kind == "c":
+        return _total(_square(x.real) + _square(x.imag), axis, keepdims)
+    return _total(_square(x), axis, keepdims)

@@ -9,7 +9,10 @@ from typing import Any
 import cupy
 import numpy as np
 
-__all__ = ["arange", "assign", "cast", "concat", "copy", "fill"]
+from .elementwise import where
+from .module import from_number, stored
+
+__all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "triangle"]
 
 
 def copy(x: Any, out: Any | None = None) -> Any:
@@ -86,3 +89,10 @@ def concat(arrays: Sequence[Any], axis: int, out: Any | None = None) -> Any:
             cupy.copyto(y[(slice(None),) * axis + (slice(start, stop),)], a, casting="unsafe")
         start = stop
     return y
+
+
+def triangle(x: Any, k: int = 0, upper: bool = False, out: Any | None = None) -> Any:
+    """Matrices with zeros above diagonal ``k``, or below it where the ``upper`` triangle is kept."""
+    inside = cupy.tri(*x.shape[-2:], k - 1 if upper else k, dtype=bool)
+    zero = from_number(0, x.dtype)
+    return stored(where(inside, zero, x) if upper else where(inside, x, zero), out)

@@ -47,6 +47,19 @@ struct Mean : Sum<T> {
 };
 
 template <typename T>
+struct SumOfSizes : Sum<T> {
+    using C = compute_t<T>;
+    static __device__ void add(C& s, C x, long long) { s += x < C(0) ? -x : x; }
+};
+
+template <typename T>
+struct Norm : Sum<T> {
+    using C = compute_t<T>;
+    static __device__ void add(C& s, C x, long long) { s += x * x; }
+    static __device__ T finish(const C& s, double, double) { return store<T>(sqrt_of(s)); }
+};
+
+template <typename T>
 struct Prod : Typed<T, T> {
     using C = compute_t<T>;
     using State = C;

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from .module import FLOATS, REALS, blocks, by_value, c_name, launch, stored
+from .module import FLOATS, REALS, blocks, by_value, c_name, is_half, launch, stored
 
 __all__ = [
     "INSTANTIATIONS",
@@ -26,6 +26,7 @@ __all__ = [
     "std",
     "sum",
     "var",
+    "vector_norm",
 ]
 
 Axis = int | tuple[int, ...] | None
@@ -33,7 +34,7 @@ Dims = list[tuple[int, int]]  # (length, stride in elements), outermost first
 
 _OPERATIONS = {
     **dict.fromkeys(("Sum", "Prod", "Max", "Min", "ArgMax", "ArgMin", "Any", "All"), REALS),
-    **dict.fromkeys(("Mean", "Var", "Std", "LogSumExp"), FLOATS),
+    **dict.fromkeys(("Mean", "Var", "Std", "LogSumExp", "SumOfSizes", "Norm"), FLOATS),
 }
 _STATE_BYTES = 24  # of the largest state, Var<double>
 INSTANTIATIONS = {
@@ -225,3 +226,21 @@ def argmax(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = 
 def argmin(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:
     """Index (int64) of the first smallest element, or of the first NaN; over several axes, of the flattened ones."""
     return _extreme("ArgMin", x, axis, keepdims, np.dtype(np.int64), out)
+
+
+def vector_norm(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2.0, out: Any | None = None) -> Any:
+    """``sum(abs(x) ** ord) ** (1 / ord)``; the largest or smallest size for infinities, the number of sizes for 0."""
+    if x.dtype.kind == "c":
+        x = cupy.abs(x)
+    if ord == 2:
+        return _reduce("Norm", x, axis, keepdims, x.dtype, out)
+    if ord == 1:
+        return _reduce("SumOfSizes", x, axis, keepdims, x.dtype, out)
+    if ord in (math.inf, -math.inf):
+        return _extreme("Max" if ord > 0 else "Min", cupy.abs(x), axis, keepdims, x.dtype, out)
+    wide = x.astype(np.float32) if is_half(x.dtype) else x
+    if ord == 0:
+        y = _reduce("Sum", (wide != 0).astype(wide.dtype), axis, keepdims, wide.dtype, None)
+    else:
+        y = _reduce("Sum", cupy.abs(wide) ** ord, axis, keepdims, wide.dtype, None) ** (1 / ord)
+    return stored(y.astype(x.dtype, copy=False), out)

@@ -29,8 +29,13 @@ from .stretch import Alone, Segment, divided
 
 __all__ = ["CudaReplay"]
 
-_WAITING = {K.argsort, K.topk_indices, K.permutation}
-"""Kernels that wait for the device, because CuPy's sorts do; whatever else does is found out by trying."""
+_WAITING = {K.argsort, K.topk_indices, K.permutation} | {
+    kernel for kernel in K.INSTRUCTIONS.values() if kernel.family in ("decomposition", "solving")
+}
+"""Kernels that wait for the device: CuPy's sorts do, and factorizations to see whether there is one.
+
+Whatever else does is found out by trying.
+"""
 
 
 class _Assigned(NamedTuple):

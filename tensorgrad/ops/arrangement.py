@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import kernels as K
-from ..backend import device_of, is_array
+from ..backend import is_array
 from ..dtypes import int64
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
-from .elementwise import greater_equal, less, less_equal, where
+from .elementwise import less
 from .indexing import become_part, take
-from .memory import arange, zeros, zeros_like
+from .memory import zeros
 from .reduction import normalize_axes, sum
 from .shape import broadcast_to, concat, moveaxis, permuted, reshape
 
@@ -248,7 +248,7 @@ def tril(x: Any, /, *, k: int = 0) -> Any:
     tensor([[1., 0., 0.],
             [1., 1., 0.]])
     """
-    return _triangle("tril", x, k, less_equal)
+    return _triangle("tril", x, k, False)
 
 
 def triu(x: Any, /, *, k: int = 0) -> Any:
@@ -261,19 +261,17 @@ def triu(x: Any, /, *, k: int = 0) -> Any:
     tensor([[1., 1., 1.],
             [0., 1., 1.]])
     """
-    return _triangle("triu", x, k, greater_equal)
+    return _triangle("triu", x, k, True)
 
 
-def _triangle(name: str, x: Any, k: int, compare: Any) -> Any:
+triangle: Function = primitive("triangle", K.triangle, lambda g, k, upper: triangle(g, k, upper))
+
+
+def _triangle(name: str, x: Any, k: int, upper: bool) -> Any:
     x = lift(x)
     if x.ndim < 2:
         raise ValueError(f"{name}: needs at least 2 axes, got shape {x.shape}")
-    rows, columns = x.shape[-2:]
-    device = x.device if isinstance(x, Tensor) else device_of(x)
-    inside = compare(
-        reshape(arange(columns, device=device), (1, columns)), reshape(arange(rows, device=device), (rows, 1)) + k
-    )
-    return where(inside, x, zeros_like(x))
+    return triangle(x, operator.index(k), upper)
 
 
 def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

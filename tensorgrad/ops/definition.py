@@ -293,6 +293,7 @@ def primitive(
     alone = count == 1 and bool(differentiable)
     pick = op.pickers[0]
     recording = grad_mode.get
+    several = outputs > 1 and op.saves_out
 
     def function(*args: Any) -> Any:
         x = args[0]
@@ -331,7 +332,10 @@ def primitive(
                 return tuple([Tensor(r) for r in result])
             made = Tensor(result)
         else:
-            values = (*args, result, *auxiliary)
+            kept: Any = result
+            if several:  # the rule sees them as they were, and the engine whether they still are
+                kept = tuple([Tensor(r) for r in result])
+            values = (*args, kept, *auxiliary)
             if properties:
                 values += tuple([getattr(args[i], what, None) for i, what in properties])
             if joint is not None:
@@ -342,7 +346,11 @@ def primitive(
                 saved = tuple([() if n is None else p(values) for n, p in zip(nodes, op.pickers, strict=True)])
             if outputs > 1:
                 node = Node(op, tuple(nodes), saved, tuple([(r.shape, r.dtype) for r in result]))
-                return tuple([Tensor(r, Branch(node, i, r.shape, r.dtype)) for i, r in enumerate(result)])
+                results = tuple([Tensor(r, Branch(node, i, r.shape, r.dtype)) for i, r in enumerate(result)])
+                if several:
+                    for y, alias in zip(results, kept, strict=True):
+                        y._storage = y._node.storage = alias._shared_storage()  # type: ignore[union-attr]
+                return results
             made = Tensor(result, Node(op, tuple(nodes), saved, result.shape))
         if put is not None:
             made._become_view(View(args[0], function, put, args[1:]))

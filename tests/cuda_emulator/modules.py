@@ -19,6 +19,7 @@ from . import (
     functions,
     graphs,
     kernels,
+    linalg,
     memory,
     names,
     pinned,
@@ -119,7 +120,8 @@ def _cuda() -> dict[str, ModuleType]:
 
 def _cupyx() -> dict[str, ModuleType]:
     special = _module("cupyx.scipy.special", **functions.special_functions())
-    scipy = _module("cupyx.scipy", special=special)
+    scipy_linalg = _module("cupyx.scipy.linalg", **linalg.scipy_contents())
+    scipy = _module("cupyx.scipy", special=special, linalg=scipy_linalg)
     profiler = _module("cupyx.profiler", time_range=_no_range, profile=_no_range)
     cupyx = _module(
         "cupyx",
@@ -129,19 +131,18 @@ def _cupyx() -> dict[str, ModuleType]:
         empty_pinned=pinned.empty_pinned,
         zeros_pinned=pinned.zeros_pinned,
         rsqrt=elementwise.rsqrt,
-        errstate=_no_range,
+        errstate=linalg.errstate,
         scipy=scipy,
         profiler=profiler,
     )
-    return {module.__name__: module for module in (cupyx, scipy, special, profiler)}
+    return {module.__name__: module for module in (cupyx, scipy, special, scipy_linalg, profiler)}
 
 
 def build() -> dict[str, ModuleType]:
     """Return the stand-ins by the names under which they are imported."""
     wrapped = dispatch.wrap_module
     cuda = _cuda()
-    linalg = _module("cupy.linalg", LinAlgError=np.linalg.LinAlgError,
-                     **wrapped(np.linalg, names.LINALG, cublas=True))  # fmt: skip
+    matrices = _module("cupy.linalg", **linalg.contents())
     fft = _module("cupy.fft", **wrapped(np.fft, names.FFT))
     backend_runtime = _module("cupy_backends.cuda.api.runtime", **runtime_api.contents())
     api = _module("cupy_backends.cuda.api", runtime=backend_runtime)
@@ -154,7 +155,7 @@ def build() -> dict[str, ModuleType]:
         **functions.namespace,
         __version__=VERSION,
         cuda=cuda["cupy.cuda"],
-        linalg=linalg,
+        linalg=matrices,
         fft=fft,
         exceptions=exceptions,
         _util=util,
@@ -168,7 +169,7 @@ def build() -> dict[str, ModuleType]:
         is_available=is_available,
     )
     cupy.__all__ = [name for name in vars(cupy) if not name.startswith("_")]  # type: ignore[attr-defined]
-    parts = (cupy, linalg, fft, exceptions, util, backends, backend_cuda, api, backend_runtime)
+    parts = (cupy, matrices, fft, exceptions, util, backends, backend_cuda, api, backend_runtime)
     return {module.__name__: module for module in parts} | cuda | _cupyx()
 
 

@@ -262,12 +262,19 @@ for _name, _kernel in K.INSTRUCTIONS.items():
             for _keep in (False, True):
                 case(_name, lambda d, t, a=_axis, k=_keep: (array(_random(2, 3, 4), d, t), a, k))
         case(_name, lambda d, t: (array(_random(), d, t),))
-        if _name not in ("var", "std", "mean", "logsumexp"):
+        if _name not in ("var", "std", "mean", "logsumexp", "vector_norm"):
             case(_name, lambda d, t: (array([[1, 2], [1, 0]], d, t), 0), ("int64", "int32"))
         if not _name.startswith(("arg", "max", "min")):
             case(_name, lambda d, t: (array(np.zeros((2, 0)), d, t), 1))
         case(_name, lambda d, t: (array(np.zeros((0, 3)), d, t), 1))
 case("var", lambda d, t: (array(_random(2, 3), d, t), 1, False, 1.0))
+for _order in (0.0, 0.5, 1.0, 3.0, float("inf"), -float("inf"), -1.0):
+    for _axis in (None, 1, (0, 2)):
+        case("vector_norm", lambda d, t, o=_order, a=_axis: (array(_random(2, 3, 4), d, t), a, True, o))
+for _order in (0.0, 1.0, 2.0, 3.0):
+    case("vector_norm", lambda d, t, o=_order: (array(_random(2, 3) - 0.5j, d, t), -1, False, o), ("complex64",))
+case("vector_norm", lambda d, t: (array(_random(70, 1500), d, t), None), ("float32", "float64"))
+case("vector_norm", lambda d, t: (array(_random(70, 150), d, t), -1), ("float32", "float64"))
 case("std", lambda d, t: (array(_random(2, 3), d, t), 0, True, 1.0))
 
 for _first, _second in (
@@ -289,6 +296,9 @@ for _shape in ((2, 3), (), (0, 2)):
         case("cast", lambda d, t, s=_shape, to=_to: (array(_random(*s) * 3, d, t), np.dtype(to)), EVERY)
     case("fill", lambda d, t, s=_shape: (array(_random(*s), d, t), 1), EVERY)
     case("assign", lambda d, t, s=_shape: (array(_random(*s), d, t), array(_random(*s, seed=1), d, t)), EVERY)
+for _k in (-1, 0, 1):
+    for _upper in (False, True):
+        case("triangle", lambda d, t, k=_k, u=_upper: (array(_random(2, 3, 4) * 3, d, t), k, u), EVERY)
 case("assign", lambda d, t: (array(_random(2, 3), d, t), array(_random(3), d, "float64")), ("float32", "float16"))
 case("arange", lambda d, t: (array(np.zeros(5), d, t), 2, 3), ("float32", "float64", "int64", "int32"))
 case("concat", lambda d, t: ([array(_random(2, 3), d, t), array(_random(1, 3), d, t)], 0), EVERY)
