@@ -48,7 +48,7 @@ for _name in ("tril", "triu"):
     _call, _reference = getattr(tg, _name), getattr(np, _name)
     for _k in (0, 1, -2):
         add(
-            "where",
+            "triangle",
             f"{_name} {_k}",
             lambda x, f=_call, k=_k: f(x, k=k),
             _X,
