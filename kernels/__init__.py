@@ -25,6 +25,7 @@ sign = Kernel("sign", "elementwise", "x", rules.same, "sign(x)")
 square = Kernel("square", "elementwise", "x", rules.same, "x * x")
 reciprocal = Kernel("reciprocal", "elementwise", "x", rules.same, "1 / x")
 sqrt = Kernel("sqrt", "elementwise", "x", rules.same, "sqrt(x)")
+cbrt = Kernel("cbrt", "elementwise", "x", rules.same, "cbrt(x)")
 rsqrt = Kernel("rsqrt", "elementwise", "x", rules.same, "rsqrt(x)")
 exp = Kernel("exp", "elementwise", "x", rules.same, "exp(x)")
 exp2 = Kernel("exp2", "elementwise", "x", rules.same, "exp2(x)")
@@ -77,6 +78,13 @@ hypot = Kernel("hypot", "elementwise", "x1, x2", rules.same, "hypot(x1, x2)")
 copysign = Kernel("copysign", "elementwise", "x1, x2", rules.same, "copysign(x1, x2)")
 nextafter = Kernel("nextafter", "elementwise", "x1, x2", rules.same, "nextafter(x1, x2)")
 logaddexp = Kernel("logaddexp", "elementwise", "x1, x2", rules.same, "logaddexp(x1, x2)")
+logaddexp2 = Kernel("logaddexp2", "elementwise", "x1, x2", rules.same, "logaddexp2(x1, x2)")
+fmax = Kernel("fmax", "elementwise", "x1, x2", rules.same, "fmax(x1, x2)")
+fmin = Kernel("fmin", "elementwise", "x1, x2", rules.same, "fmin(x1, x2)")
+fmod = Kernel("fmod", "elementwise", "x1, x2", rules.same, "fmod(x1, x2)")
+heaviside = Kernel("heaviside", "elementwise", "x1, x2", rules.same, "heaviside(x1, x2)")
+gcd = Kernel("gcd", "elementwise", "x1, x2", rules.same, "gcd(x1, x2)")
+lcm = Kernel("lcm", "elementwise", "x1, x2", rules.same, "lcm(x1, x2)")
 bitwise_and = Kernel("bitwise_and", "elementwise", "x1, x2", rules.same, "x1 & x2")
 bitwise_or = Kernel("bitwise_or", "elementwise", "x1, x2", rules.same, "x1 | x2")
 bitwise_xor = Kernel("bitwise_xor", "elementwise", "x1, x2", rules.same, "x1 ^ x2")
@@ -92,6 +100,7 @@ logical_and = Kernel("logical_and", "elementwise", "x1, x2", rules.boolean, "x1 
 logical_or = Kernel("logical_or", "elementwise", "x1, x2", rules.boolean, "x1 || x2")
 logical_xor = Kernel("logical_xor", "elementwise", "x1, x2", rules.boolean, "!x1 != !x2")
 
+frexp = Kernel("frexp", "elementwise", "x", lambda x: [(x.shape, x.dtype), rules.whole(x)])
 where = Kernel("where", "elementwise", "condition, x1, x2", rules.condition_first, "condition ? x1 : x2")
 clip = Kernel("clip", "elementwise", "x, low, high", rules.same, "minimum(maximum(x, low), high)")
 
@@ -128,6 +137,8 @@ min = Kernel("min", "reduction", "x, axis=None, keepdims=False", rules.reduced)
 logsumexp = Kernel("logsumexp", "reduction", "x, axis=None, keepdims=False", rules.reduced)
 any = Kernel("any", "reduction", "x, axis=None, keepdims=False", rules.reduced_boolean)
 all = Kernel("all", "reduction", "x, axis=None, keepdims=False", rules.reduced_boolean)
+nanmax = Kernel("nanmax", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+nanmin = Kernel("nanmin", "reduction", "x, axis=None, keepdims=False", rules.reduced)
 argmax = Kernel("argmax", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
 argmin = Kernel("argmin", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
 vector_norm = Kernel("vector_norm", "reduction", "x, axis=None, keepdims=False, ord=2.0", rules.reduced_size)
@@ -181,6 +192,11 @@ take_add = Kernel("take_add", "indexing", "out, indices, value, axis", rules.in_
 take_along_axis = Kernel("take_along_axis", "indexing", "x, indices, axis", rules.taken_along_axis)
 put_along_axis = Kernel("put_along_axis", "indexing", "out, indices, value, axis", rules.in_place)
 add_along_axis = Kernel("add_along_axis", "indexing", "out, indices, value, axis", rules.in_place)
+
+# operation is "prod", "amax" or "amin"
+reduce_along_axis = Kernel("reduce_along_axis", "indexing", "out, indices, value, axis, operation", rules.in_place)
+# x of indices from 0 to below size; the sums of the weights, or how often each occurs
+bincount = Kernel("bincount", "indexing", "x, size, weights=None", rules.counted)
 
 # ----------------------------------------------------------------------------------------------------------- softmax
 softmax = Kernel("softmax", "softmax", "x, axis=-1", rules.first_operand)
@@ -333,6 +349,8 @@ rnn_backward = Kernel(
 
 # --------------------------------------------------------------------------------------------------------- selection
 argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
+# ranks counted from 0: a tuple, or an array with the axes of x, of which `axis` says how many
+ranked_indices = Kernel("ranked_indices", "selection", "x, ranks, axis=-1", rules.ranked)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
 
 # -------------------------------------------------------------------------------------------------------------- scan

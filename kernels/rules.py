@@ -28,6 +28,7 @@ __all__ = [
     "convolved",
     "convolved_input",
     "convolved_weight",
+    "counted",
     "first_as_boolean",
     "first_as_index",
     "first_operand",
@@ -40,6 +41,7 @@ __all__ = [
     "norm_of_all",
     "pooled",
     "pooled_average",
+    "ranked",
     "real_part",
     "reduced",
     "reduced_boolean",
@@ -54,6 +56,7 @@ __all__ = [
     "sums_of_gates",
     "taken",
     "taken_along_axis",
+    "whole",
 ]
 
 Spec = tuple[tuple[int, ...], np.dtype[Any]]
@@ -101,6 +104,11 @@ def first_as_index(x: Any, *_: Any, **__: Any) -> Spec:
     return x.shape, np.dtype(np.int64)
 
 
+def whole(x: Any) -> Spec:
+    """The shape of the operand; int32."""
+    return x.shape, np.dtype(np.int32)
+
+
 def second_as_index(x: Any, other: Any, *_: Any, **__: Any) -> Spec:
     """The shape of the second operand; int64."""
     return other.shape, np.dtype(np.int64)
@@ -109,6 +117,18 @@ def second_as_index(x: Any, other: Any, *_: Any, **__: Any) -> Spec:
 def first_as_boolean(x: Any, *_: Any, **__: Any) -> Spec:
     """The shape of the first operand; bool."""
     return x.shape, np.dtype(bool)
+
+
+def ranked(x: Any, ranks: Any, axis: int = -1) -> Spec:
+    """One index per rank along the axis; int64."""
+    shape = list(x.shape)
+    shape[axis] = len(ranks) if isinstance(ranks, tuple) else ranks.shape[axis]
+    return tuple(shape), np.dtype(np.int64)
+
+
+def counted(x: Any, size: int, weights: Any = None) -> Spec:
+    """One number per index: int64, or the dtype of the weights."""
+    return (size,), np.dtype(np.int64) if weights is None else weights.dtype
 
 
 def repeated(repeats: Any, total: int) -> Spec:

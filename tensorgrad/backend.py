@@ -30,6 +30,7 @@ __all__ = [
     "is_sole_view",
     "resolve_device",
     "set_default_device",
+    "strided_view",
     "to_device",
     "to_numpy",
 ]
@@ -215,6 +216,13 @@ def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
         view.flags.writeable = False
         return view
     return on_device_of(array, require_cuda().broadcast_to, (array, shape))
+
+
+def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    """The memory of an array in another shape, with bytes between elements as told; a NumPy view is not writable."""
+    if isinstance(array, np.ndarray):
+        return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
+    return on_device_of(array, require_cuda().lib.stride_tricks.as_strided, (array, shape, strides))
 
 
 def to_device(array: Any, device: Device, non_blocking: bool = False) -> Any:

@@ -142,7 +142,8 @@ _TYPES = {
     "__nv_bfloat16": "#include <cuda_bf16.h>\n",
 }
 _INTEGER_ONLY = re.compile(r"shift_|[&|^~]|%")
-_REAL_ONLY = re.compile(r"erf|exp|log|gelu|silu|sigmoid|sqrt|tanh|0\.5|/ ")
+_WHOLE_ONLY = re.compile(r"shift_|gcd|lcm")
+_REAL_ONLY = re.compile(r"erf|exp|log|cbrt|gamma|gelu|silu|sigmoid|sqrt|tanh|0\.5|/ ")
 
 
 def _pointwise_kernel(pointwise: Any, name: str, type_name: str, definition: tuple[Any, ...]) -> str:
@@ -166,7 +167,9 @@ def _pointwise_programs(modules: dict[str, Any]) -> Iterator[Program]:
         for name, definition in definitions.items():
             is_float = type_name in module.FLOATS
             calls = definition[1]
-            if (not is_float and _REAL_ONLY.search(calls)) or ("shift_" in calls and type_name not in module.INTEGERS):
+            if (not is_float and _REAL_ONLY.search(calls)) or (
+                _WHOLE_ONLY.search(calls) and type_name not in module.INTEGERS
+            ):
                 continue
             kernels.append(_pointwise_kernel(pointwise, name, type_name, definition))
         source = _TYPES.get(type_name, "") + module.header("functions") + "".join(kernels)
@@ -190,9 +193,9 @@ def _table_programs(modules: dict[str, Any]) -> Iterator[Program]:
         kernels = []
         for name, signature, rule, expression in _table():
             real_only = re.search(
-                r"(sqrt|exp|log|sin|cos|tan|erf|gelu|silu|sigmoid|hypot|copysign|nextafter|1 -)", expression
+                r"(sqrt|cbrt|gamma|exp|log|sin|cos|tan|erf|gelu|silu|sigmoid|hypot|copysign|nextafter|1 -)", expression
             )
-            integer_only = re.search(r"(~|<<|>>| & | \| | \^ |shift_|invert)", expression)
+            integer_only = re.search(r"(~|<<|>>|gcd|lcm| & | \| | \^ |shift_|invert)", expression)
             if (type_name == "int" and real_only) or (type_name != "int" and integer_only):
                 continue
             used = set(re.findall(r"\w+", expression))  # an operand may be there for the CPU alone

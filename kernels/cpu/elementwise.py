@@ -21,6 +21,7 @@ __all__ = [
     "divisor_gradient",
     "erf",
     "erfc",
+    "frexp",
     "imag",
     "join_parts",
     "power",
@@ -40,6 +41,7 @@ sign = np.sign
 square = np.square
 reciprocal = np.reciprocal
 sqrt = np.sqrt
+cbrt = np.cbrt
 exp = np.exp
 exp2 = np.exp2
 expm1 = np.expm1
@@ -83,6 +85,13 @@ hypot = np.hypot
 copysign = np.copysign
 nextafter = np.nextafter
 logaddexp = np.logaddexp
+logaddexp2 = np.logaddexp2
+fmax = np.fmax
+fmin = np.fmin
+fmod = np.fmod
+heaviside = np.heaviside
+gcd = np.gcd
+lcm = np.lcm
 bitwise_and = np.bitwise_and
 bitwise_or = np.bitwise_or
 bitwise_xor = np.bitwise_xor
@@ -173,6 +182,20 @@ def round(x: Array, out: Array | None = None) -> Array:
     if out is None:
         return x.copy()
     np.copyto(out, x)
+    return out
+
+
+def frexp(x: Array, out: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
+    """``x`` as a number of size 1/2 to 1 and the exponent (int32) of the power of 2 that it is multiplied by."""
+    if x.dtype.kind == "V":
+        mantissa, exponent = np.frexp(x.astype(np.float32))
+        mantissa = mantissa.astype(x.dtype)
+    else:
+        mantissa, exponent = np.frexp(x)
+    if out is None:
+        return np.asarray(mantissa), np.asarray(exponent, np.int32)
+    np.copyto(out[0], mantissa)
+    np.copyto(out[1], exponent)
     return out
 
 

@@ -11,8 +11,10 @@ from .blocked import is_half
 
 __all__ = [
     "add_along_axis",
+    "bincount",
     "getitem",
     "put_along_axis",
+    "reduce_along_axis",
     "scatter_add",
     "setitem",
     "take",
@@ -101,3 +103,30 @@ def add_along_axis(out: Array, indices: Array, value: Any, axis: int) -> None:
     index = list(grids)
     index[axis] = indices
     scatter_add(out, tuple(index), value)
+
+
+_COMBINED: dict[str, Any] = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+
+
+def reduce_along_axis(out: Array, indices: Array, value: Array, axis: int, operation: str) -> None:
+    """Multiply, or take the extremum, with what is where `take_along_axis` would read; NaN is every extremum."""
+    index = list(np.ogrid[tuple(slice(0, n) for n in indices.shape)])
+    index[axis] = indices
+    ufunc = _COMBINED[operation]
+    if is_half(out.dtype):
+        wide = out.astype(np.float32)
+        ufunc.at(wide, tuple(index), value.astype(np.float32))
+        np.copyto(out, wide, casting="unsafe")
+    else:
+        ufunc.at(out, tuple(index), value)
+
+
+def bincount(x: Array, size: int, weights: Array | None = None, out: Array | None = None) -> Array:
+    """How often each integer from 0 to below ``size`` occurs in ``x``, or the sums of the weights of each."""
+    y = np.bincount(x.reshape(-1), None if weights is None else weights.reshape(-1), size)
+    if len(y) != size:
+        raise IndexError(f"bincount: there are integers up to {len(y) - 1}, with size {size}")
+    if out is None:
+        return y.astype(np.int64 if weights is None else weights.dtype, copy=False)
+    np.copyto(out, y, casting="unsafe")
+    return out

@@ -19,7 +19,22 @@ _MEMORY_BOUND = 2
 _WORK: dict[Any, int] = {
     **dict.fromkeys((np.sqrt, np.floor_divide, np.remainder), 4),
     **dict.fromkeys((np.exp, np.exp2, np.log, np.log2, np.sin, np.cos, np.tanh), 5),
-    **dict.fromkeys((np.expm1, np.log1p, np.log10, np.tan, np.sinh, np.cosh, np.power, np.hypot, np.logaddexp), 8),
+    **dict.fromkeys(
+        (
+            np.expm1,
+            np.log1p,
+            np.log10,
+            np.tan,
+            np.sinh,
+            np.cosh,
+            np.power,
+            np.hypot,
+            np.logaddexp,
+            np.logaddexp2,
+            np.cbrt,
+        ),
+        8,
+    ),
     **dict.fromkeys((np.arcsin, np.arccos, np.arctan, np.arcsinh, np.arccosh, np.arctanh, np.arctan2), 8),
 }
 

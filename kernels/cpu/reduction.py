@@ -16,8 +16,22 @@ from .blocked import is_half, pays, walk
 from .large import in_pieces
 
 __all__ = [
-    "all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var", "vector_norm",
-]  # fmt: skip
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "nanmax",
+    "nanmin",
+    "prod",
+    "std",
+    "sum",
+    "var",
+    "vector_norm",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Axis = int | tuple[int, ...] | None
@@ -27,6 +41,8 @@ _add: Any = np.add.reduce
 _multiply: Any = np.multiply.reduce
 _maximum: Any = np.maximum.reduce
 _minimum: Any = np.minimum.reduce
+_fmax: Any = np.fmax.reduce
+_fmin: Any = np.fmin.reduce
 _or: Any = np.logical_or.reduce
 _and: Any = np.logical_and.reduce
 
@@ -193,6 +209,16 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None =
 def min(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Smallest element over ``axis``; NaN if there is one."""
     return _over_rows(_minimum, x, axis, keepdims, out)
+
+
+def nanmax(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
+    """Largest element over ``axis`` that is not NaN; NaN if all are."""
+    return _over_rows(_fmax, x, axis, keepdims, out)
+
+
+def nanmin(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
+    """Smallest element over ``axis`` that is not NaN; NaN if all are."""
+    return _over_rows(_fmin, x, axis, keepdims, out)
 
 
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:

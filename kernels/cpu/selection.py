@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["argsort", "topk_indices"]
+__all__ = ["argsort", "ranked_indices", "topk_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,6 +34,32 @@ def _order(x: Array, axis: int, descending: bool, stable: bool) -> Array:
 def argsort(x: Array, axis: int = -1, descending: bool = False, stable: bool = True, out: Array | None = None) -> Array:
     """Indices (int64) that put ``x`` in order along ``axis``; without ``stable``, equal elements in any order."""
     return _stored(np.ascontiguousarray(_order(_sortable(x), axis, descending, stable)), out)
+
+
+def ranked_indices(x: Array, ranks: Any, axis: int = -1, out: Array | None = None) -> Array:
+    """Indices (int64) of the elements that would stand at ``ranks`` if ``x`` were in order along ``axis``."""
+    x = np.moveaxis(_sortable(x), axis, -1)
+    if not isinstance(ranks, tuple):
+        rows = np.moveaxis(ranks, axis, -1)
+        flat = rows.reshape(-1, rows.shape[-1])
+        if len(flat) and (flat == flat[0]).all():
+            ranks = tuple(flat[0].tolist())
+        else:
+            y = np.take_along_axis(_order(x, -1, False, False), rows, -1)
+            return _stored(np.ascontiguousarray(np.moveaxis(y, -1, axis)), out)
+    n, count = x.shape[-1], len(set(ranks))
+    if n < 256 or count > 16 or x.dtype.kind == "b":
+        y = _order(x, -1, False, False)[..., list(ranks)]
+    else:  # to find the values and then where they are is several times faster than to sort indices
+        values = np.partition(x, sorted(set(ranks)), -1)
+        y = np.empty((*x.shape[:-1], len(ranks)), np.int64)
+        for k, rank in enumerate(ranks):
+            value = values[..., rank : rank + 1]
+            found = np.equal(x, value)
+            if x.dtype.kind == "f" and np.isnan(value).any():
+                np.logical_or(found, np.isnan(value) & np.isnan(x), out=found)
+            found.argmax(-1, out=y[..., k])
+    return _stored(np.ascontiguousarray(np.moveaxis(y, -1, axis)), out)
 
 
 def topk_indices(

@@ -13,10 +13,10 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .module import from_number, stored
+from .module import from_number, is_half, stored
 from .pointwise import on_complex, pointwise
 
-__all__ = ["EXPRESSIONS", "clip", "imag", "join_parts", "where"]  # and the functions below
+__all__ = ["EXPRESSIONS", "clip", "frexp", "imag", "join_parts", "where"]  # and the functions below
 
 negative = cupy.negative
 absolute = cupy.absolute
@@ -101,6 +101,14 @@ EXPRESSIONS = {
     "floor_divide": ("x1 x2", "floor_divide(x1, x2)", "T"),
     "remainder": ("x1 x2", "remainder(x1, x2)", "T"),
     "logaddexp": ("x1 x2", "logaddexp(x1, x2)", "T"),
+    "cbrt": ("x", "cbrt(x)", "T"),
+    "logaddexp2": ("x1 x2", "logaddexp2(x1, x2)", "T"),
+    "fmax": ("x1 x2", "fmax(x1, x2)", "T"),
+    "fmin": ("x1 x2", "fmin(x1, x2)", "T"),
+    "fmod": ("x1 x2", "fmod(x1, x2)", "T"),
+    "heaviside": ("x1 x2", "heaviside(x1, x2)", "T"),
+    "gcd": ("x1 x2", "gcd(x1, x2)", "T"),
+    "lcm": ("x1 x2", "lcm(x1, x2)", "T"),
     "clip": ("x low high", "minimum(maximum(x, low), high)", "T"),
     "logical_not": ("x", "x == C(0)", "bool"),
     "logical_and": ("x1 x2", "x1 != C(0) && x2 != C(0)", "bool"),
@@ -131,6 +139,14 @@ erfc = _generated("erfc")
 floor_divide = _generated("floor_divide")
 remainder = _generated("remainder")
 logaddexp = _generated("logaddexp")
+cbrt = _generated("cbrt")
+logaddexp2 = _generated("logaddexp2")
+fmax = _generated("fmax")
+fmin = _generated("fmin")
+fmod = _generated("fmod")
+heaviside = _generated("heaviside")
+gcd = _generated("gcd")
+lcm = _generated("lcm")
 logical_not = on_complex(_generated("logical_not"), cupy.logical_not)
 logical_and = on_complex(_generated("logical_and"), cupy.logical_and)
 logical_or = on_complex(_generated("logical_or"), cupy.logical_or)
@@ -144,6 +160,14 @@ def round(x: Any, out: Any | None = None) -> Any:
     if x.dtype.kind not in "biu":
         return cupy.rint(x) if out is None else cupy.rint(x, out)
     return stored(x.copy(), out)
+
+
+def frexp(x: Any, out: Any | None = None) -> Any:
+    """``x`` as a number of size 1/2 to 1 and the exponent (int32) of the power of 2 that it is multiplied by."""
+    wide = x.astype(np.float32) if is_half(x.dtype) else x
+    mantissa, exponent = cupy.frexp(wide)
+    made = mantissa.astype(x.dtype, copy=False), exponent.astype(np.int32, copy=False)
+    return made if out is None else tuple(stored(y, o) for y, o in zip(made, out, strict=True))
 
 
 def where(condition: Any, x1: Any, x2: Any, out: Any | None = None) -> Any:

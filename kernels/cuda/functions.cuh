@@ -31,6 +31,7 @@ using compute_t = typename Compute<T>::type;
     __device__ inline float name(float x, float y) { return ::name##f(x, y); }     \
     __device__ inline double name(double x, double y) { return ::name(x, y); }
 TG_REAL1(sqrt)
+TG_REAL1(cbrt)
 TG_REAL1(exp)
 TG_REAL1(exp2)
 TG_REAL1(expm1)
@@ -56,6 +57,8 @@ TG_REAL1(floor)
 TG_REAL1(ceil)
 TG_REAL1(trunc)
 TG_REAL1(rint)
+TG_REAL2(fmax)
+TG_REAL2(fmin)
 TG_REAL2(fmod)
 TG_REAL2(atan2)
 TG_REAL2(hypot)
@@ -132,6 +135,41 @@ __device__ inline T minimum(T x, typename Same<T>::type y) {
     return x < y || x != x ? x : y;
 }
 
+// Of a number and a NaN, the number; integers have no NaN.
+template <typename T>
+__device__ inline T fmax(T x, T y) {
+    return x < y ? y : x;
+}
+template <typename T>
+__device__ inline T fmin(T x, T y) {
+    return y < x ? y : x;
+}
+// What is left of a division that rounds to zero.
+template <typename T>
+__device__ inline T fmod(T x, T y) {
+    if (y == T(0) || (y == T(-1) && T(-1) < T(0))) return T(0);
+    return T(x % y);
+}
+template <typename T>
+__device__ inline T heaviside(T x, T y) {
+    return x == T(0) ? y : x > T(0) ? T(1) : x < T(0) ? T(0) : x;
+}
+template <typename T>
+__device__ inline T gcd(T x, T y) {
+    T a = abs(x), b = abs(y);
+    while (b != T(0)) {
+        const T r = T(a % b);
+        a = b;
+        b = r;
+    }
+    return a;
+}
+template <typename T>
+__device__ inline T lcm(T x, T y) {
+    const T d = gcd(x, y);
+    return d == T(0) ? T(0) : abs(T(x / d * y));
+}
+
 // Division rounds down, and what is left has the divisor's sign. By zero, integers give 0 as in NumPy.
 template <typename T>
 __device__ inline T floor_divide(T x, T y) {
@@ -206,6 +244,14 @@ __device__ inline T logaddexp(T x, T y) {
     if (x == y) return x + T(0.6931471805599453);  // also two infinities of one sign
     const T d = x - y;
     return d > T(0) ? x + log1p(exp(-d)) : d <= T(0) ? y + log1p(exp(d)) : d;
+}
+
+template <typename T>
+__device__ inline T logaddexp2(T x, T y) {
+    if (x == y) return x + T(1);
+    const T d = x - y;
+    const T scale = T(1.4426950408889634);
+    return d > T(0) ? x + log1p(exp2(-d)) * scale : d <= T(0) ? y + log1p(exp2(d)) * scale : d;
 }
 
 // --------------------------------------------------------------------------------------------------------- activations

@@ -20,8 +20,10 @@ from .sorting import sort_keys
 __all__ = [
     "INSTANTIATIONS",
     "add_along_axis",
+    "bincount",
     "getitem",
     "put_along_axis",
+    "reduce_along_axis",
     "scatter_add",
     "setitem",
     "take",
@@ -357,3 +359,49 @@ def add_along_axis(out: Any, indices: Any, value: Any, axis: int) -> None:
     axis %= out.ndim
     reached = out[tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(indices.shape))]
     _add(_along_target(reached, indices, axis, indices.shape), value)
+
+
+def reduce_along_axis(out: Any, indices: Any, value: Any, axis: int, operation: str) -> None:
+    """Multiply, or take the extremum, with what is where `take_along_axis` would read; NaN is every extremum.
+
+    Values are put in the order of their places, those of one place are combined by doubling, and the last of each place
+    is written: nothing depends on the order of threads.
+    """
+    if not value.size:
+        return
+    axis %= out.ndim
+    reached = out[tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(indices.shape))]
+    target = _along_target(reached, indices, axis, indices.shape)
+    combine = {"prod": cupy.multiply, "amax": cupy.maximum, "amin": cupy.minimum}[operation]
+    size = reached.size
+    keys, positions = sort_keys(target.indices[0].reshape(-1), size)
+    values = cupy.ascontiguousarray(value).reshape(-1)[positions]
+    if is_half(out.dtype):
+        values = values.astype(np.float32)
+    reach = 1
+    while reach < values.size:
+        same = keys[reach:] == keys[:-reach]
+        values = cupy.concatenate(
+            [values[:reach], where(same, combine(values[reach:], values[:-reach]), values[reach:])]
+        )
+        reach *= 2
+    last = cupy.concatenate([keys[1:] != keys[:-1], cupy.ones(1, bool)])
+    places = where(last & (keys < size), keys, from_number(size, keys.dtype))  # one place more, for the others
+    found, touched = cupy.empty(size + 1, values.dtype), cupy.zeros(size + 1, bool)
+    found[places] = values
+    touched[places] = True
+    before = cupy.ascontiguousarray(reached).reshape(-1).astype(values.dtype, copy=False)
+    after = where(touched[:size], combine(before, where(touched[:size], found[:size], before)), before)
+    reached[...] = after.reshape(reached.shape).astype(out.dtype, copy=False)
+
+
+def bincount(x: Any, size: int, weights: Any = None, out: Any | None = None) -> Any:
+    """How often each integer from 0 to below ``size`` occurs in ``x``, or the sums of the weights of each."""
+    dtype = np.dtype(np.int64) if weights is None else weights.dtype
+    y = cupy.zeros(size, dtype)
+    if x.size:
+        take_add(y, x.reshape(-1), from_number(1, dtype) if weights is None else weights.reshape(-1), 0)
+    if out is None:
+        return y
+    cupy.copyto(out, y, casting="unsafe")
+    return out

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from .module import FLOATS, REALS, blocks, by_value, c_name, is_half, launch, stored
+from .elementwise import where
+from .module import FLOATS, REALS, blocks, by_value, c_name, from_number, is_half, launch, stored
 
 __all__ = [
     "INSTANTIATIONS",
@@ -22,6 +23,8 @@ __all__ = [
     "max",
     "mean",
     "min",
+    "nanmax",
+    "nanmin",
     "prod",
     "std",
     "sum",
@@ -201,6 +204,27 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = Non
 def min(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:
     """Smallest element over ``axis``; NaN if there is one."""
     return _extreme("Min", x, axis, keepdims, x.dtype, out)
+
+
+def _number(name: str, x: Any, axis: Axis, keepdims: bool, out: Any | None) -> Any:
+    """An extremum of what is not NaN."""
+    if x.dtype.kind in "biu":
+        return _extreme(name, x, axis, keepdims, x.dtype, out)
+    missing = cupy.isnan(x)
+    least = from_number(-math.inf if name == "Max" else math.inf, x.dtype)
+    y = _extreme(name, where(missing, least, x), axis, keepdims, x.dtype, None)
+    nothing = _reduce("All", missing, axis, keepdims, np.dtype(bool), None)
+    return stored(where(nothing, from_number(math.nan, x.dtype), y), out)
+
+
+def nanmax(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:
+    """Largest element over ``axis`` that is not NaN; NaN if all are."""
+    return _number("Max", x, axis, keepdims, out)
+
+
+def nanmin(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:
+    """Smallest element over ``axis`` that is not NaN; NaN if all are."""
+    return _number("Min", x, axis, keepdims, out)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 import cupy
 import numpy as np
 
+from .indexing import take_along_axis
 from .module import is_half, stored
 
-__all__ = ["argsort", "topk_indices"]
+__all__ = ["argsort", "ranked_indices", "topk_indices"]
 
 
 def _sortable(x: Any) -> Any:
@@ -31,6 +32,17 @@ def _order(x: Any, axis: int, descending: bool) -> Any:
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True, out: Any | None = None) -> Any:
     """Indices (int64) that put ``x`` in order along ``axis``; equal elements keep their order, asked for or not."""
     return stored(cupy.ascontiguousarray(_order(_sortable(x), axis, descending)), out)
+
+
+def ranked_indices(x: Any, ranks: Any, axis: int = -1, out: Any | None = None) -> Any:
+    """Indices (int64) of the elements that would stand at ``ranks`` if ``x`` were in order along ``axis``."""
+    order = _order(cupy.moveaxis(_sortable(x), axis, -1), -1, False)
+    if isinstance(ranks, tuple):
+        pieces = [order[..., rank : rank + 1] for rank in ranks]
+        y = cupy.concatenate(pieces, -1) if pieces else order[..., :0]
+    else:
+        y = take_along_axis(order, cupy.moveaxis(ranks, axis, -1), -1)
+    return stored(cupy.ascontiguousarray(cupy.moveaxis(y, -1, axis)), out)
 
 
 def topk_indices(

@@ -19,7 +19,7 @@ from .memory import zeros
 from .reduction import normalize_axes, sum
 from .shape import broadcast_to, concat, moveaxis, permuted, reshape
 
-__all__ = ["chunk", "diagonal", "meshgrid", "repeat", "roll", "split", "tile", "trace", "tril", "triu"]
+__all__ = ["chunk", "diagonal", "meshgrid", "parts_between", "repeat", "roll", "split", "tile", "trace", "tril", "triu"]
 
 
 def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
@@ -65,7 +65,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, output_size: int
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     (place,) = normalize_axes("repeat", axis, x.ndim)
-    if not hasattr(repeats, "__index__") or isinstance(repeats, Tensor):
+    if isinstance(repeats, Tensor) or getattr(repeats, "ndim", False) or not hasattr(repeats, "__index__"):
         return _repeated(x, repeats, place, output_size)
     count = operator.index(repeats)
     if count < 0:
@@ -156,7 +156,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
         indices = [size * k for k in range(1, indices_or_sections)]
     else:
         indices = [operator.index(index) for index in indices_or_sections]
-    return _parts(x, place, indices)
+    return parts_between(x, place, indices)
 
 
 def _slices(axis: int, bounds: tuple[int, ...]) -> list[tuple[slice, ...]]:
@@ -174,7 +174,7 @@ _split: Function = primitive(
 )
 
 
-def _parts(x: Any, place: int, indices: Sequence[int]) -> tuple[Any, ...]:
+def parts_between(x: Any, place: int, indices: Sequence[int]) -> tuple[Any, ...]:
     """The slices of axis ``place`` that end at the given indices and at its end."""
     bounds = (0, *indices, x.shape[place])
     slices = _slices(place, bounds)
@@ -202,7 +202,7 @@ def chunk(x: Any, chunks: int, /, *, axis: int = 0) -> tuple[Any, ...]:
     if chunks < 1:
         raise ValueError(f"chunk: needs at least one part, got {chunks}")
     size = max(-(-x.shape[place] // chunks), 1)
-    return _parts(x, place, range(size, x.shape[place], size))
+    return parts_between(x, place, range(size, x.shape[place], size))
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:

@@ -18,8 +18,8 @@ from .reduction import normalize_axes
 from .shape import broadcast_to
 
 __all__ = [
-    "embedding", "gather", "getitem", "put_along_axis", "scatter", "scatter_add", "setitem", "sum_by_index", "take",
-    "take_along_axis",
+    "embedding", "gather", "getitem", "index_along", "put_along_axis", "replaced", "scatter", "scatter_add", "setitem",
+    "sum_at", "sum_by_index", "take", "take_along_axis", "within",
 ]  # fmt: skip
 
 
@@ -248,6 +248,33 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
         raise IndexError(f"take: {error} (shape {x.shape})") from None
 
 
+def sum_at(values: Any, indices: Any, axis: int, shape: tuple[int, ...]) -> Any:
+    """Zeros of ``shape`` with the slices of ``values`` added where `take` would read them."""
+    return _taken_back(values, indices, axis, shape)
+
+
+def index_along(indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index of the slices of one axis."""
+    return (*(slice(None),) * axis, indices)
+
+
+def replaced(x: Any, values: Any, index: tuple[Any, ...], accumulate: bool = False) -> Any:
+    """A copy of ``x`` with ``values`` written, or added, at an index, into which they broadcast."""
+    plain, advanced = _plain_index(x, index)
+    try:
+        if not accumulate:
+            return _replaced(x, values, plain)
+        if not advanced:
+            part = _view(x, plain)
+            return _replaced(x, part + values, plain)
+        shape = _gathered(x.detach() if isinstance(x, Tensor) else x, plain).shape
+        return x + _placed(broadcast_to(values, shape), plain, True, x.shape)
+    except (IndexError, ValueError) as error:
+        raise type(error)(
+            f"index: values of shape {values.shape} into index {_in_words(index):.200} of {x.shape}: {error}"
+        ) from None
+
+
 def sum_by_index(values: Any, indices: Any, size: int) -> Any:
     """The slices of ``values`` along axis 0 added up where their ``indices``, below ``size``, are equal."""
     values, indices = lift(values), _indices("sum_by_index", indices, values)
@@ -326,7 +353,7 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
         raise IndexError(f"take_along_axis: {error} (shape {x.shape}, axis {axis})") from None
 
 
-def _within(name: str, x: Any, axis: int, index: Any) -> tuple[Any, int]:
+def within(name: str, x: Any, axis: int, index: Any) -> tuple[Any, int]:
     """The part of ``x`` that an index, possibly smaller off the axis, reaches."""
     (place,) = normalize_axes(name, axis, x.ndim)
     if index.ndim != x.ndim or any(
@@ -340,7 +367,7 @@ def _within(name: str, x: Any, axis: int, index: Any) -> tuple[Any, int]:
 def gather(x: Any, axis: int, index: Any) -> Any:
     """``y[i, j] = x[index[i, j], j]`` for axis 0, and so on; ``index`` may be smaller than ``x`` off the axis."""
     x, index = lift(x), _indices("gather", index, x)
-    part, place = _within("gather", x, axis, index)
+    part, place = within("gather", x, axis, index)
     try:
         return _along(x[part], index, place)
     except IndexError as error:
@@ -371,7 +398,7 @@ def _copy_then(kernel: Any, x: Any, indices: Any, values: Any, axis: int) -> Any
 
 def _scattered(name: str, op: Any, x: Any, axis: int, index: Any, values: Any) -> Any:
     x, index = lift(x), _indices(name, index, x)
-    part, place = _within(name, x, axis, index)
+    part, place = within(name, x, axis, index)
     values = cast(lift(values, x), x.dtype)
     if values.ndim:
         values = values[tuple(slice(n) for n in index.shape)]

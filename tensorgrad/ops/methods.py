@@ -21,6 +21,7 @@ from . import (
     shape,
     softmax,
 )
+from .late import late_method
 from .pytorch_methods import PYTORCH_METHODS
 
 __all__ = ["METHODS"]
@@ -49,7 +50,7 @@ _COMPARISONS = {
     "gt": elementwise.greater, "ge": elementwise.greater_equal,
 }  # fmt: skip
 
-METHODS = {
+METHODS: dict[str, Any] = {
     "conj": complex_parts.conj, "angle": elementwise.angle,
     "abs": elementwise.abs, "sqrt": elementwise.sqrt, "rsqrt": elementwise.rsqrt, "exp": elementwise.exp,
     "log": elementwise.log, "log2": elementwise.log2, "log10": elementwise.log10, "log1p": elementwise.log1p,
@@ -75,6 +76,18 @@ METHODS = {
     "chunk": arrangement.chunk, "tril": arrangement.tril, "triu": arrangement.triu,
     "diagonal": arrangement.diagonal, "trace": arrangement.trace,
 }  # fmt: skip
+
+
+_LATE = """
+    allclose amax amin aminmax addbmm addcdiv addcmul addmv addr argwhere baddbmm bincount bucketize cbrt compress
+    corrcoef cov cummax cummin cumprod cumsum deg2rad diag diag_embed diagflat diagonal_scatter diff dist dsplit
+    fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside histc hsplit index_add index_copy index_fill
+    index_put index_reduce index_select isclose isneginf isposinf kthvalue lcm ldexp lerp logaddexp2 logcumsumexp
+    masked_scatter masked_select median mode msort nan_to_num nanmean nanmedian nanquantile nansum nonzero ptp
+    quantile rad2deg renorm repeat_interleave rot90 scatter_reduce select_scatter slice_scatter take_along_dim
+    tensor_split unfold unique unique_consecutive vsplit
+""".split()  # noqa: SIM905
+METHODS |= {name: late_method(name) for name in _LATE}
 
 
 def _attach() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from .. import dtypes, random
 from ..tensor import Tensor
 from . import elementwise, indexing, matmul, memory, product, shape
+from .late import late_function
 
 __all__ = ["PYTORCH_METHODS"]
 
@@ -291,16 +292,34 @@ _CHANGED: dict[str, Method] = {
     "sub": sub, "tan": elementwise.tan, "tanh": elementwise.tanh, "trunc": elementwise.trunc,
 }  # fmt: skip
 
+_CHANGED_LATE = """
+    addcdiv addcmul cumprod cumsum deg2rad fmod frac gcd index_add index_copy index_fill index_put index_reduce lcm
+    ldexp lerp masked_scatter nan_to_num rad2deg renorm scatter_reduce
+""".split()  # noqa: SIM905
+
+
+def _late(name: str) -> Method:
+    """An op that is loaded when it is first used."""
+    return lambda *args, **options: late_function(name)(*args, **options)
+
+
+def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Take a number on the main diagonal."""
+    late_function("fill_diagonal")(x, fill_value, wrap)
+    return x
+
+
 PYTORCH_METHODS: dict[str, Method] = {
     **{name: _conversion(name, dtype) for name, dtype in _NUMBERS.items()},
     **_SAME,
     **{f"{name}_": _overwriting(name, op) for name, op in _CHANGED.items()},
+    **{f"{name}_": _overwriting(name, _late(name)) for name in _CHANGED_LATE},
     **{
         function.__name__: function
         for function in (
             type_as, contiguous, is_contiguous, numel, dim, expand, expand_as, reshape_as, t, narrow, select, unbind,
             unflatten, add, sub, div, mm, bmm, mv, dot, addmm, ger, new_empty, new_zeros, new_ones, new_full, copy_,
-            fill_, zero_, normal_, uniform_,
+            fill_, fill_diagonal_, zero_, normal_, uniform_,
         )
     },
 }  # fmt: skip

@@ -17,7 +17,7 @@ from .shape import broadcast_to, concat, flip, moveaxis, reshape, squeeze
 
 __all__ = [
     "all", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min", "normalize_axes", "prod",
-    "std", "sum", "var",
+    "spread", "std", "sum", "var",
 ]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
@@ -39,7 +39,7 @@ def normalize_axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _spread(g: Any, x_shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:
+def spread(g: Any, x_shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:
     """A reduced array repeated to the shape before the reduction, as a view."""
     if not keepdims and len(axis) != len(x_shape):
         g = reshape(g, tuple(1 if i in axis else n for i, n in enumerate(x_shape)))
@@ -49,7 +49,7 @@ def _spread(g: Any, x_shape: tuple[int, ...], axis: tuple[int, ...], keepdims: b
 summed: Function = primitive(
     "sum",
     K.sum,
-    lambda g, x_shape, axis, keepdims: _spread(g, x_shape, axis, keepdims),
+    lambda g, x_shape, axis, keepdims: spread(g, x_shape, axis, keepdims),
 )
 
 
@@ -89,9 +89,7 @@ def _fractional(x: Any) -> Any:
 _mean: Function = primitive(
     "mean",
     K.mean,
-    lambda g, x_shape, axis, keepdims: _spread(
-        multiply(g, 1.0 / (_count(x_shape, axis) or 1)), x_shape, axis, keepdims
-    ),
+    lambda g, x_shape, axis, keepdims: spread(multiply(g, 1.0 / (_count(x_shape, axis) or 1)), x_shape, axis, keepdims),
 )
 
 
@@ -104,7 +102,7 @@ def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
 _prod: Function = primitive(
     "prod",
     K.prod,
-    lambda g, x, axis, keepdims: multiply(_spread(g, x.shape, axis, keepdims), _product_of_others(x, axis)),
+    lambda g, x, axis, keepdims: multiply(spread(g, x.shape, axis, keepdims), _product_of_others(x, axis)),
 )
 
 
@@ -139,9 +137,9 @@ def prod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = Fa
 
 def _share_among_equals(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """The gradient of an extremum, divided evenly among the elements that attain it."""
-    attained = cast(equal(x, _spread(out, x.shape, axis, keepdims)), g.dtype)
+    attained = cast(equal(x, spread(out, x.shape, axis, keepdims)), g.dtype)
     share = divide(attained, summed(attained, axis, True))
-    return multiply(_spread(g, x.shape, axis, keepdims), share)
+    return multiply(spread(g, x.shape, axis, keepdims), share)
 
 
 _max: Function = primitive(
@@ -187,7 +185,7 @@ _var: Function = primitive(
     "var",
     K.var,
     lambda g, x, axis, keepdims, correction: multiply(
-        _spread(g, x.shape, axis, keepdims),
+        spread(g, x.shape, axis, keepdims),
         multiply(subtract(x, _mean(x, axis, True)), _twice_over(_count(x.shape, axis) - correction)),
     ),
 )
@@ -224,7 +222,7 @@ def _std_vjp(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, co
     slope = where(equal(out, 0), zeros_like(out), divide(g, out))
     distance = subtract(x, _mean(x, axis, True))
     return multiply(
-        _spread(slope, x.shape, axis, keepdims), multiply(distance, _twice_over(_count(x.shape, axis) - correction) / 2)
+        spread(slope, x.shape, axis, keepdims), multiply(distance, _twice_over(_count(x.shape, axis) - correction) / 2)
     )
 
 
@@ -240,7 +238,7 @@ _logsumexp: Function = primitive(
     "logsumexp",
     K.logsumexp,
     lambda g, x, out, axis, keepdims: multiply(
-        _spread(g, x.shape, axis, keepdims), exp(subtract(x, _finite(_spread(out, x.shape, axis, keepdims))))
+        spread(g, x.shape, axis, keepdims), exp(subtract(x, _finite(spread(out, x.shape, axis, keepdims))))
     ),
 )
 

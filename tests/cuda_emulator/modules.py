@@ -149,6 +149,9 @@ def build() -> dict[str, ModuleType]:
     backend_cuda = _module("cupy_backends.cuda", api=api)
     backends = _module("cupy_backends", cuda=backend_cuda)
     exceptions = _module("cupy.exceptions", AxisError=np.exceptions.AxisError)
+    tricks = _module("cupy.lib.stride_tricks",
+                     as_strided=dispatch.wrap_function(np.lib.stride_tricks.as_strided, "as_strided"))  # fmt: skip
+    lib = _module("cupy.lib", stride_tricks=tricks)
     util = _module("cupy._util", PerformanceWarning=PerformanceWarning)
     cupy = _module(
         "cupy",
@@ -158,6 +161,7 @@ def build() -> dict[str, ModuleType]:
         linalg=matrices,
         fft=fft,
         exceptions=exceptions,
+        lib=lib,
         _util=util,
         ElementwiseKernel=elementwise.ElementwiseKernel,
         ReductionKernel=reduction.ReductionKernel,
@@ -169,7 +173,7 @@ def build() -> dict[str, ModuleType]:
         is_available=is_available,
     )
     cupy.__all__ = [name for name in vars(cupy) if not name.startswith("_")]  # type: ignore[attr-defined]
-    parts = (cupy, matrices, fft, exceptions, util, backends, backend_cuda, api, backend_runtime)
+    parts = (cupy, matrices, fft, exceptions, lib, tricks, util, backends, backend_cuda, api, backend_runtime)
     return {module.__name__: module for module in parts} | cuda | _cupyx()
 
 

@@ -208,7 +208,7 @@ def test_static_parameters() -> None:
 def _sample(kernel: Any) -> tuple[list[Any], Any]:
     """Operands, and the dtype of the result."""
     rng = np.random.default_rng(0)
-    dtype = np.dtype("i4") if kernel.name.startswith("bitwise") else F8
+    dtype = np.dtype("i4") if kernel.name.startswith(("bitwise", "gcd", "lcm")) else F8
     values: list[Any] = []
     for operand in [p for p in kernel.signature.split(",") if "=" not in p]:
         if operand == "condition":

@@ -177,7 +177,11 @@ for _name, _kernel in K.INSTRUCTIONS.items():
         _count = len([n for n, d in declared(_kernel) if d is ...])
         if _name in ("where", "clip", *SPARED):
             continue
-        _kinds = ("int64", "int32", "uint8") if _name.startswith("bitwise") else ("float32", "float64", "float16")
+        _kinds = (
+            ("int64", "int32", "uint8")
+            if _name.startswith("bitwise") or _name in ("gcd", "lcm")
+            else ("float32", "float64", "float16")
+        )
         _shift = 1.2 if _name == "acosh" else 0.0
         for _shape in ((2, 3), (), (0, 3)):
 
@@ -191,7 +195,7 @@ for _name, _kernel in K.INSTRUCTIONS.items():
                 return array((_random(2, 1) + up) * scale, d, t), array((_random(1, 3) + up) * scale, d, t)
 
             case(_name, _broadcast, _kinds)
-            if not _name.startswith("bitwise"):
+            if not _name.startswith("bitwise") and _name not in ("gcd", "lcm"):
                 case(_name, lambda d, t: (array(_random(2, 3), d, t), 2))
 for _name in (
     "add",
@@ -204,8 +208,12 @@ for _name in (
     "floor_divide",
     "remainder",
     "power",
+    "fmax",
+    "fmin",
+    "fmod",
 ):
     case(_name, lambda d, t: (array([7, 2, 1], d, t), array([2, 2, 1], d, t)), ("int64", "int32", "uint8"))
+case("frexp", lambda d, t: (array(_random(2, 3) * 9, d, t),))
 for _name in ("negative", "absolute", "sign", "square", "isnan", "isfinite", "round", "floor"):
     case(_name, lambda d, t: (array([3, 0, 2], d, t),), ("int64", "int32"))
 for _name in (
@@ -264,7 +272,7 @@ for _name, _kernel in K.INSTRUCTIONS.items():
         case(_name, lambda d, t: (array(_random(), d, t),))
         if _name not in ("var", "std", "mean", "logsumexp", "vector_norm"):
             case(_name, lambda d, t: (array([[1, 2], [1, 0]], d, t), 0), ("int64", "int32"))
-        if not _name.startswith(("arg", "max", "min")):
+        if not _name.startswith(("arg", "max", "min", "nanm")):
             case(_name, lambda d, t: (array(np.zeros((2, 0)), d, t), 1))
         case(_name, lambda d, t: (array(np.zeros((0, 3)), d, t), 1))
 case("var", lambda d, t: (array(_random(2, 3), d, t), 1, False, 1.0))
@@ -500,6 +508,18 @@ for _right in (False, True):
             ),
             ("float32", "float16", "int32"),
         )  # fmt: skip
+for _operation in ("prod", "amax", "amin"):
+
+    def _combined(d, t, o=_operation):
+        value = array(_random(3, 2) * (2 if o == "amax" else 0.5), d, t)
+        return array(_random(3, 4), d, t), array([[0, 1], [2, 2], [2, 0]], d), value, 1, o
+
+    case("reduce_along_axis", _combined)
+case("bincount", lambda d, t: (array([1, 3, 1], d, t), 5), ("int64", "int32"))
+case("bincount", lambda d, t: (array([1, 3, 1], d), 4, array(_random(3), d, t)))
+for _axis in (0, -1):
+    case("ranked_indices", lambda d, t, a=_axis: (array(_random(3, 4), d, t), (2, 0), a))
+case("ranked_indices", lambda d, t: (array(_random(3, 4), d, t), array([[2, 0, 1, 1]], d), 0))
 case("isin", lambda d, t: (array([[1, 2], [3, 0]], d, t), array([3, 1], d, t)), EVERY)
 case("repeated_indices", lambda d, t: (array([2, 0, 1], d, t), 3), ("int64", "int32"))
 case("nonzero", lambda d, t: (array([[0, 1], [2, 0]], d, t),), EVERY)

@@ -1,0 +1,197 @@
+"""Further names that NumPy and PyTorch have for functions of this library, and short products and sums of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import arrangement, elementwise, indexing, matmul, memory, product, reduction, shape
+from .definition import lift
+from .elementwise import add, multiply
+from .numbers import deg2rad, rad2deg
+
+__all__ = [
+    "absolute", "addbmm", "addmm", "addmv", "addr", "amax", "amin", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "arctan2", "arctanh", "around", "baddbmm", "bitwise_not", "bmm", "broadcast_tensors", "cat", "clamp", "concatenate",
+    "copy", "degrees", "div", "dot", "eq", "expand", "fix", "ge", "ger", "gt", "invert", "le", "left_shift", "lt", "mm",
+    "mod", "movedim", "mul", "mv", "narrow", "ne", "neg", "numel", "permute", "power", "radians", "ravel",
+    "repeat_interleave", "right_shift", "rint", "std_mean", "sub", "swapdims", "take_along_dim", "transpose",
+    "true_divide", "unbind", "unflatten", "unsqueeze", "var_mean",
+]  # fmt: skip
+
+absolute, arccos, arccosh, arcsin = elementwise.abs, elementwise.acos, elementwise.acosh, elementwise.asin
+arcsinh, arctan, arctan2, arctanh = elementwise.asinh, elementwise.atan, elementwise.atan2, elementwise.atanh
+around, bitwise_not, invert = elementwise.round, elementwise.bitwise_invert, elementwise.bitwise_invert
+left_shift, right_shift = elementwise.bitwise_left_shift, elementwise.bitwise_right_shift
+power, mod, true_divide, fix = elementwise.pow, elementwise.remainder, elementwise.divide, elementwise.trunc
+mul, sub, neg, clamp = elementwise.multiply, elementwise.subtract, elementwise.negative, elementwise.clip
+eq, ne, lt, le = elementwise.equal, elementwise.not_equal, elementwise.less, elementwise.less_equal
+gt, ge = elementwise.greater, elementwise.greater_equal
+degrees, radians = rad2deg, deg2rad
+amax, amin = reduction.max, reduction.min
+cat = concatenate = shape.concat
+movedim, swapdims, unsqueeze, permute = shape.moveaxis, shape.swapaxes, shape.expand_dims, shape.permute_dims
+broadcast_tensors = shape.broadcast_arrays
+repeat_interleave = arrangement.repeat
+take_along_dim = indexing.take_along_axis
+copy = memory.clone
+ger = product.outer
+
+
+def rint(x: Any, /) -> Any:
+    """The nearest integer, halves to even."""
+    return elementwise.round(x)
+
+
+def div(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Any:
+    """``x1 / x2``, rounded towards zero (``"trunc"``) or down (``"floor"``) if asked.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.div(tg.tensor([-7, 7]), 2, rounding_mode="trunc")
+    tensor([-3,  3])
+    """
+    from .pytorch_methods import PYTORCH_METHODS
+
+    return PYTORCH_METHODS["div"](lift(x1), x2, rounding_mode=rounding_mode)
+
+
+def ravel(x: Any, /) -> Any:
+    """All elements in one axis; a view where possible."""
+    x = lift(x)
+    return shape.reshape(x, (x.size,))
+
+
+def transpose(x: Any, /, *axes: Any) -> Any:
+    """The axes in another order, by default reversed; two numbers exchange two axes, as in PyTorch.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.transpose(tg.ones(2, 3, 4)).shape, tg.transpose(tg.ones(2, 3, 4), 0, 1).shape
+    ((4, 3, 2), (3, 2, 4))
+    """
+    return lift(x).transpose(*(axes if axes != (None,) else ()))
+
+
+def _method(name: str) -> Any:
+    from .pytorch_methods import PYTORCH_METHODS
+
+    return PYTORCH_METHODS[name]
+
+
+def expand(x: Any, *sizes: Any) -> Any:
+    """A view in which axes of size 1 are repeated; -1 leaves a size, further sizes come in front."""
+    return _method("expand")(lift(x), *sizes)
+
+
+def narrow(x: Any, axis: int, start: int, length: int) -> Any:
+    """The view of ``length`` entries of an axis from ``start`` on."""
+    return _method("narrow")(lift(x), axis, start, length)
+
+
+def unflatten(x: Any, axis: int, sizes: Any) -> Any:
+    """An axis as several, of the given sizes; one may be -1."""
+    return _method("unflatten")(lift(x), axis, sizes)
+
+
+def unbind(x: Any, axis: int = 0) -> tuple[Any, ...]:
+    """The views at every index of an axis: PyTorch's name for `unstack`."""
+    return shape.unstack(x, axis=axis)
+
+
+def numel(x: Any, /) -> int:
+    """How many elements there are."""
+    return int(lift(x).size)
+
+
+# ------------------------------------------------------------------------------------------------------------- products
+def dot(x1: Any, x2: Any, /) -> Any:
+    """NumPy's product: of vectors their inner product, else sums over the last axis of ``x1`` and
+    the last but one of ``x2``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.dot(tg.tensor([1, 2]), tg.tensor([3, 4]))
+    tensor(11)
+    """
+    x1, x2 = lift(x1), lift(x2)
+    if not x1.ndim or not x2.ndim:
+        return multiply(x1, x2)
+    axis = -1 if x2.ndim == 1 else -2
+    if x1.shape[-1] != x2.shape[axis]:
+        raise ValueError(f"dot: shapes {x1.shape} and {x2.shape} do not fit: {x1.shape[-1]} != {x2.shape[axis]}")
+    return product.tensordot(x1, x2, axes=((-1,), (axis,)))
+
+
+def _checked(name: str, first: int, second: int, x1: Any, x2: Any) -> Any:
+    x1, x2 = lift(x1), lift(x2)
+    if (x1.ndim, x2.ndim) != (first, second):
+        raise ValueError(f"{name}: needs {first} and {second} axes, got shapes {x1.shape} and {x2.shape}")
+    return matmul.matmul(x1, x2)
+
+
+def mm(x1: Any, x2: Any, /) -> Any:
+    """The product of two matrices."""
+    return _checked("mm", 2, 2, x1, x2)
+
+
+def bmm(x1: Any, x2: Any, /) -> Any:
+    """The products of two stacks of matrices, shapes (N, A, B) and (N, B, C)."""
+    return _checked("bmm", 3, 3, x1, x2)
+
+
+def mv(x1: Any, x2: Any, /) -> Any:
+    """The product of a matrix and a vector."""
+    return _checked("mv", 2, 1, x1, x2)
+
+
+def _weighted(x: Any, y: Any, beta: float, alpha: float) -> Any:
+    """``beta * x + alpha * y``; for beta 0 whatever ``x`` holds."""
+    y = y if alpha == 1 else multiply(y, alpha)
+    if beta == 0:
+        return y
+    return add(x if beta == 1 else multiply(x, beta), y)
+
+
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * x + alpha * (mat1 @ mat2)``."""
+    return _weighted(x, mm(mat1, mat2), beta, alpha)
+
+
+def addmv(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * x + alpha * (mat @ vec)``."""
+    return _weighted(x, mv(mat, vec), beta, alpha)
+
+
+def addr(x: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * x + alpha * outer(vec1, vec2)``."""
+    return _weighted(x, product.outer(vec1, vec2), beta, alpha)
+
+
+def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * x + alpha * (batch1 @ batch2)``, stack by stack."""
+    return _weighted(x, bmm(batch1, batch2), beta, alpha)
+
+
+def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * x + alpha *`` the sum of the products of two stacks."""
+    return _weighted(x, reduction.sum(bmm(batch1, batch2), 0), beta, alpha)
+
+
+# ---------------------------------------------------------------------------------------------------------- statistics
+def var_mean(x: Any, /, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> tuple[Any, Any]:
+    """`var` and `mean`."""
+    return (
+        reduction.var(x, axis, correction=correction, keepdims=keepdims),
+        reduction.mean(x, axis, keepdims=keepdims),
+    )
+
+
+def std_mean(x: Any, /, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> tuple[Any, Any]:
+    """`std` and `mean`."""
+    return (
+        reduction.std(x, axis, correction=correction, keepdims=keepdims),
+        reduction.mean(x, axis, keepdims=keepdims),
+    )

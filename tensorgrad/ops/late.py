@@ -1,0 +1,97 @@
+"""Files of ops that are loaded when one of their functions is first used, so that importing the package stays cheap.
+
+`tensorgrad.__init__` takes functions from here, `methods.py` methods.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from ..tensor import Tensor
+
+__all__ = ["FUNCTIONS", "late_function", "late_method"]
+
+_FILES = {
+    "aliases": """
+        absolute addbmm addmm addmv addr amax amin arccos arccosh arcsin arcsinh arctan arctan2 arctanh around
+        baddbmm bitwise_not bmm broadcast_tensors cat clamp concatenate copy degrees div dot eq expand fix ge ger gt
+        invert le left_shift lt mm mod movedim mul mv narrow ne neg numel permute power radians ravel
+        repeat_interleave right_shift rint std_mean sub swapdims take_along_dim transpose true_divide unbind
+        unflatten unsqueeze var_mean
+    """,
+    "calculus": """
+        cumulative_trapezoid gradient interp trapezoid
+    """,
+    "cumulative": """
+        cummax cummin cumprod cumsum cumulative_prod cumulative_sum diff ediff1d logcumsumexp
+    """,
+    "diagonals": """
+        diag diag_embed diag_indices diagflat fill_diagonal fliplr flipud rot90 tri
+    """,
+    "distance": """
+        cdist dist renorm
+    """,
+    "histogram": """
+        bincount histc histogram histogram2d histogram_bin_edges histogramdd
+    """,
+    "joining": """
+        append array_split atleast_1d atleast_2d atleast_3d block block_diag cartesian_prod column_stack
+        combinations delete dsplit dstack hsplit hstack insert resize tensor_split trim_zeros vsplit vstack
+    """,
+    "nan_reduction": """
+        nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum nanvar
+    """,
+    "numbers": """
+        addcdiv addcmul allclose array_equal array_equiv cbrt deg2rad divmod fabs float_power fmax fmin fmod frac
+        frexp gcd heaviside isclose isneginf isposinf lcm ldexp lerp logaddexp2 modf nan_to_num rad2deg spacing
+    """,
+    "orders": """
+        aminmax argpartition lexsort msort partition ravel_multi_index tril_indices triu_indices unravel_index
+    """,
+    "padding": """
+        pad
+    """,
+    "placement": """
+        choose compress diagonal_scatter extract index_add index_copy index_fill index_put index_reduce index_select
+        masked_scatter masked_select piecewise put scatter_reduce select select_scatter slice_scatter
+    """,
+    "ranges": """
+        fromfunction geomspace identity indices logspace
+    """,
+    "search": """
+        argwhere bucketize digitize flatnonzero isin nonzero searchsorted
+    """,
+    "sets": """
+        intersect1d setdiff1d setxor1d union1d unique unique_all unique_consecutive unique_counts unique_inverse
+        unique_values
+    """,
+    "statistics": """
+        average corrcoef cov kthvalue median mode nanmedian nanpercentile nanquantile percentile ptp quantile
+    """,
+    "windows": """
+        sliding_window_view unfold
+    """,
+}
+
+FUNCTIONS = {name: file for file, names in _FILES.items() for name in names.split()}
+"""In which file each function is."""
+
+
+def late_function(name: str) -> Any:
+    """A function, from its file."""
+    return getattr(importlib.import_module(f".{FUNCTIONS[name]}", __package__), name)
+
+
+def late_method(name: str) -> Callable[..., Any]:
+    """What stands for a method until it is called for the first time."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        function = late_function(name)
+        setattr(Tensor, name, function)
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"See `tensorgrad.{name}`."
+    return method

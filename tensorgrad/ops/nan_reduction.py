@@ -1,0 +1,177 @@
+"""Reductions that leave NaNs out; no gradient flows to them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import dtypes
+from .. import kernels as K
+from .cumulative import cumprod, cumsum
+from .definition import Function, lift, primitive
+from .elementwise import divide, equal, isnan, logical_not, maximum, multiply, sqrt, square, subtract, where
+from .memory import cast, full_like, ones_like, zeros_like
+from .reduction import all as all_
+from .reduction import any as any_
+from .reduction import argmax, argmin, mean, normalize_axes, prod, spread, sum, summed, var
+
+__all__ = [
+    "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum",
+    "nanvar",
+]  # fmt: skip
+
+Axis = int | tuple[int, ...] | None
+
+
+def _shared(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """The gradient of an extremum, divided evenly among the elements that attain it; none where there is no number."""
+    attained = cast(equal(x, spread(out, x.shape, axis, keepdims)), g.dtype)
+    share = divide(attained, maximum(summed(attained, axis, True), 1.0))
+    return multiply(spread(g, x.shape, axis, keepdims), share)
+
+
+_nanmax: Function = primitive("nanmax", K.nanmax, lambda g, x, out, axis, keepdims: _shared(g, x, out, axis, keepdims))
+_nanmin: Function = primitive("nanmin", K.nanmin, lambda g, x, out, axis, keepdims: _shared(g, x, out, axis, keepdims))
+
+
+def _filled(x: Any, value: float) -> Any:
+    """The elements with ``value`` in place of NaN."""
+    x = lift(x)
+    if x.dtype.kind in "biu":
+        return x
+    return where(isnan(x), zeros_like(x) if value == 0 else full_like(x, value), x)
+
+
+def nansum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+    """`sum` with NaN as 0.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nansum(tg.tensor([1.0, tg.nan, 2.0]))
+    tensor(3.)
+    """
+    return sum(_filled(x, 0), axis, dtype=dtype, keepdims=keepdims)
+
+
+def nanprod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+    """`prod` with NaN as 1."""
+    return prod(_filled(x, 1), axis, dtype=dtype, keepdims=keepdims)
+
+
+def nancumsum(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
+    """`cumsum` with NaN as 0."""
+    return cumsum(_filled(x, 0), axis, dtype=dtype)
+
+
+def nancumprod(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
+    """`cumprod` with NaN as 1."""
+    return cumprod(_filled(x, 1), axis, dtype=dtype)
+
+
+def _count(x: Any, axis: Axis, keepdims: bool) -> Any:
+    """How many elements are no NaN, in the dtype of ``x``."""
+    return sum(cast(logical_not(isnan(x)), x.dtype), axis, keepdims=keepdims)
+
+
+def nanmean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+    """`mean` of what is not NaN; NaN where nothing else is.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nanmean(tg.tensor([1.0, tg.nan, 2.0]))
+    tensor(1.5)
+    """
+    x = lift(x) if dtype is None else cast(lift(x), dtypes.dtype_of(dtype))
+    if x.dtype.kind in "biu":
+        return mean(x, axis, keepdims=keepdims)
+    return divide(nansum(x, axis, keepdims=keepdims), _count(x, axis, keepdims))
+
+
+def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """`var` of what is not NaN; NaN where there are not more than ``correction`` elements.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nanvar(tg.tensor([1.0, tg.nan, 3.0]))
+    tensor(1.)
+    """
+    x = lift(x)
+    if x.dtype.kind in "biu":
+        return var(x, axis, correction=correction, keepdims=keepdims)
+    distance = subtract(_filled(x, 0), nanmean(x, axis, keepdims=True))
+    total = sum(square(where(isnan(x), zeros_like(x), distance)), axis, keepdims=keepdims)
+    left = subtract(_count(x, axis, keepdims), correction)
+    return divide(total, where(left > 0, left, full_like(left, math.nan)))
+
+
+def nanstd(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """Square root of `nanvar`; the gradient of a deviation of 0 is 0."""
+    variance = nanvar(x, axis, correction=correction, keepdims=keepdims)
+    nothing = equal(variance, 0)
+    return where(nothing, zeros_like(variance), sqrt(where(nothing, ones_like(variance), variance)))
+
+
+def _extreme(name: str, op: Function, x: Any, axis: Axis, keepdims: bool) -> Any:
+    x = lift(x)
+    axes = normalize_axes(name, axis, x.ndim)
+    if x.dtype.kind == "c":
+        raise TypeError(f"{name}: complex numbers have no order, got {x.dtype}")
+    if x.ndim and not math.prod(x.shape[a] for a in axes):
+        raise ValueError(f"{name}: shape {x.shape} has no elements along axis {axis}")
+    return op(x, axes, keepdims)
+
+
+def nanmax(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    """The largest element over ``axis`` that is not NaN; NaN where nothing else is.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nanmax(tg.tensor([1.0, tg.nan, 2.0]))
+    tensor(2.)
+    """
+    return _extreme("nanmax", _nanmax, x, axis, keepdims)
+
+
+def nanmin(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    """The smallest element over ``axis`` that is not NaN; NaN where nothing else is."""
+    return _extreme("nanmin", _nanmin, x, axis, keepdims)
+
+
+def _index_of(name: str, op: Any, x: Any, axis: int | None, keepdims: bool, worst: float) -> Any:
+    x = lift(x)
+    if x.dtype.kind not in "biu":
+        missing = isnan(x)
+        if bool(any_(all_(missing, axis))):
+            raise ValueError(f"{name}: there is nothing but NaN along axis {axis} of shape {x.shape}")
+        # where all numbers are infinities of the worst sign, the first of them is not where a NaN was
+        x = where(missing, full_like(x, worst), x)
+        y = op(x, axis, keepdims=keepdims)
+        lost = equal(x, worst)
+        return where(all_(lost, axis, keepdims=keepdims), argmax(logical_not(missing), axis, keepdims=keepdims), y)
+    return op(x, axis, keepdims=keepdims)
+
+
+def nanargmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """Index of the first largest element that is not NaN along ``axis``, or in the flattened tensor.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing but NaN, which is found by waiting for the device.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.nanargmax(tg.tensor([1.0, tg.nan, 2.0]))
+    tensor(2)
+    """
+    return _index_of("nanargmax", argmax, x, axis, keepdims, -math.inf)
+
+
+def nanargmin(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """Index of the first smallest element that is not NaN along ``axis`` or of all; see `nanargmax`."""
+    return _index_of("nanargmin", argmin, x, axis, keepdims, math.inf)

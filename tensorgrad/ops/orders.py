@@ -1,0 +1,174 @@
+"""Orders by several keys, and arrangements up to a place."""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from ..creation import tensor
+from ..dtypes import int64
+from .arrangement import repeat
+from .cumulative import cumsum
+from .definition import lift
+from .elementwise import add, clip, floor_divide, greater_equal, less, logical_or, multiply, remainder, subtract
+from .indexing import take_along_axis
+from .memory import arange, zeros
+from .reduction import any as any_
+from .reduction import max, min, normalize_axes
+from .selection import argsort, sort
+from .shape import reshape
+
+__all__ = [
+    "aminmax", "argpartition", "lexsort", "msort", "partition", "ravel_multi_index", "tril_indices", "triu_indices",
+    "unravel_index",
+]  # fmt: skip
+
+
+def msort(x: Any, /) -> Any:
+    """The elements in order along the first axis."""
+    return sort(x, axis=0)
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Indices that put several keys in order: by the last, then, where it is equal, by the one before, and so on.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.lexsort((tg.tensor([1, 2, 0]), tg.tensor([5, 4, 5])))
+    tensor([1, 2, 0])
+    """
+    rows = [lift(k) for k in keys]
+    if not rows:
+        raise TypeError("lexsort: needs at least one key")
+    order = argsort(rows[0], axis=axis)
+    for key in rows[1:]:
+        order = take_along_axis(order, argsort(take_along_axis(key, order, axis=axis), axis=axis), axis=axis)
+    return order
+
+
+def partition(x: Any, kth: int | Sequence[int], /, axis: int | None = -1) -> Any:
+    """The elements such that each one at ``kth`` stands where it does in order, smaller ones before it.
+
+    This library puts them all in order, which is one such arrangement.
+    """
+    x = _flat_if_none(lift(x), axis)
+    _places("partition", x, kth, -1 if axis is None else axis)
+    return sort(x, axis=-1 if axis is None else axis)
+
+
+def argpartition(x: Any, kth: int | Sequence[int], /, axis: int | None = -1) -> Any:
+    """Indices of the elements as `partition` arranges them."""
+    x = _flat_if_none(lift(x), axis)
+    _places("argpartition", x, kth, -1 if axis is None else axis)
+    return argsort(x, axis=-1 if axis is None else axis)
+
+
+def _flat_if_none(x: Any, axis: int | None) -> Any:
+    return reshape(x, (x.size,)) if axis is None else x
+
+
+def _places(name: str, x: Any, kth: int | Sequence[int], axis: int) -> None:
+    (place,) = normalize_axes(name, axis, x.ndim)
+    n = x.shape[place]
+    for k in (kth,) if hasattr(kth, "__index__") else kth:
+        if not -n <= operator.index(k) < n:
+            raise ValueError(f"{name}: kth {k} is out of range for {n} elements along axis {axis}")
+
+
+def aminmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> tuple[Any, Any]:
+    """The smallest and the largest element over ``axis``."""
+    return min(x, axis, keepdims=keepdims), max(x, axis, keepdims=keepdims)
+
+
+def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
+    """Indices of a flattened tensor as one index tensor per axis of ``shape``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.unravel_index(tg.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    indices = lift(indices)
+    sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"unravel_index: indices must be integers, got {indices.dtype}")
+    found = []
+    for n in reversed(sizes):
+        found.append(remainder(indices, n))
+        indices = floor_divide(indices, n)
+    return tuple(reversed(found))
+
+
+def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str = "raise") -> Any:
+    """Indices of several axes as those of the flattened tensor.
+
+    Parameters
+    ----------
+    mode : {"raise", "wrap", "clip"}
+        What an index out of range means; with ``"raise"`` it is looked for, which waits for the device.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.ravel_multi_index((tg.tensor([0, 1]), tg.tensor([1, 2])), (2, 3))
+    tensor([1, 5])
+    """
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"ravel_multi_index: mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
+    if len(multi_index) != len(dims):
+        raise ValueError(f"ravel_multi_index: {len(multi_index)} index tensors for {len(dims)} axes")
+    total: Any = None
+    for given, n in zip(multi_index, dims, strict=True):
+        index = lift(given)
+        if index.dtype.kind not in "iu":
+            raise TypeError(f"ravel_multi_index: indices must be integers, got {index.dtype}")
+        if mode == "wrap":
+            index = remainder(index, n)
+        elif mode == "clip":
+            index = clip(index, 0, n - 1)
+        elif bool(any_(logical_or(less(index, 0), greater_equal(index, n)))):
+            raise ValueError(f"ravel_multi_index: an index is out of range for an axis of size {n}")
+        total = index if total is None else add(multiply(total, n), index)
+    return total
+
+
+def _triangle(rows: int, columns: int, offset: int, lower: bool, device: Any) -> tuple[Any, Any]:
+    """Indices of a triangle in row-major order; how many there are follows from the numbers alone."""
+    bounds = [builtins.min(builtins.max(i + offset + lower, 0), columns) for i in range(rows)]
+    counts = bounds if lower else [columns - n for n in bounds]
+    total = builtins.sum(counts)
+    if not total:
+        return zeros(0, dtype=int64, device=device), zeros(0, dtype=int64, device=device)
+    each = tensor(counts, device=device)
+    row = repeat(arange(rows, device=device), each, output_size=total)
+    ends = repeat(cumsum(each), each, output_size=total)
+    last = repeat(tensor(bounds, device=device), each, output_size=total) if lower else columns
+    return row, add(subtract(arange(total, device=device), ends), last)
+
+
+def tril_indices(n: int, m: int | None = None, k: int = 0, *, device: Any = None) -> tuple[Any, Any]:
+    """Rows and columns of the elements on and below diagonal ``k`` of an n x m matrix.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.tril_indices(2)
+    (tensor([0, 1, 1]), tensor([0, 0, 1]))
+    """
+    return _triangle(n, n if m is None else m, k, True, device)
+
+
+def triu_indices(n: int, m: int | None = None, k: int = 0, *, device: Any = None) -> tuple[Any, Any]:
+    """Rows and columns of the elements on and above diagonal ``k`` of an n x m matrix.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.triu_indices(2)
+    (tensor([0, 0, 1]), tensor([0, 1, 1]))
+    """
+    return _triangle(n, n if m is None else m, k, False, device)

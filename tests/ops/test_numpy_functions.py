@@ -1,0 +1,232 @@
+"""Functions that NumPy has, too, beside NumPy's: values, shapes, dtypes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.backend import is_array, to_numpy
+from tensorgrad.ops.late import FUNCTIONS
+
+nan, inf = np.nan, np.inf
+RNG = np.random.default_rng(0)
+A, B, V = RNG.normal(size=(3, 4)), RNG.normal(size=(2, 4)), RNG.normal(size=5)
+GAPS = np.where(RNG.random((4, 5)) < 0.3, nan, RNG.normal(size=(4, 5)))
+GAPS[2] = nan
+N, M = np.array([[3, 1, 2], [7, 1, 0]]), np.array([True, False, True])
+
+CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("append", (A, B), {"axis": 0}),
+    ("append", (A, 2.5), {}),
+    ("array_split", (V, 3), {}),
+    ("array_split", (A, [1, 3]), {"axis": 1}),
+    ("atleast_1d", (np.array(2.0), V), {}),
+    ("atleast_2d", (V,), {}),
+    ("atleast_3d", (A,), {}),
+    ("atleast_3d", (V,), {}),
+    ("average", (A,), {"axis": 1, "weights": np.array([1.0, 2, 0, 1])}),
+    ("average", (A,), {"weights": np.abs(A), "returned": True}),
+    ("block", ([[A, A], [A * 2, A]],), {}),
+    ("column_stack", ([A[:, 0], A],), {}),
+    ("compress", (M, A), {"axis": 0}),
+    ("corrcoef", (A,), {}),
+    ("cov", (A, B), {"fweights": np.array([1, 2, 1, 3]), "aweights": np.array([0.5, 1, 2, 1]), "ddof": 0}),
+    ("cov", (A,), {"bias": True, "rowvar": False}),
+    ("cumulative_sum", (N,), {"axis": 1, "include_initial": True}),
+    ("delete", (A, [0, -1]), {"axis": 1}),
+    ("delete", (A, slice(None, None, 2)), {}),
+    ("delete", (A, M), {"axis": 0}),
+    ("diag", (A,), {"k": 1}),
+    ("diag", (V,), {"k": -2}),
+    ("diagflat", (A,), {}),
+    ("diff", (N.astype(bool),), {}),
+    ("dstack", ([A, A],), {}),
+    ("dot", (A, RNG.normal(size=(2, 4, 3))), {}),
+    ("extract", (A > 0, A), {}),
+    ("fliplr", (A,), {}),
+    ("flipud", (A,), {}),
+    ("float_power", (N, 2), {}),
+    ("geomspace", (1.0, 1000.0, 4), {"dtype": "float64"}),
+    ("gradient", (A,), {}),
+    ("gradient", (A, 0.5), {"axis": 1, "edge_order": 2}),
+    ("gradient", (V, np.array([0.0, 1, 1.5, 4, 5])), {"edge_order": 2}),
+    ("histogram", (A, 4), {"density": True}),
+    ("histogram", (N, np.array([0, 1, 3, 8])), {}),
+    ("histogram", (A, "doane"), {}),
+    ("histogram_bin_edges", (A, "auto"), {}),
+    ("histogramdd", (A, 3), {}),
+    ("hstack", ([V, V],), {}),
+    ("hsplit", (A, 2), {}),
+    ("indices", ((2, 3),), {}),
+    ("insert", (A, 1, 9.0), {}),
+    ("insert", (A, [3, 0], B[0, :2]), {"axis": 1}),
+    ("insert", (A, 1, A[:, 0]), {"axis": 1}),
+    ("interp", (np.array([-1.0, 0.5, 1, 9]), np.array([0.0, 1, 4]), np.array([2.0, 3, 1])), {"left": -5.0}),
+    ("interp", (np.array([-1.0, 0.5, 9]), np.array([2.0, 0, 1]), np.array([2.0, 3, 1])), {"period": 3.0}),
+    ("isclose", (np.array([1.0, nan, inf, 2]), np.array([1.0 + 1e-9, nan, inf, 3])), {"equal_nan": True}),
+    ("lexsort", (N,), {}),
+    ("logspace", (0.0, 3.0, 5), {"base": 2.0, "dtype": "float64"}),
+    ("median", (A,), {"axis": (0, 1), "keepdims": True}),
+    ("modf", (np.array([1.5, -2.25, inf]),), {}),
+    ("nan_to_num", (np.array([nan, inf, -inf, 1.0]),), {"nan": 3.0, "posinf": 4.0}),
+    ("nanargmax", (GAPS[:2],), {"axis": 1}),
+    ("nanargmin", (np.array([inf, nan, inf]),), {}),
+    ("nancumsum", (GAPS,), {"axis": 0}),
+    ("nancumprod", (GAPS,), {}),
+    ("nanmax", (GAPS,), {"axis": 1}),
+    ("nanmean", (GAPS,), {"axis": 1}),
+    ("nanmedian", (GAPS,), {"axis": 0}),
+    ("nanmin", (N,), {"axis": 0}),
+    ("nanprod", (GAPS,), {"axis": 1}),
+    ("nanquantile", (GAPS, [0.25, 0.5]), {"axis": 1, "method": "weibull"}),
+    ("nanstd", (GAPS,), {"axis": 1, "keepdims": True}),
+    ("nansum", (GAPS,), {"axis": 0}),
+    ("percentile", (A, 30.0), {"axis": 0}),
+    ("piecewise", (A, [A < 0, A > 1], [-1.0, 1.0, 0.5]), {}),
+    ("ptp", (N,), {"axis": 0}),
+    ("ravel_multi_index", ((np.array([0, 1]), np.array([5, -1])), (2, 3)), {"mode": "wrap"}),
+    ("resize", (N, (3, 3)), {}),
+    ("rot90", (A, 3), {}),
+    ("select", ([A < -1, A > 0], [A, A * A], 7.0), {}),
+    ("spacing", (V,), {}),
+    ("trapezoid", (A, np.array([0.0, 1, 3, 4])), {}),
+    ("tri", (3, 4, 1), {"dtype": "float64"}),
+    ("trim_zeros", (np.array([0, 1, 0, 2, 0, 0]),), {}),
+    ("unravel_index", (np.array([1, 5]), (2, 3)), {}),
+    ("vsplit", (A, [1]), {}),
+    ("vstack", ([V, V],), {}),
+]  # fmt: skip
+for _method in (
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
+    "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
+):  # fmt: skip
+    CASES.append(("quantile", (V, np.array([0.0, 0.1, 0.5, 0.6, 1.0])), {"method": _method}))
+    CASES.append(("nanquantile", (GAPS, 0.35), {"axis": 1, "method": _method}))
+
+
+def placed(value: Any, device: str) -> Any:
+    if isinstance(value, np.ndarray):
+        return tg.tensor(value, device=device)
+    if isinstance(value, (list, tuple)):
+        return type(value)(placed(v, device) for v in value)
+    return value
+
+
+def compare(found: Any, wanted: Any) -> None:
+    if isinstance(wanted, (tuple, list)):
+        assert len(found) == len(wanted)
+        for first, second in zip(found, wanted, strict=True):
+            compare(first, second)
+        return
+    value, wanted = to_numpy(found._data), np.asarray(wanted)
+    assert value.shape == wanted.shape
+    assert value.dtype.kind == wanted.dtype.kind
+    np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}-{i}")
+def test_numpy(case, device):
+    name, args, options = CASES[case]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = getattr(np, name)(*args, **options)
+    made = [n for n in ("geomspace", "logspace", "tri", "indices") if n == name]
+    found = getattr(tg, name)(*placed(args, device), **placed(options, device) | ({"device": device} if made else {}))
+    compare(found, wanted)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(3, 4, 1), (4, 2, -1), (0, 3, 0), (3, None, 5)])
+def test_indices_of_triangles(n, m, k, device):
+    compare(tg.tril_indices(n, m, k, device=device), np.tril_indices(n, k, m))
+    compare(tg.triu_indices(n, m, k, device=device), np.triu_indices(n, k, m))
+
+
+def test_fill_diagonal(device):
+    for shape, wrap in (((3, 3), False), ((6, 2), True), ((2, 5), False), ((2, 2, 2), False)):
+        x, y = np.zeros(shape), tg.zeros(shape, dtype="float64", device=device)
+        np.fill_diagonal(x, [1.0, 2.0], wrap)
+        tg.fill_diagonal(y, [1.0, 2.0], wrap)
+        compare(y, x)
+    y = tg.zeros(2, 3, device=device).T
+    tg.fill_diagonal(y, 1)
+    assert y.tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
+def test_distances(device):
+    from scipy.spatial.distance import cdist
+
+    x, y = tg.tensor(A, device=device), tg.tensor(B, device=device)
+    for p in (0.5, 1.0, 2.0, 3.0, inf):
+        wanted = cdist(A, B, "minkowski", p=p) if p < inf else cdist(A, B, "chebyshev")
+        compare(tg.cdist(x, y, p), wanted)
+    z = tg.tensor(A, device=device, requires_grad=True)
+    tg.cdist(z, z).sum().backward()
+    assert np.isfinite(to_numpy(z.grad._data)).all()
+
+
+def test_infinities_stay_in_order_statistics():
+    x = tg.tensor([inf, inf, 1.0])
+    assert tg.quantile(x, 0.75).item() == inf
+    assert tg.nanmedian(tg.tensor([inf, nan, inf])).item() == inf
+
+
+def test_no_gradient_flows_to_nan(device):
+    for name in ("nansum", "nanmean", "nanvar", "nanstd", "nanmax", "nanprod"):
+        x = tg.tensor(GAPS, device=device, requires_grad=True)
+        getattr(tg, name)(x, 1).sum().backward()
+        grad = to_numpy(x.grad._data)
+        assert (grad[np.isnan(GAPS)] == 0).all(), name
+        assert np.isfinite(grad).all(), name
+
+
+def test_late_functions_are_those_that_their_files_export():
+    folder = Path(inspect.getfile(tg)).parent
+    tree = ast.parse((folder / "__init__.py").read_text())
+    typed: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and (node.module or "").startswith("ops."):
+            typed |= {alias.name: node.module[4:] for alias in node.names}
+    assert {name: file for name, file in typed.items() if name in FUNCTIONS} == FUNCTIONS
+    for name in FUNCTIONS:
+        function = getattr(tg, name)
+        assert callable(function)
+        assert not is_array(function)
+        assert inspect.getdoc(function), name
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tg.pad(tg.ones(2), ((1, 1), (1, 1))), "pad_width"),
+        (lambda: tg.pad(tg.ones(2), 1, "mirror"), "mirror"),
+        (lambda: tg.pad(tg.ones(0), 1, "edge"), r"axis 0 of shape \(0,\)"),
+        (lambda: tg.quantile(tg.ones(2), 1.5), "between 0 and 1"),
+        (lambda: tg.quantile(tg.ones(2), 0.5, method="best"), "method"),
+        (lambda: tg.scatter_reduce(tg.ones(2), 0, tg.tensor([0]), tg.ones(1), "max"), "reduce"),
+        (lambda: tg.index_add(tg.ones(2, 3), 1, tg.tensor([0]), tg.ones(2, 2)), r"1 slices of \(2, 3\)"),
+        (lambda: tg.unfold(tg.ones(3), 0, 4), r"size 4 .*\(3,\)"),
+        (lambda: tg.kthvalue(tg.ones(3), 4), "size 3"),
+        (lambda: tg.gradient(tg.ones(1)), "samples"),
+        (lambda: tg.interp(tg.ones(1), tg.ones(2), tg.ones(3)), r"\(2,\) and \(3,\)"),
+        (lambda: tg.histogram(tg.ones(3), 0), "at least one bin"),
+        (lambda: tg.cdist(tg.ones(2, 3), tg.ones(2, 4)), r"\(2, 3\) and \(2, 4\)"),
+        (lambda: tg.bincount(tg.tensor([-1])), "negative"),
+        (lambda: tg.hsplit(tg.tensor(1.0), 1), "axes"),
+    ],
+)  # fmt: skip
+def test_errors(call, message):
+    with pytest.raises((ValueError, IndexError, TypeError), match=message):
+        call()
+
+
+def test_windows_cannot_be_written():
+    x = tg.ones(4, requires_grad=True) * 1
+    with pytest.raises((ValueError, RuntimeError)):
+        tg.unfold(x, 0, 2)[0] = 0
