@@ -166,6 +166,7 @@ if TYPE_CHECKING:
     from . import io as io
     from . import linalg as linalg
     from . import nn as nn
+    from . import onnx as onnx
     from . import optim as optim
     from . import profiler as profiler
     from . import random as random
@@ -834,7 +835,7 @@ newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
-    "amp", "autograd", "backends", "cuda", "data", "func", "io", "linalg", "nn", "optim", "profiler", "random",
+    "amp", "autograd", "backends", "cuda", "data", "func", "io", "linalg", "nn", "onnx", "optim", "profiler", "random",
     "testing", "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {

@@ -270,7 +270,7 @@ def array_is_pinned(array: Any) -> bool:
 
 def to_numpy(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """The array in host memory; waits for the device, and reports indices that a kernel found out of range."""
-    capture.host_read("the value of a tensor")
+    capture.host_read("the value of a tensor", array)
     if isinstance(array, np.ndarray):
         return array
     index = array.device.id

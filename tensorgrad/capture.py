@@ -52,8 +52,8 @@ class Recorder(Protocol):
     def host_call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function that must run again, as Python, at each replay."""
 
-    def host_read(self, what: str) -> None:
-        """Refuse: Python asks for a value that the next replay may change."""
+    def host_read(self, what: str, array: Any = None) -> None:
+        """Refuse: Python asks for a value, that of ``array`` if it is one's, that the next replay may change."""
 
     def called(self, module: Any) -> None:
         """A module took part."""
@@ -131,12 +131,12 @@ def live(source: Callable[[], float]) -> float:
     return value if r is None else r.live(value, source)
 
 
-def host_read(what: str) -> None:
-    """Declare that a value is about to be handed to Python."""
+def host_read(what: str, array: Any = None) -> None:
+    """Declare that a value, that of ``array`` if it is one's, is about to be handed to Python."""
     if _recorder is not None:
         r = recording()
         if r is not None:
-            r.host_read(what)
+            r.host_read(what, array)
 
 
 def replayed(method: _F) -> _F:

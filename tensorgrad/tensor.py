@@ -270,7 +270,7 @@ class Tensor(TensorMethods):
     def __dlpack__(self, **options: Any) -> Any:
         if self._node is not None:
             raise BufferError("__dlpack__: this tensor requires a gradient; use .detach()")
-        host_read("the value of a tensor")
+        host_read("the value of a tensor", self._data)
         self._shared_storage().shared = True
         return self._data.__dlpack__(**options)
 

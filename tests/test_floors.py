@@ -33,7 +33,7 @@ FLOORS = [
     ("ops", "linalg", "fft", "func", "einsum"),
     ("jit",),
     ("nn", "optim", "amp"),
-    ("data", "train", "io", "viz", "distributed", "testing", "profiler"),
+    ("data", "train", "io", "viz", "distributed", "testing", "profiler", "onnx"),
     ("examples", "__main__"),
 ]  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}

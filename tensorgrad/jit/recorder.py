@@ -393,7 +393,7 @@ class Recorder:
             )
         return result
 
-    def host_read(self, what: str) -> None:
+    def host_read(self, what: str, array: Any = None) -> None:
         """Refuse a read of a value."""
         raise CaptureError(
             f"jit: at {user_line()}: {what} is read by Python, which a replay would not see; return it from the "

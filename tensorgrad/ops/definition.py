@@ -14,6 +14,7 @@ differentiated, with tensors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CodeType, FrameType
 from typing import Any
 
 from .. import dtypes
@@ -23,13 +24,29 @@ from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 from .precision import raised
 
-__all__ = ["OPS", "Function", "binary", "is_tensor", "lift", "primitive", "unary", "variadic"]
+__all__ = ["OPS", "Function", "binary", "call_in", "is_tensor", "lift", "primitive", "unary", "variadic"]
 
 Function = Callable[..., Any]
 """An op as users call it: on tensors, or on arrays while rules run on arrays."""
 
 OPS: dict[str, Op] = {}
 """Every op by name; the gradient tests and the documentation's table walk it."""
+
+
+_OPERANDS: dict[CodeType, Callable[[dict[str, Any]], tuple[Any, ...]]] = {}
+# of the functions made below: from their local variables, what they were called with
+
+
+def call_in(frame: FrameType) -> tuple[Op, tuple[Any, ...], Any] | None:
+    """If the frame is that of an op's call, the op, what it was called with, and its result if there is one yet.
+
+    For those who watch what a function computes; ops themselves do nothing for it, so that it costs nothing.
+    """
+    operands = _OPERANDS.get(frame.f_code)
+    if operands is None:
+        return None
+    values = frame.f_locals
+    return values["op"], operands(values), values.get("result", values.get("y"))
 
 
 def is_tensor(x: Any) -> bool:
@@ -140,6 +157,7 @@ def unary(
             saved = ()
         return Tensor(y, Node(op, (node,), (saved,), y.shape))
 
+    _OPERANDS[function.__code__] = lambda values: (values["x"],)
     _describe(function, name, doc)
     return function
 
@@ -203,6 +221,7 @@ def binary(
             return Tensor(y)
         return Tensor(y, Node(op, (node1, node2), (saved1, saved2), y.shape))
 
+    _OPERANDS[function.__code__] = lambda values: (values["x1"], values["x2"])
     _describe(function, name, doc)
     return function
 
@@ -356,6 +375,7 @@ def primitive(
             made._become_view(View(args[0], function, put, args[1:]))
         return made
 
+    _OPERANDS[function.__code__] = lambda values: values["args"]
     _describe(function, name, "")
     return function
 
@@ -396,5 +416,6 @@ def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
         saved = op.pickers[0]((tuple(a.shape for a in arrays), *values, result))
         return Tensor(result, Node(op, nodes, saved, result.shape))
 
+    _OPERANDS[function.__code__] = lambda values: (values["inputs"], *values["values"])
     _describe(function, name, "")
     return function
