@@ -4,7 +4,7 @@
     python examples/char_gpt.py --device cuda --steps 20000 --layers 6 --width 384 --heads 6 --context 256
 
 Prints the loss on text that it never saw, in nats per character, and what it writes if it is given ``def ``. Guessing
-by how frequent each character is costs 3.15; ``--steps 60``, a look at it, gets to 2.65.
+by how frequent each character is costs 3.15; all steps get to 1.42, ``--steps 60``, a look at it, to 2.65.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ that are read side by side. What the network remembers at the end of a piece it 
 what stands further back than gradients go (Williams and Zipser: truncated backpropagation through time).
 
 Prints the loss on text that it never saw, in nats per character, and what it writes if it is given ``def ``. Guessing
-by how frequent each character is costs 3.15; ``--steps 150``, a look at it, gets to 1.96.
+by how frequent each character is costs 3.15; all steps get to 1.43, ``--steps 150``, a look at it, to 1.96.
 """
 
 from __future__ import annotations

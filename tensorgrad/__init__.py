@@ -7,7 +7,7 @@ The house, from the ground up; each floor uses only the floors below it:
 - ``tape.py``, ``tensor.py``, ``autograd.py``: the Tensor, what a computation leaves behind, and the walk back.
 - ``ops/``: an op is a forward and its gradient, defined once.
 - ``nn/``, ``optim/``, ``amp.py``: modules, losses, optimizers, mixed precision; they know nothing of devices.
-- ``data/``, ``train/``, ``io.py``, ``viz/``, ``profiler/``: what surrounds a training run.
+- ``data/``, ``train/``, ``io.py``, ``viz/``, ``onnx/``, ``profiler/``: what surrounds a training run.
 """
 
 from __future__ import annotations

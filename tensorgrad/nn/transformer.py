@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..capture import recording
 from ..ops.elementwise import where
 from ..ops.memory import arange, full_like, zeros
 from ..tensor import Tensor
@@ -284,8 +285,8 @@ def _is_causal(mask: Tensor | None, said: bool | None) -> bool:
     """What was said about a mask, or else whether it hides exactly the keys after each query."""
     if said is not None or mask is None:
         return bool(said)
-    if mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
-        return False
+    if mask.ndim != 2 or mask.shape[0] != mask.shape[1] or recording() is not None:
+        return False  # a recorder sees no values; the mask itself says the same
     place = arange(mask.shape[0], device=mask.device)
     later = place.expand_dims(0) > place.expand_dims(1)
     wanted = later if mask.dtype.kind == "b" else _minus_infinity(later, mask.dtype)

@@ -61,8 +61,8 @@ class Operand:
         return len(self.values[0].array.shape)
 
     @property
-    def shape(self) -> tuple[int | Size, ...]:
-        """Sizes of the axes."""
+    def shape(self) -> tuple[Any, ...]:
+        """Sizes of the axes, each an int or a `Size`."""
         return tuple(_merged(sizes) for sizes in zip(*(v.array.shape for v in self.values), strict=True))
 
 

@@ -18,7 +18,6 @@ _ONE = {
     "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "asinh": "Asinh", "acosh": "Acosh",
     "atanh": "Atanh", "erf": "Erf", "floor": "Floor", "ceil": "Ceil", "round": "Round", "isnan": "IsNaN",
     "isinf": "IsInf", "bitwise_invert": "BitwiseNot", "relu": "Relu", "sigmoid": "Sigmoid", "logical_not": "Not",
-    "clone": "Identity", "copy": "Identity", "moved": "Identity",
 }  # fmt: skip
 _TWO = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "maximum": "Max", "minimum": "Min", "pow": "Pow",
@@ -54,10 +53,10 @@ def _one(g: Graph, step: Step, x: Operand, *_: Any) -> str:
             kind = "Identity"
         elif kind in ("IsNaN", "IsInf"):
             false = g.number(False, np.dtype(bool))
-            return g.op("And", g.op("Equal", x, x), false)  # type: ignore[no-any-return]
+            return g.op("And", g.op("Equal", x, x), false)
         elif x.dtype.kind == "b" and kind in ("BitwiseNot", "Abs", "Sign", "Relu"):
             kind = "Not" if kind == "BitwiseNot" else "Identity"
-    return g.op(kind, _as_bool(g, x) if kind == "Not" else x)  # type: ignore[no-any-return]
+    return g.op(kind, _as_bool(g, x) if kind == "Not" else x)
 
 
 @exports(*_TWO)
@@ -73,54 +72,54 @@ def _two(g: Graph, step: Step, x1: Any, x2: Any) -> str:
             kind = "And"
         elif kind in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual"):
             names = g.cast(names[0], np.dtype("int32")), g.cast(names[1], np.dtype("int32"))
-    return g.op(kind, *names)  # type: ignore[no-any-return]
+    return g.op(kind, *names)
 
 
 @exports("not_equal")
 def _not_equal(g: Graph, step: Step, x1: Any, x2: Any) -> str:
-    return g.op("Not", g.op("Equal", *pair(g, x1, x2)))  # type: ignore[no-any-return]
+    return g.op("Not", g.op("Equal", *pair(g, x1, x2)))
 
 
 @exports(*_LOGIC)
 def _logic(g: Graph, step: Step, x1: Any, x2: Any) -> str:
     names = [_as_bool(g, x) if isinstance(x, Operand) else g.number(bool(x), np.dtype(bool)) for x in (x1, x2)]
-    return g.op(_LOGIC[step.record.name], *names)  # type: ignore[no-any-return]
+    return g.op(_LOGIC[step.record.name], *names)
 
 
 @exports("divide")
 def _divide(g: Graph, step: Step, x1: Any, x2: Any) -> str:
-    return g.op("Div", *pair(g, x1, x2))  # type: ignore[no-any-return]
+    return g.op("Div", *pair(g, x1, x2))
 
 
 @exports("floor_divide")
 def _floor_divide(g: Graph, step: Step, x1: Any, x2: Any) -> str:
     a, b = pair(g, x1, x2)
     if step.outputs[0].dtype.kind in "iu":  # Div rounds towards 0; without its remainder it is exact
-        return g.op("Div", g.op("Sub", a, g.op("Mod", a, b)), b)  # type: ignore[no-any-return]
-    return g.op("Floor", g.op("Div", a, b))  # type: ignore[no-any-return]
+        return g.op("Div", g.op("Sub", a, g.op("Mod", a, b)), b)
+    return g.op("Floor", g.op("Div", a, b))
 
 
 @exports("remainder")
 def _remainder(g: Graph, step: Step, x1: Any, x2: Any) -> str:
     a, b = pair(g, x1, x2)
     if step.outputs[0].dtype.kind in "iu":
-        return g.op("Mod", a, b)  # type: ignore[no-any-return]
-    return g.op("Sub", a, g.op("Mul", g.op("Floor", g.op("Div", a, b)), b))  # type: ignore[no-any-return]
+        return g.op("Mod", a, b)
+    return g.op("Sub", a, g.op("Mul", g.op("Floor", g.op("Div", a, b)), b))
 
 
 @exports("square")
 def _square(g: Graph, step: Step, x: Operand) -> str:
-    return g.op("Mul", x, x)  # type: ignore[no-any-return]
+    return g.op("Mul", x, x)
 
 
 @exports("rsqrt")
 def _rsqrt(g: Graph, step: Step, x: Operand) -> str:
-    return g.op("Reciprocal", g.op("Sqrt", x))  # type: ignore[no-any-return]
+    return g.op("Reciprocal", g.op("Sqrt", x))
 
 
 @exports("exp2")
 def _exp2(g: Graph, step: Step, x: Operand) -> str:
-    return g.op("Pow", g.number(2, x.dtype), x)  # type: ignore[no-any-return]
+    return g.op("Pow", g.number(2, x.dtype), x)
 
 
 def expm1(g: Graph, x: Any, dtype: Any) -> str:
@@ -155,26 +154,26 @@ def _log1p(g: Graph, step: Step, x: Operand) -> str:
 @exports("log2", "log10")
 def _log_to(g: Graph, step: Step, x: Operand) -> str:
     base = 2 if step.record.name == "log2" else 10
-    return g.op("Mul", g.op("Log", x), g.number(1 / math.log(base), x.dtype))  # type: ignore[no-any-return]
+    return g.op("Mul", g.op("Log", x), g.number(1 / math.log(base), x.dtype))
 
 
 @exports("erfc")
 def _erfc(g: Graph, step: Step, x: Operand) -> str:
-    return g.op("Sub", g.number(1, x.dtype), g.op("Erf", x))  # type: ignore[no-any-return]
+    return g.op("Sub", g.number(1, x.dtype), g.op("Erf", x))
 
 
 @exports("trunc")
 def _trunc(g: Graph, step: Step, x: Operand) -> str:
     if x.dtype.kind in "biu":
-        return g.op("Identity", x)  # type: ignore[no-any-return]
-    return g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x)))  # type: ignore[no-any-return]
+        return g.op("Identity", x)
+    return g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x)))
 
 
 @exports("isfinite")
 def _isfinite(g: Graph, step: Step, x: Operand) -> str:
     if x.dtype.kind in "biu":
-        return g.op("Equal", x, x)  # type: ignore[no-any-return]
-    return g.op("Not", g.op("Or", g.op("IsNaN", x), g.op("IsInf", x)))  # type: ignore[no-any-return]
+        return g.op("Equal", x, x)
+    return g.op("Not", g.op("Or", g.op("IsNaN", x), g.op("IsInf", x)))
 
 
 @exports("hypot")
@@ -216,12 +215,15 @@ def _copysign(g: Graph, step: Step, x1: Any, x2: Any) -> str:
 
 @exports("logaddexp")
 def _logaddexp(g: Graph, step: Step, x1: Any, x2: Any) -> str:
-    dtype = step.outputs[0].dtype
-    a, b = pair(g, x1, x2)
+    return logaddexp(g, *pair(g, x1, x2), step.outputs[0].dtype)
+
+
+def logaddexp(g: Graph, a: str, b: str, dtype: Any) -> str:
+    """The logarithm of the sum of two exponentials; equal infinities have no gap between them."""
     large = g.op("Max", a, b)
     same = g.op("Equal", a, b)
     gap = g.masked(same, g.number(0, dtype), g.op("Neg", g.op("Abs", g.op("Sub", a, b))))
-    return g.op("Add", large, log1p(g, g.op("Exp", gap), dtype))  # type: ignore[no-any-return]
+    return g.op("Add", large, log1p(g, g.op("Exp", gap), dtype))
 
 
 @exports("bitwise_left_shift", "bitwise_right_shift")
@@ -229,7 +231,7 @@ def _shift(g: Graph, step: Step, x1: Any, x2: Any) -> str:
     if step.outputs[0].dtype.kind != "u":
         raise g.error("ONNX shifts the bits of unsigned integers only")
     direction = "LEFT" if "left" in step.record.name else "RIGHT"
-    return g.op("BitShift", *pair(g, x1, x2), direction=direction)  # type: ignore[no-any-return]
+    return g.op("BitShift", *pair(g, x1, x2), direction=direction)
 
 
 @exports("where")
@@ -241,32 +243,32 @@ def _where(g: Graph, step: Step, condition: Operand, x1: Any, x2: Any) -> str:
 
 @exports("clip")
 def _clip(g: Graph, step: Step, x: Operand, low: Any, high: Any) -> str:
-    return g.op("Clip", x, g.number(low, x.dtype), g.number(high, x.dtype))  # type: ignore[no-any-return]
+    return g.op("Clip", x, g.number(low, x.dtype), g.number(high, x.dtype))
 
 
 @exports("cast")
 def _cast(g: Graph, step: Step, x: Operand, dtype: Any) -> str:
     if dtype.kind == "c" or x.dtype.kind == "c":
         raise g.error("ONNX has no arithmetic of complex numbers")
-    return g.op("Cast", x, to=element_type(dtype))  # type: ignore[no-any-return]
+    return g.op("Cast", x, to=element_type(dtype))
 
 
 # --------------------------------------------------------------------------------------------------------- activations
 def _gelu(g: Graph, x: Any, dtype: Any, tanh: bool) -> str:
     if g.opset >= 20:
-        return g.op("Gelu", x, approximate="tanh" if tanh else "none")  # type: ignore[no-any-return]
+        return g.op("Gelu", x, approximate="tanh" if tanh else "none")
     if tanh:
         cubed = g.op("Mul", g.op("Mul", x, x), g.op("Mul", x, g.number(0.044715, dtype)))
         inner = g.op("Tanh", g.op("Mul", g.op("Add", x, cubed), g.number(math.sqrt(2 / math.pi), dtype)))
     else:
         inner = g.op("Erf", g.op("Mul", x, g.number(math.sqrt(0.5), dtype)))
     half = g.op("Mul", x, g.number(0.5, dtype))
-    return g.op("Mul", half, g.op("Add", inner, g.number(1, dtype)))  # type: ignore[no-any-return]
+    return g.op("Mul", half, g.op("Add", inner, g.number(1, dtype)))
 
 
 @exports("silu")
 def _silu(g: Graph, step: Step, x: Operand) -> str:
-    return g.op("Mul", x, g.op("Sigmoid", x))  # type: ignore[no-any-return]
+    return g.op("Mul", x, g.op("Sigmoid", x))
 
 
 @exports("gelu")
@@ -280,5 +282,5 @@ def _bias_activation(g: Graph, step: Step, x: Operand, bias: Operand, activation
     if activation.startswith("gelu"):
         return _gelu(g, z, x.dtype, activation == "gelu_tanh")
     if activation == "silu":
-        return g.op("Mul", z, g.op("Sigmoid", z))  # type: ignore[no-any-return]
-    return g.op({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[activation], z)  # type: ignore[no-any-return]
+        return g.op("Mul", z, g.op("Sigmoid", z))
+    return g.op({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[activation], z)

@@ -17,15 +17,15 @@ __all__: list[str] = []
 # ------------------------------------------------------------------------------------------------------ matrix products
 @exports("matmul")
 def _matmul(g: Graph, step: Step, x1: Operand, x2: Operand) -> str:
-    return g.op("MatMul", x1, x2)  # type: ignore[no-any-return]
+    return g.op("MatMul", x1, x2)
 
 
 @exports("linear")
 def _linear(g: Graph, step: Step, x: Operand, weight: Operand, bias: Operand | None = None) -> str:
     if x.ndim == 2 and x.dtype.kind == "f":
-        return g.op("Gemm", x, weight, *(() if bias is None else (bias,)), transB=1)  # type: ignore[no-any-return]
+        return g.op("Gemm", x, weight, *(() if bias is None else (bias,)), transB=1)
     y = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
-    return y if bias is None else g.op("Add", y, bias)  # type: ignore[no-any-return]
+    return y if bias is None else g.op("Add", y, bias)
 
 
 # --------------------------------------------------------------------------------------------------------- convolution
@@ -35,7 +35,7 @@ def _conv(
     groups: int,
 ) -> str:  # fmt: skip
     inputs = (x, weight) if bias is None else (x, weight, bias)
-    return g.op(  # type: ignore[no-any-return]
+    return g.op(
         "Conv", *inputs, strides=list(stride), pads=[*padding, *padding], dilations=list(dilation), group=groups,
         kernel_shape=list(weight.shape[2:]),
     )  # fmt: skip
@@ -49,11 +49,11 @@ def _conv_transpose(
     extra = []
     for n, m, k, s, p, d in zip(x.shape[2:], size, weight.shape[2:], stride, padding, dilation, strict=True):
         pairs = zip(_series(n, m), _series(m, n), strict=True)
-        found = {b - ((a - 1) * s - 2 * p + d * (k - 1) + 1) for a, b in pairs}  # type: ignore[operator]
+        found = {b - ((a - 1) * s - 2 * p + d * (k - 1) + 1) for a, b in pairs}
         if len(found) > 1:
             raise g.error("the size of the output depends on that of a dynamic axis in a way that ONNX lacks")
         extra.append(found.pop())
-    return g.op(  # type: ignore[no-any-return]
+    return g.op(
         "ConvTranspose", x, weight, strides=list(stride), pads=[*padding, *padding], dilations=list(dilation),
         group=groups, output_padding=extra, kernel_shape=list(weight.shape[2:]),
     )  # fmt: skip
@@ -72,29 +72,37 @@ def _windows(g: Graph, x: Operand, kernel: Any, stride: Any, padding: Any, dilat
     if not ceil:
         return list(padding)
     g.fixed(x.shape[2:], what="a window that stands out (ceil_mode)")
-    sizes = out_size(x.shape[2:], kernel, stride, padding, dilation, True)  # type: ignore[arg-type]
+    sizes = out_size(x.shape[2:], kernel, stride, padding, dilation, True)
     behind = []
     for n, m, k, s, p, d in zip(x.shape[2:], sizes, kernel, stride, padding, dilation, strict=True):
-        behind.append(max((m - 1) * s + d * (k - 1) + 1 - n - p, p))  # type: ignore[operator]
+        behind.append(max((m - 1) * s + d * (k - 1) + 1 - n - p, p))
     return behind
 
 
 def _padded(g: Graph, x: Any, ndim: int, before: Any, behind: Any, value: float, dtype: Any) -> str:
     pads = [0, 0, *before, 0, 0, *behind]
     assert len(pads) == 2 * ndim
-    return g.op("Pad", x, g.integers(pads), g.number(value, dtype))  # type: ignore[no-any-return]
+    return g.op("Pad", x, g.integers(pads), g.number(value, dtype))
+
+
+def _over_all(g: Graph, kind: str, x: Operand) -> str:
+    """One window that is the whole, of whatever size."""
+    return g.op(kind, x, g.integers(range(2, x.ndim)), keepdims=1)
 
 
 def _max_pooled(
     g: Graph, x: Operand, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, outputs: int
-) -> Any:
+) -> list[str]:
+    if outputs == 1 and tuple(kernel) == x.shape[2:] and not any(padding) and set(dilation) == {1}:
+        return [_over_all(g, "ReduceMax", x)]
+    g.fixed(kernel, stride, what="a window")
     behind = _windows(g, x, kernel, stride, padding, dilation, ceil)
     before = list(padding)
     data = g.name_of(x)
     if outputs == 1 and any(p >= k for p, k in zip(behind, kernel, strict=True)):
         data = _padded(g, x, x.ndim, before, behind, -math.inf, x.dtype)
         before, behind = [0] * len(before), [0] * len(before)
-    return g.op(
+    return g.ops(
         "MaxPool", data, kernel_shape=list(kernel), strides=list(stride), pads=[*before, *behind],
         dilations=list(dilation), outputs=outputs,
     )  # fmt: skip
@@ -104,7 +112,7 @@ def _max_pooled(
 def _max_pool_values(
     g: Graph, step: Step, x: Operand, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool = False
 ) -> str:
-    return _max_pooled(g, x, kernel, stride, padding, dilation, ceil, 1)  # type: ignore[no-any-return]
+    return _max_pooled(g, x, kernel, stride, padding, dilation, ceil, 1)[0]
 
 
 @exports("max_pool")
@@ -123,24 +131,27 @@ def _avg_pool(
     counted: bool = True, divisor: int | None = None,
 ) -> str:  # fmt: skip
     """Where windows stand out, the sum of zeros beyond the edge, divided by a constant number of elements."""
+    if tuple(kernel) == x.shape[2:] and not any(padding) and divisor is None:
+        return _over_all(g, "ReduceMean", x)
+    g.fixed(kernel, stride, what="a window")
     ones = (1,) * len(kernel)
-    shape = {"kernel_shape": list(kernel), "strides": list(stride)}
+    shape: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(stride)}
     if not ceil and divisor is None:
-        return g.op("AveragePool", x, pads=[*padding, *padding], count_include_pad=int(counted), **shape)  # type: ignore[no-any-return]
+        return g.op("AveragePool", x, pads=[*padding, *padding], count_include_pad=int(counted), **shape)
     behind = _windows(g, x, kernel, stride, padding, ones, ceil)
     padded = _padded(g, x, x.ndim, padding, behind, 0.0, x.dtype)
     mean = g.op("AveragePool", padded, **shape)
     whole = math.prod(kernel)
     if divisor is not None:
-        return g.op("Mul", mean, g.number(whole / divisor, x.dtype))  # type: ignore[no-any-return]
-    sizes = out_size(x.shape[2:], kernel, stride, padding, ones, ceil)  # type: ignore[arg-type]
+        return g.op("Mul", mean, g.number(whole / divisor, x.dtype))
+    sizes = out_size(x.shape[2:], kernel, stride, padding, ones, ceil)
     counts = np.ones((1, 1, *(1,) * len(kernel)))
     for axis, (n, m, k, s, p) in enumerate(zip(x.shape[2:], sizes, kernel, stride, padding, strict=True)):
         starts = np.arange(m) * s - p
-        low, high = (-p, n + p) if counted else (0, n)  # type: ignore[operator]
+        low, high = (-p, n + p) if counted else (0, n)
         along = np.minimum(starts + k, high) - np.maximum(starts, low)
         counts = counts * along.reshape([-1 if i == axis + 2 else 1 for i in range(x.ndim)])
-    return g.op("Mul", mean, g.constant((whole / counts).astype(x.dtype)))  # type: ignore[no-any-return]
+    return g.op("Mul", mean, g.constant((whole / counts).astype(x.dtype)))
 
 
 def _one_hot_windows(channels: int, kernel: Any, dtype: Any) -> Any:
@@ -150,32 +161,28 @@ def _one_hot_windows(channels: int, kernel: Any, dtype: Any) -> Any:
 
 
 @exports("unfold")
-def _unfold(
-    g: Graph, step: Step, x: Operand, kernel: Any, stride: Any, padding: Any, dilation: Any
-) -> str:
+def _unfold(g: Graph, step: Step, x: Operand, kernel: Any, stride: Any, padding: Any, dilation: Any) -> str:
     """A convolution with kernels that each copy one place of the window."""
     channels = x.shape[1]
     g.fixed(channels, what="the number of channels")
     y = g.op(
-        "Conv", x, _one_hot_windows(channels, kernel, x.dtype), group=channels, strides=list(stride),  # type: ignore[arg-type]
+        "Conv", x, _one_hot_windows(channels, kernel, x.dtype), group=channels, strides=list(stride),
         pads=[*padding, *padding], dilations=list(dilation), kernel_shape=list(kernel),
     )  # fmt: skip
     return g.reshaped(y, (0, 0, -1))
 
 
 @exports("fold")
-def _fold(
-    g: Graph, step: Step, x: Operand, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
-) -> str:
+def _fold(g: Graph, step: Step, x: Operand, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> str:
     """The transpose of `_unfold`."""
     g.fixed(size, x.shape[1], what="the size of the output")
-    channels = x.shape[1] // math.prod(kernel)  # type: ignore[operator]
+    channels = x.shape[1] // math.prod(kernel)
     windows = out_size(size, kernel, stride, padding, dilation)
     extra = [
         n - ((m - 1) * s - 2 * p + d * (k - 1) + 1)
         for n, m, k, s, p, d in zip(size, windows, kernel, stride, padding, dilation, strict=True)
     ]
-    return g.op(  # type: ignore[no-any-return]
+    return g.op(
         "ConvTranspose", g.reshaped(x, (0, 0, *windows)), _one_hot_windows(channels, kernel, x.dtype), group=channels,
         strides=list(stride), pads=[*padding, *padding], dilations=list(dilation), output_padding=extra,
         kernel_shape=list(kernel),
@@ -195,7 +202,7 @@ def _layer_norm(
             size = x.shape[x.ndim - axes :]
             one = g.number(1, x.dtype)
             varies = any(isinstance(n, Size) for n in size)
-            scale = g.op("Expand", one, g.vector(size, x)) if varies else np.ones(size, x.dtype)  # type: ignore[arg-type]
+            scale = g.op("Expand", one, g.vector(size, x)) if varies else np.ones(size, x.dtype)
         inputs = (x, scale) if bias is None else (x, scale, bias)
         return [g.op("LayerNormalization", *inputs, axis=x.ndim - axes, epsilon=eps)]
     square = g.op("ReduceMean", g.op("Mul", x, x), g.integers(last), keepdims=1)
@@ -235,12 +242,12 @@ def _attention(
     if causal:
         scores = g.masked(_causal(g, q.shape[-2], k.shape[-2], q, k), scores, low)
     if mask is None:
-        return g.op("MatMul", g.op("Softmax", scores, axis=-1), v)  # type: ignore[no-any-return]
+        return g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
     scores = g.masked(mask, scores, low) if mask.dtype.kind == "b" else g.op("Add", scores, mask)
     seen = g.op("Greater", g.op("ReduceMax", scores, g.integers([-1]), keepdims=1), low)  # else no key is visible
     zero = g.number(0, dtype)
     probabilities = g.op("Softmax", g.masked(seen, scores, zero), axis=-1)
-    return g.op("MatMul", g.masked(seen, probabilities, zero), v)  # type: ignore[no-any-return]
+    return g.op("MatMul", g.masked(seen, probabilities, zero), v)
 
 
 def _causal(g: Graph, queries: int | Size, keys: int | Size, q: Operand, k: Operand) -> Any:
@@ -248,8 +255,5 @@ def _causal(g: Graph, queries: int | Size, keys: int | Size, q: Operand, k: Oper
     if not isinstance(queries, Size) and not isinstance(keys, Size):
         return np.tril(np.ones((queries, keys), bool))
     zero, one = g.number(0, np.int64), g.number(1, np.int64)
-    rows, columns = (
-        g.op("Range", zero, g.reshaped(g.size(n, q, k), ()), one) for n in (queries, keys)
-    )
+    rows, columns = (g.op("Range", zero, g.reshaped(g.size(n, q, k), ()), one) for n in (queries, keys))
     return g.op("LessOrEqual", columns, g.op("Unsqueeze", rows, g.integers([1])))
-

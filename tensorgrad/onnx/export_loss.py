@@ -1,12 +1,14 @@
-"""Nodes of the cross-entropy, from its definition."""
+"""Nodes of the cross-entropy, from its definition, and of the alignments of CTC, step by step."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .alignment import Operand, Step
+from .export_elementwise import logaddexp
 from .export_reduction import count
 from .graph import Graph, exports
 
@@ -15,7 +17,7 @@ __all__: list[str] = []
 
 def _sum(g: Graph, x: Any, axes: Any = None, keepdims: int = 0) -> str:
     inputs = (x,) if axes is None else (x, g.integers(axes))
-    return g.op("ReduceSum", *inputs, keepdims=keepdims)  # type: ignore[no-any-return]
+    return g.op("ReduceSum", *inputs, keepdims=keepdims)
 
 
 def _total_weight(g: Graph, target: Operand, weight: Operand | None, ignore_index: int, dtype: Any) -> tuple[str, str]:
@@ -48,7 +50,7 @@ def _cross_entropy(
         losses = g.op(
             "Add",
             g.op("Mul", losses, g.number(1 - label_smoothing, dtype)),
-            g.op("Mul", spread, g.number(label_smoothing / classes, dtype)),  # type: ignore[operator]
+            g.op("Mul", spread, g.number(label_smoothing / classes, dtype)),
         )
     if reduction == "none":
         return [losses]
@@ -68,7 +70,7 @@ def _soft_cross_entropy(
     wanted: Any = target
     if label_smoothing:
         kept = g.op("Mul", target, g.number(1 - label_smoothing, dtype))
-        wanted = g.op("Add", kept, g.number(label_smoothing / classes, dtype))  # type: ignore[operator]
+        wanted = g.op("Add", kept, g.number(label_smoothing / classes, dtype))
     if weight is not None:
         wanted = g.op("Mul", wanted, g.at_channels(weight, logits.ndim))
     losses = _sum(g, g.op("Mul", wanted, scores), [1])
@@ -86,3 +88,29 @@ def _target_weight(
     g: Graph, step: Step, logits: Operand, target: Operand, weight: Operand | None = None, ignore_index: int = -100
 ) -> str:
     return _sum(g, _total_weight(g, target, weight, ignore_index, logits.dtype)[1])
+
+
+@exports("alignment_scan")
+def _alignment_scan(g: Graph, step: Step, emitted: Operand, barriers: Operand) -> str:
+    """One step of time after the other: stay, come from the state before, or skip one where there is no barrier."""
+    dtype = emitted.dtype
+    length, states = emitted.shape[0], emitted.shape[2]
+    g.fixed(length, states, what="the number of steps or states")
+    low = g.number(-math.inf, dtype)
+
+    def behind(x: str, by: int) -> str:
+        """Each state's place taken by the one before it."""
+        padded = g.op("Pad", x, g.integers([0, by, 0, 0]), low)
+        return g.op("Slice", padded, g.integers([0]), g.integers([states]), g.integers([1]))
+
+    def at(t: int) -> str:
+        return g.op("Gather", emitted, np.asarray(t, np.int64), axis=0)
+
+    enterable = np.arange(states).reshape(1, states) < 2
+    reached = [g.masked(enterable, at(0), low)]
+    for t in range(1, length):
+        y = reached[-1]
+        moved = logaddexp(g, g.op("Add", behind(y, 2), barriers), behind(y, 1), dtype)
+        reached.append(g.op("Add", logaddexp(g, moved, y, dtype), at(t)))
+    rows = [g.op("Unsqueeze", y, g.integers([0])) for y in reached]
+    return g.op("Concat", *rows, axis=0)

@@ -20,12 +20,12 @@ def _ordered(g: Graph, weight: Any, gates: tuple[int, ...], hidden: int) -> str:
     if len(gates) == 1:
         return g.name_of(weight)
     rows = np.concatenate([np.arange(gate * hidden, (gate + 1) * hidden) for gate in gates])
-    return g.op("Gather", weight, rows.astype(np.int64), axis=0)  # type: ignore[no-any-return]
+    return g.op("Gather", weight, rows.astype(np.int64), axis=0)
 
 
 def _in_front(g: Graph, x: Any) -> str:
     """With an axis of one direction."""
-    return g.op("Unsqueeze", x, g.integers([0]))  # type: ignore[no-any-return]
+    return g.op("Unsqueeze", x, g.integers([0]))
 
 
 def _layer(
@@ -41,7 +41,7 @@ def _layer(
         parts = [zeros if b is None else _ordered(g, b, gates, hidden) for b in (bias_ih, bias_hh)]
         biases = _in_front(g, g.op("Concat", *parts, axis=0))
     sequence = g.op("Transpose", x, perm=[1, 0, 2]) if batch_first else g.name_of(x)
-    outputs = g.op(
+    outputs = g.ops(
         kind, sequence, *(_in_front(g, _ordered(g, w, gates, hidden)) for w in (weight_ih, weight_hh)), biases, "",
         *(_in_front(g, state) for state in states), hidden_size=hidden, direction="reverse" if reverse else "forward",
         outputs=3 if kind == "LSTM" else 2, **attributes,
@@ -54,7 +54,7 @@ def _layer(
 @exports("lstm")
 def _lstm(
     g: Graph, step: Step, x: Operand, h: Operand, c: Operand, w_ih: Operand, w_hh: Operand, b_ih: Operand | None,
-    b_hh: Operand | None, batch_first: bool = False, reverse: bool = False,
+    b_hh: Operand | None, batch_first: bool = False, reverse: bool = False, keep: bool = False,
 ) -> list[str]:  # fmt: skip
     return _layer(g, "LSTM", x, (h, c), (w_ih, w_hh, b_ih, b_hh), _LSTM_GATES, batch_first, reverse)
 
@@ -62,7 +62,7 @@ def _lstm(
 @exports("gru")
 def _gru(
     g: Graph, step: Step, x: Operand, h: Operand, w_ih: Operand, w_hh: Operand, b_ih: Operand | None,
-    b_hh: Operand | None, batch_first: bool = False, reverse: bool = False,
+    b_hh: Operand | None, batch_first: bool = False, reverse: bool = False, keep: bool = False,
 ) -> list[str]:  # fmt: skip
     weights = (w_ih, w_hh, b_ih, b_hh)
     return _layer(g, "GRU", x, (h,), weights, _GRU_GATES, batch_first, reverse, linear_before_reset=1)

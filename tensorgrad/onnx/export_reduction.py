@@ -18,8 +18,8 @@ _REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "prod": "ReduceProd", "
 def reduced(g: Graph, kind: str, x: Any, axis: Any, keepdims: bool) -> str:
     """A reduction over a tuple of axes; over none of them it changes nothing."""
     if not axis:
-        return g.op("Identity", x)  # type: ignore[no-any-return]
-    return g.op(kind, x, g.integers(axis), keepdims=int(keepdims))  # type: ignore[no-any-return]
+        return g.op("Identity", x)
+    return g.op(kind, x, g.integers(axis), keepdims=int(keepdims))
 
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -39,16 +39,14 @@ def _reduce(g: Graph, step: Step, x: Operand, axis: Any = None, keepdims: bool =
 def _any_or_all(g: Graph, step: Step, x: Operand, axis: Any = None, keepdims: bool = False) -> str:
     kind = "ReduceMax" if step.record.name == "any" else "ReduceMin"
     truth = g.name_of(x) if x.dtype.kind == "b" else g.cast(x, np.dtype(bool))
-    return g.cast(
-        reduced(g, kind, g.cast(truth, np.dtype("int32")), _axes(axis, x.ndim), keepdims), np.dtype(bool)
-    )
+    return g.cast(reduced(g, kind, g.cast(truth, np.dtype("int32")), _axes(axis, x.ndim), keepdims), np.dtype(bool))
 
 
 def count(g: Graph, x: Operand, axes: tuple[int, ...], dtype: Any) -> str:
     """How many elements are reduced to one, as a number without axes."""
     sizes = [x.shape[a] for a in axes]
     if not any(isinstance(n, Size) for n in sizes):
-        return g.number(math.prod(sizes), dtype)  # type: ignore[arg-type]
+        return g.number(math.prod(sizes), dtype)
     return g.cast(g.op("ReduceProd", g.vector(sizes, x), keepdims=0), dtype)
 
 
@@ -60,7 +58,7 @@ def _spread(g: Graph, step: Step, x: Operand, axis: Any, keepdims: bool, correct
     n = count(g, x, axes, x.dtype)
     if correction:
         n = g.op("Max", g.op("Sub", n, g.number(correction, x.dtype)), g.number(0, x.dtype))
-    variance = g.op("Div", total, n)
+    variance: str = g.op("Div", total, n)
     return variance if step.record.name == "var" else g.op("Sqrt", variance)
 
 
@@ -80,19 +78,17 @@ def _position(g: Graph, step: Step, x: Operand, axis: int | None = None, keepdim
     if axis is None:
         y = g.op(kind, g.reshaped(data, (-1,)), axis=0, keepdims=0)
         return g.reshaped(y, (1,) * x.ndim) if keepdims else y
-    return g.op(kind, data, axis=axis, keepdims=int(keepdims))  # type: ignore[no-any-return]
+    return g.op(kind, data, axis=axis, keepdims=int(keepdims))
 
 
 @exports("softmax", "log_softmax")
 def _softmax(g: Graph, step: Step, x: Operand, axis: int) -> str:
-    return g.op("Softmax" if step.record.name == "softmax" else "LogSoftmax", x, axis=axis)  # type: ignore[no-any-return]
+    return g.op("Softmax" if step.record.name == "softmax" else "LogSoftmax", x, axis=axis)
 
 
 # --------------------------------------------------------------------------------------------------------------- order
 @exports("argsort")
-def _argsort(
-    g: Graph, step: Step, x: Operand, axis: int = -1, descending: bool = False, stable: bool = True
-) -> str:
+def _argsort(g: Graph, step: Step, x: Operand, axis: int = -1, descending: bool = False, stable: bool = True) -> str:
     """All of the largest or smallest: of equal ones, the first comes first."""
     return _chosen(g, x, g.size(x.shape[axis], x), axis, descending, True)
 
@@ -104,9 +100,9 @@ def _topk_indices(
     y = _chosen(g, x, g.size(k, x), axis, largest, True)
     if sorted:
         return y
-    return g.op("TopK", y, g.size(k, x), axis=axis, largest=0, outputs=2)[0]  # type: ignore[no-any-return]
+    return g.ops("TopK", y, g.size(k, x), axis=axis, largest=0, outputs=2)[0]
 
 
 def _chosen(g: Graph, x: Operand, k: str, axis: int, largest: bool, in_order: bool) -> str:
-    data = g.cast(x, np.dtype("int32")) if x.dtype.kind in "bu" or x.dtype.itemsize < 4 and x.dtype.kind == "i" else x
-    return g.op("TopK", data, k, axis=axis, largest=int(largest), sorted=int(in_order), outputs=2)[1]  # type: ignore[no-any-return]
+    data = g.cast(x, np.dtype("int32")) if x.dtype.kind in "bu" or (x.dtype.itemsize < 4 and x.dtype.kind == "i") else x
+    return g.ops("TopK", data, k, axis=axis, largest=int(largest), sorted=int(in_order), outputs=2)[1]

@@ -19,23 +19,23 @@ def _reshape(g: Graph, step: Step, x: Operand, shape: tuple[int | Size, ...]) ->
     if len(varying) == 1 and 0 not in shape:
         return g.reshaped(x, [-1 if isinstance(n, Size) else n for n in shape])
     if 0 in shape:
-        return g.op("Reshape", x, g.vector(shape, x), allowzero=1)  # type: ignore[no-any-return]
-    return g.op("Reshape", x, g.vector(shape, x))  # type: ignore[no-any-return]
+        return g.op("Reshape", x, g.vector(shape, x), allowzero=1)
+    return g.op("Reshape", x, g.vector(shape, x))
 
 
 @exports("permute_dims")
 def _permute_dims(g: Graph, step: Step, x: Operand, axes: tuple[int, ...]) -> str:
-    return g.op("Transpose", x, perm=list(axes))  # type: ignore[no-any-return]
+    return g.op("Transpose", x, perm=list(axes))
 
 
 @exports("broadcast_to")
 def _broadcast_to(g: Graph, step: Step, x: Operand, shape: tuple[int | Size, ...]) -> str:
-    return g.op("Expand", x, g.vector(shape, x))  # type: ignore[no-any-return]
+    return g.op("Expand", x, g.vector(shape, x))
 
 
 @exports("concat")
 def _concat(g: Graph, step: Step, inputs: tuple[Operand, ...], axis: int) -> str:
-    return g.op("Concat", *inputs, axis=axis)  # type: ignore[no-any-return]
+    return g.op("Concat", *inputs, axis=axis)
 
 
 @exports("split")
@@ -43,7 +43,7 @@ def _split(g: Graph, step: Step, x: Operand, axis: int, bounds: tuple[int | Size
     if len(bounds) == 2:
         return [g.op("Identity", x)]
     sizes = [y.shape[axis] for y in step.outputs]
-    return g.op("Split", x, g.vector(sizes, x, *step.outputs[:0]), axis=axis, outputs=len(sizes))  # type: ignore[no-any-return]
+    return g.ops("Split", x, g.vector(sizes, x, *step.outputs[:0]), axis=axis, outputs=len(sizes))
 
 
 # ---------------------------------------------------------------------------------------------------- slices and views
@@ -63,7 +63,12 @@ def _consumes(x: Any) -> bool:
 
 def _sliced(g: Graph, x: Operand, items: list[Any]) -> tuple[str, list[int], list[int]]:
     """The slices and whole numbers of an index applied; which axes to drop after it, and where to put new ones."""
-    axes, starts, ends, steps, drop, new = [], [], [], [], [], []
+    axes: list[int] = []
+    starts: list[Any] = []
+    ends: list[Any] = []
+    steps: list[int] = []
+    drop: list[int] = []
+    new: list[int] = []
     axis = place = 0
     for item in items:
         if item is None:
@@ -106,7 +111,7 @@ def _bounds(g: Graph, item: slice, n: int | Size) -> tuple[Any, Any, int] | None
     limits = np.iinfo(np.int64)
     start = item.start if item.start is not None else (0 if step > 0 else limits.max)
     stop = item.stop if item.stop is not None else (limits.max if step > 0 else limits.min)
-    if step == 1 and start == 0 and (stop == limits.max or stop == n):
+    if step == 1 and start == 0 and stop in (limits.max, n):
         return None
     if isinstance(stop, int) and isinstance(start, int) and step < 0 and not isinstance(n, Size):
         # counted from the end, a stop below -n means before the first
@@ -123,7 +128,7 @@ def _getitem(g: Graph, step: Step, x: Operand, index: Any) -> str:
         name = g.op("Squeeze", name, g.integers(drop))
     if new:
         name = g.op("Unsqueeze", name, g.integers(new))
-    return g.op("Identity", x) if name == g.name_of(x) else name  # type: ignore[no-any-return]
+    return g.op("Identity", x) if name == g.name_of(x) else name
 
 
 @exports("getitem_advanced")
@@ -154,9 +159,7 @@ def _getitem_advanced(g: Graph, step: Step, x: Operand, index: Any) -> str:
     return _with_new_axes(g, name, items, places, adjacent, width) if new else name
 
 
-def _with_new_axes(
-    g: Graph, name: str, items: list[Any], places: list[int], adjacent: bool, width: int
-) -> str:
+def _with_new_axes(g: Graph, name: str, items: list[Any], places: list[int], adjacent: bool, width: int) -> str:
     """The axes of length 1 that None asks for, in a result that has the arrays' axes already."""
     found, place = [], 0 if adjacent else width
     for i, item in enumerate(items):
@@ -168,7 +171,7 @@ def _with_new_axes(
             place += 1
         else:
             place += 1
-    return g.op("Unsqueeze", name, g.integers(found))  # type: ignore[no-any-return]
+    return g.op("Unsqueeze", name, g.integers(found))
 
 
 def _is_array(x: Any) -> bool:
@@ -211,82 +214,84 @@ def _without_masks(g: Graph, items: list[Any]) -> list[Any]:
 def _setitem(g: Graph, step: Step, x: Operand, value: Any, index: Any) -> str:
     """The elements at an index that is a constant, by their places in the flattened array."""
     items = tuple(i.array if isinstance(i, Operand) else i for i in index) if isinstance(index, tuple) else index
-    if isinstance(index, tuple) and any(
-        isinstance(i, Operand) and i.array is None for i in index
-    ):
+    if isinstance(index, tuple) and any(isinstance(i, Operand) and i.array is None for i in index):
         return _written_at(g, step, x, value, index)
     g.fixed(x.shape, what="the shape of a tensor that is written into")
     try:
-        places = np.arange(math.prod(x.shape)).reshape(x.shape)[items]  # type: ignore[arg-type]
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)[items]
     except (TypeError, IndexError):
         raise g.error("the index depends on the size of a dynamic axis, and ONNX takes constants for it") from None
     flat = g.reshaped(x, (-1,))
-    updates = g.op("Expand", value if isinstance(value, Operand) else g.number(value, x.dtype), g.integers(places.shape))
+    updates = g.op(
+        "Expand", value if isinstance(value, Operand) else g.number(value, x.dtype), g.integers(places.shape)
+    )
     written = g.op("ScatterND", flat, g.constant(places.reshape(-1, 1).astype(np.int64)), g.reshaped(updates, (-1,)))
-    return g.op("Reshape", written, g.integers(x.shape), allowzero=1)  # type: ignore[no-any-return]
+    return g.op("Reshape", written, g.integers(x.shape), allowzero=1)
 
 
 def _written_at(g: Graph, step: Step, x: Operand, value: Any, index: tuple[Any, ...]) -> str:
     """A mask or integer array that depends on the inputs."""
-    (first, *rest) = index
+    first: Operand = index[0]
+    rest = index[1:]
     if rest and any(i != slice(None) and i is not Ellipsis for i in rest):
         raise g.error("an index of several parts that depends on the inputs has no form in ONNX; use scatter()")
     operand = value if isinstance(value, Operand) else g.number(value, x.dtype)
     if first.dtype.kind == "b":
         if isinstance(value, Operand) and value.ndim:
             raise g.error("a mask that depends on the inputs can be filled with one number only; use where()")
-        mask = first
+        mask: Any = first
         if first.ndim < x.ndim:
             mask = g.op("Unsqueeze", first, g.integers(range(first.ndim, x.ndim)))
         return g.masked(mask, operand, x)
     shape = (*first.shape, *x.shape[1:])
     updates = g.op("Expand", operand, g.vector(shape, first, x))
     places = g.op("Unsqueeze", _int64(g, first), g.integers([first.ndim]))
-    return g.op("ScatterND", x, places, updates)  # type: ignore[no-any-return]
+    return g.op("ScatterND", x, places, updates)
 
 
 @exports("kernel.setitem")
 def _setitem_in_place(g: Graph, step: Step, x: Operand, index: Any, value: Any) -> str:
-    return _setitem(g, step, x, value, index)
+    written: str = _setitem(g, step, x, value, index)
+    return written
 
 
 @exports("kernel.assign")
 def _assign(g: Graph, step: Step, x: Operand, value: Any) -> str:
     if value.dtype != x.dtype:
-        return g.op("Expand", g.cast(value, x.dtype), g.vector(x.shape, x))  # type: ignore[no-any-return]
-    return g.op("Expand", value, g.vector(x.shape, x))  # type: ignore[no-any-return]
+        return g.op("Expand", g.cast(value, x.dtype), g.vector(x.shape, x))
+    return g.op("Expand", value, g.vector(x.shape, x))
 
 
 @exports("kernel.fill")
 def _fill(g: Graph, step: Step, x: Operand, value: Any) -> str:
     operand = value if isinstance(value, Operand) else g.number(value, x.dtype)
-    return g.op("Expand", operand, g.vector(x.shape, x))  # type: ignore[no-any-return]
+    return g.op("Expand", operand, g.vector(x.shape, x))
 
 
 # -------------------------------------------------------------------------------------------------------- along an axis
 @exports("take")
 def _take(g: Graph, step: Step, x: Operand, indices: Operand, axis: int) -> str:
-    return g.op("Gather", x, _int64(g, indices), axis=axis)  # type: ignore[no-any-return]
+    return g.op("Gather", x, _int64(g, indices), axis=axis)
 
 
 @exports("embedding")
 def _embedding(g: Graph, step: Step, weight: Operand, indices: Operand, *_: Any) -> str:
-    return g.op("Gather", weight, _int64(g, indices), axis=0)  # type: ignore[no-any-return]
+    return g.op("Gather", weight, _int64(g, indices), axis=0)
 
 
 @exports("take_along_axis")
 def _take_along_axis(g: Graph, step: Step, x: Operand, indices: Operand, axis: int) -> str:
-    return g.op("GatherElements", x, _int64(g, indices), axis=axis)  # type: ignore[no-any-return]
+    return g.op("GatherElements", x, _int64(g, indices), axis=axis)
 
 
 @exports("put_along_axis")
 def _put_along_axis(g: Graph, step: Step, x: Operand, values: Operand, indices: Operand, axis: int) -> str:
-    return g.op("ScatterElements", x, _int64(g, indices), values, axis=axis)  # type: ignore[no-any-return]
+    return g.op("ScatterElements", x, _int64(g, indices), values, axis=axis)
 
 
 @exports("scatter_add")
 def _scatter_add(g: Graph, step: Step, x: Operand, values: Operand, indices: Operand, axis: int) -> str:
-    return g.op("ScatterElements", x, _int64(g, indices), values, axis=axis, reduction="add")  # type: ignore[no-any-return]
+    return g.op("ScatterElements", x, _int64(g, indices), values, axis=axis, reduction="add")
 
 
 @exports("take_backward")
@@ -296,4 +301,4 @@ def _take_backward(g: Graph, step: Step, values: Operand, indices: Operand, axis
         raise g.error("sums by index are exported along the first axis only")
     zeros = g.op("Expand", g.number(0, values.dtype), g.vector(shape, values))
     places = g.op("Unsqueeze", _int64(g, indices), g.integers([indices.ndim]))
-    return g.op("ScatterND", zeros, places, values, reduction="add")  # type: ignore[no-any-return]
+    return g.op("ScatterND", zeros, places, values, reduction="add")

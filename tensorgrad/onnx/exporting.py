@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,10 +17,21 @@ from ..nn.summary import preserved
 from ..tape import no_grad
 from ..tensor import Tensor
 from . import export_elementwise, export_layers, export_loss, export_recurrent, export_reduction, export_shape
-from .alignment import Operand, Step, aligned
+from .alignment import Operand, Size, Step, aligned, operands_in
 from .errors import ExportError
 from .files import LIMIT, check, import_onnx, model_of, varying, write
 from .graph import EXPORTERS, Graph
+from .naming import (
+    Axes,
+    check_axes,
+    distinct,
+    dynamic_sizes,
+    given_names,
+    leaves,
+    results,
+    size_names,
+    size_names_of_results,
+)
 from .tracing import Trace, Value
 
 __all__ = ["DEFAULT_OPSET", "export"]
@@ -30,8 +41,6 @@ _OLDEST_OPSET = 18  # reductions take their axes as an input from here on
 _FAMILIES = (
     export_elementwise, export_layers, export_loss, export_recurrent, export_reduction, export_shape,
 )  # loaded for what they register  # fmt: skip
-
-Axes = Mapping[str, Mapping[int, str] | Sequence[int]]
 
 
 def export(
@@ -67,7 +76,7 @@ def export(
     dynamic_axes : dict, optional
         For names of inputs, a dict from axes to the names of their sizes, or a list of axes: sizes that may be others
         than here. Axes of one name have one size. Results' axes that vary with them are found; they may be named too.
-        The model is then called three times, with different sizes.
+        The model is then called four times, with different sizes.
     opset_version : int, optional
         18 or more; 20 by default.
     external_data : bool, optional
@@ -105,32 +114,35 @@ def export(
         raise ValueError("onnx.export: external_data needs a path, beside which the weights go")
     positional = args if isinstance(args, tuple) else (args,)
     named = dict(kwargs or {})
-    found = list(_leaves(model, positional, named))
-    names = _given_names("input_names", input_names, [name for name, _ in found])
-    wanted = _axes("dynamic_axes", dynamic_axes or {}, names)
+    found = list(leaves(model, positional, named))
+    names = given_names("input_names", input_names, [name for name, _ in found])
+    wanted = dynamic_sizes(dynamic_axes or {})
     inputs_dynamic = [wanted.get(name, {}) for name in names]
     tensors = [x for _, x in found]
-    _check_axes(names, tensors, inputs_dynamic)
-    runs = [_run(model, positional, named, tensors, names)]
+    check_axes(names, tensors, inputs_dynamic)
     if any(inputs_dynamic):
-        runs += _runs_of_other_sizes(model, positional, named, tensors, names, inputs_dynamic)
+        runs = _runs_of_other_sizes(model, positional, named, tensors, names, inputs_dynamic)
+    else:
+        runs = [_run(model, positional, named, tensors, names)]
     first = runs[0]
     if any(run.keys != first.keys for run in runs):
         raise ExportError("onnx.export: the number of results changes with the sizes of the dynamic axes")
     if not first.keys:
         raise ExportError("onnx.export: the model returns no tensor")
     inputs = [Operand(values) for values in zip(*(run.inputs for run in runs), strict=True)]
-    results = list(zip(*(run.outputs for run in runs), strict=True))
-    operands, steps = aligned(results)
-    chosen = _given_names("output_names", output_names, _distinct(first.keys))
+    operands, steps = aligned(list(zip(*(run.outputs for run in runs), strict=True)))
+    chosen = given_names("output_names", output_names, distinct(first.keys))
     if set(chosen) & set(names) or any(set(chosen) & set(run.states) for run in runs):
         taken = sorted(set(chosen) & (set(names) | set(first.states)))
         if output_names is not None:
             raise ValueError(f"onnx.export: {taken} name inputs or parameters already; choose other output_names")
         chosen = [f"{name}_out" if name in taken else name for name in chosen]
+    unknown = sorted(set(wanted) - set(names) - set(chosen))
+    if unknown:
+        raise ValueError(f"onnx.export: dynamic_axes names {unknown}, which are neither of {names} nor of {chosen}")
     graph = _graph(onnx, opset, inputs, operands, steps, chosen)
-    sizes = _size_names(inputs, inputs_dynamic)
-    sizes |= _output_names_of_sizes(operands, chosen, wanted)
+    sizes = size_names(inputs, inputs_dynamic)
+    sizes |= size_names_of_results(operands, chosen, wanted)
     total = sum(array.nbytes for array in graph.initializers.values())
     apart = total > LIMIT if external_data is None else external_data
     if total > LIMIT and (not apart or path is None):
@@ -166,9 +178,7 @@ class _Run:
         self.trace, self.inputs, self.outputs, self.keys, self.states = trace, inputs, outputs, keys, states
 
 
-def _run(
-    model: Callable[..., Any], args: Any, kwargs: Any, tensors: Sequence[Tensor], names: Sequence[str]
-) -> _Run:
+def _run(model: Callable[..., Any], args: Any, kwargs: Any, tensors: Sequence[Tensor], names: Sequence[str]) -> _Run:
     trace = Trace()
     copies = [Tensor(K.copy(x._data)) for x in tensors]  # the model may write into them, or be given one twice
     stand_ins = iter(copies)
@@ -188,7 +198,7 @@ def _run(
         with trace.running():
             result = model(*args, **kwargs)
         keys, outputs = [], []
-        for key, x in _results(result, ""):
+        for key, x in results(result, ""):
             keys.append(key or "output")
             outputs.append(trace.value_of(x._data))
     return _Run(trace, inputs, outputs, keys, states)
@@ -212,16 +222,20 @@ def _evaluating(module: Module | None) -> Iterator[None]:
 def _runs_of_other_sizes(
     model: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor], names: Sequence[str], dynamic: Any
 ) -> list[_Run]:
-    """Two more runs, in which every dynamic axis has another size, by rising or, if the model refuses, falling."""
+    """Four runs, in which every dynamic axis has other sizes, rising or, if the model refuses, falling.
+
+    No size is a multiple of another plus a number in all four, so that what depends on one is known to. None is 1, with
+    which much is simpler than with other sizes: axes broadcast, copies are views.
+    """
     labels = list(dict.fromkeys(label for axes in dynamic for label in axes.values()))
     problem: Exception | None = None
-    for direction in (1, -1):
+    for directions in itertools.product((1, -1), repeat=min(len(labels), 4)):
+        way = {label: directions[i % 4] for i, label in enumerate(labels)}
         runs = []
         try:
-            for turn in (1, 2):
-                steps = {label: direction * (turn * (i + 1) + (turn - 1) * (i % 2)) for i, label in enumerate(labels)}
+            for turn in range(4):
                 resized = [
-                    _resized(x, {axis: x.shape[axis] + steps[label] for axis, label in axes.items()})
+                    _resized(x, {a: _size(x.shape[a], way[k], labels.index(k), turn) for a, k in axes.items()})
                     for x, axes in zip(tensors, dynamic, strict=True)
                 ]
                 runs.append(_run(model, args, kwargs, resized, names))
@@ -236,11 +250,20 @@ def _runs_of_other_sizes(
     ) from problem
 
 
+_PATTERNS = ((0, 1, 2, 4), (0, 1, 4, 2), (0, 2, 1, 4), (0, 2, 4, 1), (0, 4, 1, 2), (0, 4, 2, 1))
+
+
+def _size(n: int, direction: int, label: int, turn: int) -> int:
+    """The size of a dynamic axis in one of four runs."""
+    pattern = _PATTERNS[label] if label < len(_PATTERNS) else (0, 1, label, 3 * label)
+    return n + direction * ((n == 1) + pattern[turn])
+
+
 def _resized(x: Tensor, sizes: Mapping[int, int]) -> Tensor:
     """The same entries over again, or fewer of them, along some axes."""
     array = to_numpy(x._data)
     for axis, n in sizes.items():
-        if n < 1:
+        if n < 2:
             raise ValueError(f"the size {x.shape[axis]} of axis {axis} leaves no room for a smaller one")
         array = np.take(array, np.arange(n) % array.shape[axis], axis)
     return Tensor(array).to(x.device)
@@ -260,111 +283,6 @@ def _replaced(value: Any, stand_ins: Iterator[Tensor]) -> Any:
     return value
 
 
-# --------------------------------------------------------------------------------------------------------------- names
-def _leaves(model: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors among the arguments, named by their parameters."""
-    try:
-        parameters = list(inspect.signature(model.forward if isinstance(model, Module) else model).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    labels = []
-    for i in range(len(args)):
-        kind = parameters[min(i, len(parameters) - 1)] if parameters else None
-        if kind is None or kind.kind is inspect.Parameter.VAR_POSITIONAL or i >= len(parameters):
-            labels.append(f"{kind.name if kind is not None else 'input'}_{i}")
-        else:
-            labels.append(kind.name)
-    yield from _named(zip(labels, args, strict=True))
-    yield from _named(kwargs.items())
-
-
-def _named(entries: Any) -> Iterator[tuple[str, Tensor]]:
-    for label, value in entries:
-        yield from _results(value, label)
-
-
-def _results(value: Any, label: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors in nested tuples, lists and dicts, with names of the way to them."""
-    if isinstance(value, Tensor):
-        yield label, value
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
-            yield from _results(entry, f"{label}_{key}" if label else str(key))
-    elif isinstance(value, (list, tuple)):
-        fields = getattr(value, "_fields", range(len(value)))
-        for key, entry in zip(fields, value, strict=True):
-            yield from _results(entry, f"{label or 'output'}_{key}" if not isinstance(key, str) or label else key)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        candidate, count = name, 0
-        while candidate in found:
-            count += 1
-            candidate = f"{name}_{count}"
-        found.append(candidate)
-    return found
-
-
-def _given_names(what: str, given: Sequence[str] | None, own: Sequence[str]) -> list[str]:
-    if given is None:
-        return _distinct(own)
-    names = list(given)
-    if len(names) != len(own) or len(set(names)) != len(names) or not all(isinstance(n, str) and n for n in names):
-        raise ValueError(f"onnx.export: {what} must be {len(own)} different names (for {list(own)}), got {names}")
-    return names
-
-
-def _axes(what: str, given: Axes, names: Sequence[str]) -> dict[str, dict[int, str]]:
-    """The dynamic axes of each name."""
-    found = {}
-    for name, axes in given.items():
-        entries = axes if isinstance(axes, Mapping) else {axis: f"{name}_dim{axis}" for axis in axes}
-        found[name] = {int(axis): str(label) for axis, label in entries.items()}
-    return found
-
-
-def _check_axes(names: Sequence[str], tensors: Sequence[Tensor], dynamic: list[dict[int, str]]) -> None:
-    sizes: dict[str, tuple[int, str]] = {}
-    for i, (name, x, axes) in enumerate(zip(names, tensors, dynamic, strict=True)):
-        for axis in axes:
-            if not -x.ndim <= axis < x.ndim:
-                raise ValueError(f"onnx.export: {name} of shape {x.shape} has no axis {axis} to be dynamic")
-        dynamic[i] = axes = {axis % x.ndim: label for axis, label in axes.items()}
-        for axis, label in axes.items():
-            n, other = sizes.setdefault(label, (x.shape[axis], name))
-            if n != x.shape[axis]:
-                raise ValueError(
-                    f"onnx.export: the dynamic size {label!r} is {n} in {other} and {x.shape[axis]} in {name}"
-                )
-            if n == 0:
-                raise ValueError(f"onnx.export: {name} of shape {x.shape} is empty along its dynamic axis {axis}")
-
-
-def _size_names(inputs: Sequence[Operand], dynamic: Sequence[Mapping[int, str]]) -> dict[tuple[Any, ...], str]:
-    names: dict[tuple[Any, ...], str] = {}
-    for x, axes in zip(inputs, dynamic, strict=True):
-        for axis, label in axes.items():
-            names.setdefault(tuple(v.array.shape[axis] for v in x.values), label)
-    return names
-
-
-def _output_names_of_sizes(
-    outputs: Sequence[Operand], names: Sequence[str], wanted: Mapping[str, Mapping[int, str]]
-) -> dict[tuple[Any, ...], str]:
-    found: dict[tuple[Any, ...], str] = {}
-    for name, axes in wanted.items():
-        if name not in names:
-            continue
-        x = outputs[list(names).index(name)]
-        for axis, label in axes.items():
-            if not -x.ndim <= axis < x.ndim:
-                raise ValueError(f"onnx.export: {name} of shape {x.values[0].array.shape} has no axis {axis}")
-            found[tuple(v.array.shape[axis] for v in x.values)] = label
-    return found
-
-
 # --------------------------------------------------------------------------------------------------------------- graph
 def _graph(
     onnx: Any, opset: int, inputs: Sequence[Operand], outputs: Sequence[Operand], steps: Sequence[Step],
@@ -379,20 +297,45 @@ def _graph(
         exporter = EXPORTERS.get(step.record.name)
         if exporter is None:
             raise graph.error("has no form in ONNX")
-        made = exporter(graph, step, *step.arguments)
+        try:
+            made = exporter(graph, step, *step.arguments)
+        except (TypeError, ValueError) as error:
+            if not _varies(step.arguments):
+                raise
+            raise graph.error(f"depends on the sizes of the dynamic axes in a way that ONNX lacks ({error})") from error
         for operand, name in zip(step.outputs, [made] if isinstance(made, str) else made, strict=False):
             graph.bind(operand, name)
+            graph.note_sizes(operand)
     graph.step = None
     for operand, name in zip(outputs, names, strict=True):
         graph.add("Identity", (operand,), (name,))
     _rename(graph, names)
+    _prune(graph, names)
     return graph
+
+
+def _varies(x: Any) -> bool:
+    """Whether a number among arguments depends on the sizes of dynamic axes."""
+    if isinstance(x, slice):
+        return _varies((x.start, x.stop, x.step))
+    return isinstance(x, Size) or (isinstance(x, tuple) and any(map(_varies, x)))
+
+
+def _prune(graph: Graph, names: Sequence[str]) -> None:
+    """Leave out what no result needs."""
+    needed = set(names)
+    kept = []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    graph.nodes[:] = kept[::-1]
+    for name in [name for name in graph.initializers if name not in needed]:
+        del graph.initializers[name]
 
 
 def _weights(graph: Graph, outputs: Sequence[Operand], steps: Sequence[Step]) -> None:
     """Parameters and buffers that take part, by their names."""
-    from .alignment import operands_in
-
     for operand in (*(x for step in steps for x in operands_in(step.arguments)), *outputs):
         value = operand.values[0]
         if operand.name is not None and not value.depends and operand.name not in graph.initializers:

@@ -64,8 +64,6 @@ def model_of(
 
     Each input and output has a name and, for each axis, its size, or its name if it varies.
     """
-    from .. import __version__
-
     tensors, outside, offset = [], [], 0
     for key, array in graph.initializers.items():
         if location is None or array.nbytes <= INLINE:
@@ -82,7 +80,7 @@ def model_of(
         initializer=tensors,
     )
     opsets = [onnx.helper.make_opsetid("", graph.opset)]
-    model = onnx.helper.make_model(proto, opset_imports=opsets, producer_name="tensorgrad", producer_version=__version__)
+    model = onnx.helper.make_model(proto, opset_imports=opsets, producer_name="tensorgrad")
     model.ir_version = onnx.helper.find_min_ir_version_for(opsets)
     return model, outside
 

@@ -64,11 +64,13 @@ class Graph:
         self.opset = opset
         self.nodes: list[Any] = []
         self.initializers: dict[str, Array] = {}
-        self._inputs = list(inputs)
         self._names: dict[int, str] = {}
         self._taken: set[str] = {str(x.name) for x in inputs}
         self._constants: dict[tuple[Any, ...], str] = {}
         self._sizes: dict[tuple[str, int], str] = {}
+        self._varying: dict[tuple[Any, ...], tuple[Operand, int]] = {}  # an axis of each size that varies
+        for x in inputs:
+            self.note_sizes(x)
         self.step: Step | None = None  # the one whose nodes are being added
 
     # ------------------------------------------------------------------------------------------------------ names
@@ -88,6 +90,12 @@ class Graph:
     def bind(self, operand: Operand, name: str) -> None:
         """Declare what a value is called."""
         self._names[id(operand)] = name
+
+    def note_sizes(self, operand: Operand) -> None:
+        """Remember where the sizes of a value that is made can be read."""
+        for axis, n in enumerate(operand.shape):
+            if isinstance(n, Size):
+                self._varying.setdefault(n.series, (operand, axis))
 
     def name_of(self, x: Any) -> str:
         """The name of an operand of a node: a value, a name, or an array, which becomes a constant."""
@@ -125,17 +133,26 @@ class Graph:
         return self.constant(np.asarray(values, np.int64).reshape(-1))
 
     def number(self, value: Any, dtype: Any) -> str:
-        """A constant without axes."""
+        """A number without axes; one that varies is a size, or one over a size."""
         if isinstance(value, Size):
-            raise self.error("a number depends on the size of a dynamic axis")
+            if all(isinstance(n, int) for n in value.series):
+                return self.cast(self.reshaped(self.size(value), ()), dtype)
+            whole = tuple(round(1 / n) if n else 0 for n in value.series)
+            if all(n and abs(1 / n - m) < 1e-9 * m for n, m in zip(value.series, whole, strict=True)):
+                return self.op("Reciprocal", self.number(Size(whole), dtype))
+            raise self.error("a number depends on the size of a dynamic axis in a way that is not understood")
         return self.constant(np.asarray(value).astype(dtype))
 
     # ------------------------------------------------------------------------------------------------------ nodes
-    def op(self, kind: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node; returns the name of its result, or a list of names if there are several ``outputs``."""
+    def op(self, kind: str, *inputs: Any, **attributes: Any) -> str:
+        """Add a node of one result; returns its name."""
+        return self.ops(kind, *inputs, outputs=1, **attributes)[0]
+
+    def ops(self, kind: str, *inputs: Any, outputs: int, **attributes: Any) -> list[str]:
+        """Add a node of several results; returns their names."""
         names = [self.fresh(kind.lower()) for _ in range(outputs)]
         self.add(kind, inputs, names, **attributes)
-        return names[0] if outputs == 1 else names
+        return names
 
     def add(self, kind: str, inputs: Sequence[Any], outputs: Sequence[str], **attributes: Any) -> None:
         """Add a node whose results have the given names."""
@@ -152,17 +169,17 @@ class Graph:
 
     def cast(self, x: Any, dtype: Any) -> str:
         """A value in another dtype."""
-        return self.op("Cast", x, to=element_type(dtype))  # type: ignore[no-any-return]
+        return self.op("Cast", x, to=element_type(dtype))
 
     def permuted(self, x: Any, axes: Sequence[int]) -> str:
         """The axes in another order; itself if that is theirs."""
         if list(axes) == sorted(axes):
             return self.name_of(x)
-        return self.op("Transpose", x, perm=list(axes))  # type: ignore[no-any-return]
+        return self.op("Transpose", x, perm=list(axes))
 
     def reshaped(self, x: Any, sizes: Sequence[int]) -> str:
         """Another shape; a size of 0 is that of the input, -1 the rest."""
-        return self.op("Reshape", x, self.integers(sizes))  # type: ignore[no-any-return]
+        return self.op("Reshape", x, self.integers(sizes))
 
     def at_channels(self, vector: Any, ndim: int) -> str:
         """A vector with its axis at 1 of ``ndim``."""
@@ -170,7 +187,7 @@ class Graph:
 
     def masked(self, condition: Any, x: Any, y: Any) -> str:
         """``x`` where the condition holds, else ``y``."""
-        return self.op("Where", condition, x, y)  # type: ignore[no-any-return]
+        return self.op("Where", condition, x, y)
 
     # ------------------------------------------------------------------------------------------------------ sizes
     def fixed(self, *numbers: Any, what: str) -> None:
@@ -197,11 +214,13 @@ class Graph:
         """A vector of one size."""
         if not isinstance(n, Size):
             return self.integers([n])
-        for source in (*sources, *self._inputs):
+        for source in sources:
             for axis, m in enumerate(source.shape):
                 if m == n:
                     return self._axis(source, axis)
-        found = self._composed(n.series, sources)
+        if n.series in self._varying:
+            return self._axis(*self._varying[n.series])
+        found = self._composed(n.series)
         if found is None:
             raise self.error(
                 f"a size ({', '.join(map(str, n.series))} in the runs of the trace) depends on those of the dynamic "
@@ -215,13 +234,9 @@ class Graph:
             self._sizes[name, axis] = self.op("Shape", name, start=axis, end=axis + 1)
         return self._sizes[name, axis]
 
-    def _composed(self, series: tuple[Any, ...], sources: Sequence[Operand]) -> str | None:
-        """A size as ``a n + b`` or ``a n m`` of varying axes, with whole a and b."""
-        axes: dict[tuple[Any, ...], tuple[Operand, int]] = {}
-        for source in (*sources, *self._inputs):
-            for axis, n in enumerate(source.shape):
-                if isinstance(n, Size):
-                    axes.setdefault(n.series, (source, axis))
+    def _composed(self, series: tuple[Any, ...]) -> str | None:
+        """A size as ``a n + b``, ``(n + b) // a`` or ``a n m`` of varying axes, with whole a and b."""
+        axes = self._varying
         for known, place in axes.items():
             rise, step = series[1] - series[0], known[1] - known[0]
             if step and rise % step == 0:
@@ -230,39 +245,43 @@ class Graph:
                 if a and all(y == a * x + b for x, y in zip(known, series, strict=True)):
                     name = self._axis(*place)
                     name = name if a == 1 else self.op("Mul", name, self.integers([a]))
-                    return name if b == 0 else self.op("Add", name, self.integers([b]))  # type: ignore[no-any-return]
+                    return name if b == 0 else self.op("Add", name, self.integers([b]))
         for known, place in axes.items():  # n // a, as after a stride or a shuffle
             for a in range(2, 65):
                 for b in range(-a + 1, a):
                     if all(y == (x + b) // a for x, y in zip(known, series, strict=True)):
                         shifted = self.op("Add", self._axis(*place), self.integers([b])) if b else self._axis(*place)
-                        return self.op("Div", shifted, self.integers([a]))  # type: ignore[no-any-return]
+                        return self.op("Div", shifted, self.integers([a]))
         for (first, one), (second, other) in itertools.combinations_with_replacement(axes.items(), 2):
             whole = [x * y for x, y in zip(first, second, strict=True)]
             if all(whole) and series[0] % whole[0] == 0:
                 a = series[0] // whole[0]
                 if all(y == a * x for x, y in zip(whole, series, strict=True)):
                     name = self.op("Mul", self._axis(*one), self._axis(*other))
-                    return name if a == 1 else self.op("Mul", name, self.integers([a]))  # type: ignore[no-any-return]
+                    return name if a == 1 else self.op("Mul", name, self.integers([a]))
         return None
 
     def _constant_of_size(self, x: Operand) -> str:
         """A constant whose shape, or whose contents, depend on the sizes: one number throughout, or a count."""
         arrays = [np.asarray(v.array) for v in x.values]
         first = arrays[0]
+        if not any(a.size for a in arrays):
+            return self.op("Expand", self.number(0, first.dtype), self.vector(x.shape))
         if first.size and all((a == first.flat[0]).all() for a in arrays):
-            return self.op(  # type: ignore[no-any-return]
+            return self.op(
                 "Expand", self.constant(np.asarray(first.flat[0], first.dtype).reshape(())), self.vector(x.shape)
             )
         if first.ndim == 1 and first.size > 1 and first.dtype.kind in "iuf":
             start, delta = first[0], first[1] - first[0]
-            if all(a.size > 1 and np.array_equal(a, (start + delta * np.arange(a.size)).astype(a.dtype)) for a in arrays):
+            if all(
+                a.size > 1 and np.array_equal(a, (start + delta * np.arange(a.size)).astype(a.dtype)) for a in arrays
+            ):
                 count = self.reshaped(self.size(x.shape[0]), ())
                 counted = self.op("Range", self.number(0, np.int64), count, self.number(1, np.int64))
                 counted = self.cast(counted, first.dtype) if first.dtype != np.int64 else counted
                 if delta != 1:
                     counted = self.op("Mul", counted, self.number(delta, first.dtype))
-                return counted if start == 0 else self.op("Add", counted, self.number(start, first.dtype))  # type: ignore[no-any-return]
+                return counted if start == 0 else self.op("Add", counted, self.number(start, first.dtype))
         if first.ndim == 0 and first.dtype.kind in "iu":
             return self.cast(self.reshaped(self.size(Size(tuple(int(a) for a in arrays))), ()), first.dtype)
         raise self.error(

@@ -29,6 +29,8 @@ from .errors import ExportError
 
 __all__ = ["Record", "Trace", "Value"]
 
+_COPIES = frozenset(("clone", "copy", "moved"))  # ops and kernels whose result is their operand
+
 
 @dataclass(eq=False)
 class Value:
@@ -121,7 +123,8 @@ class Trace:
 
     def _known(self, array: Any, value: Value) -> Value:
         self._values[id(array)] = value
-        self._within.setdefault(_owner(array), []).append(value)
+        if array is value.array:  # and not a copy of it
+            self._within.setdefault(_owner(array), []).append(value)
         self._kept.append(array)
         if value.depends:
             self._depend(array)
@@ -141,6 +144,10 @@ class Trace:
         return x
 
     def _write(self, name: str, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> None:
+        if name in _COPIES:
+            value = self._argument(arguments[0])
+            self._known(results[0], value)
+            return
         record = Record(len(self.records), name, tuple(self._argument(x) for x in arguments), place=_place())
         operands = list(_values_in(record.arguments))
         depends, kept = any(value.depends for value in operands), any(value.kept for value in operands)
