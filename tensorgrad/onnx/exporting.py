@@ -16,7 +16,15 @@ from ..nn.module import Module
 from ..nn.summary import preserved
 from ..tape import no_grad
 from ..tensor import Tensor
-from . import export_elementwise, export_layers, export_loss, export_recurrent, export_reduction, export_shape
+from . import (
+    export_elementwise,
+    export_layers,
+    export_loss,
+    export_recurrent,
+    export_reduction,
+    export_scan,
+    export_shape,
+)
 from .alignment import Operand, Size, Step, aligned, operands_in
 from .errors import ExportError
 from .files import LIMIT, check, import_onnx, model_of, varying, write
@@ -38,9 +46,9 @@ __all__ = ["DEFAULT_OPSET", "export"]
 
 DEFAULT_OPSET = 20
 _OLDEST_OPSET = 18  # reductions take their axes as an input from here on
-_FAMILIES = (
-    export_elementwise, export_layers, export_loss, export_recurrent, export_reduction, export_shape,
-)  # loaded for what they register  # fmt: skip
+_FAMILIES = (  # loaded for what they register
+    export_elementwise, export_layers, export_loss, export_recurrent, export_reduction, export_scan, export_shape,
+)  # fmt: skip
 
 
 def export(
