@@ -368,6 +368,12 @@ searchsorted = Kernel("searchsorted", "search", "x, values, right=False", rules.
 isin = Kernel("isin", "search", "x, values", rules.first_as_boolean)
 repeated_indices = Kernel("repeated_indices", "search", "repeats, total", rules.repeated)
 
+# --------------------------------------------------------------------------------------------------------------- fft
+# norm is "backward", "forward" or "ortho"
+fft = Kernel("fft", "fft", "x, axes, inverse, norm", rules.first_operand)
+rfft = Kernel("rfft", "fft", "x, axis, norm", rules.half_spectrum)
+irfft = Kernel("irfft", "fft", "x, size, axis, norm", rules.real_signal)
+
 # ------------------------------------------------------------------------------------------------------------ random
 random_bits = Kernel("random_bits", "random", "out, seed, offset", rules.in_place)
 uniform = Kernel("uniform", "random", "out, low, high, seed, offset", rules.in_place)

@@ -33,6 +33,7 @@ __all__ = [
     "first_as_index",
     "first_operand",
     "gru_states",
+    "half_spectrum",
     "in_place",
     "indexed",
     "linear_product",
@@ -43,6 +44,7 @@ __all__ = [
     "pooled_average",
     "ranked",
     "real_part",
+    "real_signal",
     "reduced",
     "reduced_boolean",
     "reduced_index",
@@ -81,6 +83,20 @@ def real_part(x: Any, **_: Any) -> Spec:
 def complex_number(real: Any, imag: Any, **_: Any) -> Spec:
     """Broadcast shape; the complex dtype whose parts have the operands'."""
     return np.broadcast_shapes(real.shape, imag.shape), np.dtype(real.dtype.char.upper())
+
+
+def half_spectrum(x: Any, axis: int, *_: Any, **__: Any) -> Spec:
+    """The first half of the transform of a real array along an axis; complex."""
+    shape = list(x.shape)
+    shape[axis] = shape[axis] // 2 + 1
+    return tuple(shape), np.dtype(x.dtype.char.upper())
+
+
+def real_signal(x: Any, size: int, axis: int, *_: Any, **__: Any) -> Spec:
+    """A real array of ``size`` points along an axis."""
+    shape = list(x.shape)
+    shape[axis] = size
+    return tuple(shape), np.dtype(x.dtype.char.lower())
 
 
 def boolean(*args: Any, **_: Any) -> Spec:

@@ -162,6 +162,7 @@ if TYPE_CHECKING:
     from . import backends as backends
     from . import cuda as cuda
     from . import data as data
+    from . import fft as fft
     from . import func as func
     from . import io as io
     from . import linalg as linalg
@@ -835,7 +836,8 @@ newaxis = None
 
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
-    "amp", "autograd", "backends", "cuda", "data", "func", "io", "linalg", "nn", "onnx", "optim", "profiler", "random",
+    "amp", "autograd", "backends", "cuda", "data", "fft", "func", "io", "linalg", "nn", "onnx", "optim", "profiler",
+    "random",
     "testing", "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {

@@ -160,6 +160,10 @@ def _random(*shape: int, low: float = 0.2, high: float = 0.9, seed: int = 0) -> 
     return np.random.default_rng([seed, *shape]).uniform(low, high, shape)
 
 
+def _complex(*shape: int) -> np.ndarray:
+    return _random(*shape) + 1j * _random(*shape, seed=1)
+
+
 def array(values: Any, device: str, dtype: Any = None) -> Any:
     return tg.tensor(np.asarray(values), dtype, device)._data
 
@@ -525,6 +529,26 @@ case("repeated_indices", lambda d, t: (array([2, 0, 1], d, t), 3), ("int64", "in
 case("nonzero", lambda d, t: (array([[0, 1], [2, 0]], d, t),), EVERY)
 for _flags in ((), (True, True, True), (False, True, False, True), (True, False, True, False, 0)):
     case("unique", lambda d, t, f=_flags: (array([[3, 1], [2, 1], [3, 1]], d, t), *f), EVERY)
+
+COMPLEX = ("complex64", "complex128")
+for _shape in ((2, 3), (), (0, 3)):
+    for _name in ("conj", "imag"):
+        case(_name, lambda d, t, s=_shape: (array(_complex(*s), d, t),), COMPLEX)
+    case("join_parts", lambda d, t, s=_shape: (array(_random(*s), d, t), array(_random(*s, seed=1), d, t)))
+for _shape in ((4,), (2, 5), (3, 1)):
+    for _norm in ("backward", "forward", "ortho"):
+        for _way in (False, True):
+            case(
+                "fft", lambda d, t, s=_shape, w=_way, n=_norm: (array(_complex(*s), d, t), (len(s) - 1,), w, n), COMPLEX
+            )
+        case("rfft", lambda d, t, s=_shape, n=_norm: (array(_random(*s), d, t), len(s) - 1, n), ("float32", "float64"))
+        for _size in (6, 7):
+            case(
+                "irfft",
+                lambda d, t, s=_shape, k=_size, n=_norm: (array(_complex(*s[:-1], 4), d, t), k, len(s) - 1, n),
+                COMPLEX,
+            )
+case("fft", lambda d, t: (array(_complex(2, 3, 4), d, t), (0, 2), False, "backward"), COMPLEX)
 
 case("random_bits", lambda d, t: (array(np.zeros(7), d, t), 1, 0), ("uint32", "uint64"))
 case("uniform", lambda d, t: (array(np.zeros((3, 3)), d, t), -1.0, 2.0, 1, 0))

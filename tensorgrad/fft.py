@@ -1,0 +1,297 @@
+"""Discrete Fourier transforms: the array API's ``fft``, differentiable.
+
+With N points, ``fft(x)[k]`` is the sum over n of ``x[n] * exp(-2j * pi * k * n / N)``. ``norm`` says which of a pair of
+transforms is divided by N: the inverse (``"backward"``), the other (``"forward"``), or each by the root of N
+(``"ortho"``). Single precision stays single precision; integers become the default floating dtype.
+
+Examples
+--------
+>>> import tensorgrad as tg
+>>> x = tg.tensor([1.0, 0.0, -1.0, 0.0])
+>>> tg.fft.rfft(x)
+tensor([0.+0.j, 2.+0.j, 0.+0.j], dtype=complex64)
+>>> tg.fft.irfft(tg.fft.rfft(x))
+tensor([ 1.,  0., -1.,  0.])
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from .dtypes import complex64, dtype_of, float32, get_default_dtype, is_floating, promote_types
+from .ops import fourier
+from .ops.arrangement import roll
+from .ops.complex_parts import conj
+from .ops.cumulative import part
+from .ops.definition import lift
+from .ops.memory import arange, cast, zeros
+from .ops.shape import concat
+from .tensor import Tensor
+
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
+    "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+]  # fmt: skip
+
+_OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+_LAST_TWO = (-2, -1)
+Sizes = Sequence[int] | None
+
+
+# ------------------------------------------------------------------------------------------------------------ arguments
+def _norm(name: str, norm: str | None) -> str:
+    if norm is not None and norm not in _OTHER_WAY:
+        raise ValueError(f'{name}: norm must be "backward", "forward" or "ortho", got {norm!r}')
+    return norm or "backward"
+
+
+def _operand(name: str, x: Any, wanted: str) -> Tensor:
+    """The tensor to transform, real or complex as ``wanted`` says."""
+    x = lift(x)
+    kind = x.dtype.kind
+    if kind == "V" or (x.dtype.itemsize == 2 and kind == "f"):
+        raise TypeError(f"{name}: no transforms of {x.dtype}; use .astype(tg.float32) first")
+    if kind in "biu":
+        x = cast(x, get_default_dtype() if get_default_dtype().itemsize > 2 else float32)
+    if wanted == "real" and kind == "c":
+        raise TypeError(f"{name}: expected a real tensor, got {x.dtype} of shape {x.shape}")
+    if wanted == "complex" and x.dtype.kind != "c":
+        x = cast(x, promote_types(x.dtype, complex64))
+    return x  # type: ignore[no-any-return]
+
+
+def _axes(
+    name: str, x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None
+) -> tuple[list[int | None], list[int]]:
+    """The sizes, None where the tensor's, and the axes of a transform over several axes."""
+    if axes is None:
+        chosen = list(range(x.ndim)) if s is None else list(range(x.ndim - len(s), x.ndim))
+    else:
+        chosen = [operator.index(a) for a in axes]
+    if s is not None and len(s) != len(chosen):
+        raise ValueError(f"{name}: s={tuple(s)} and axes={tuple(chosen)} differ in length")
+    for a in chosen:
+        if not -x.ndim <= a < x.ndim:
+            raise IndexError(f"{name}: axis {a} is out of range for shape {x.shape}")
+    numbers = [a % x.ndim for a in chosen]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{name}: axes {tuple(chosen)} of shape {x.shape} name one twice")
+    sizes: list[int | None] = (
+        [None] * len(numbers) if s is None else [None if n == -1 else operator.index(n) for n in s]
+    )
+    return sizes, numbers
+
+
+def _sized(name: str, x: Tensor, sizes: Sequence[int | None], axes: Sequence[int]) -> Tensor:
+    """The tensor cut to the sizes, or filled up with zeros at the end."""
+    for n, axis in zip(sizes, axes, strict=True):
+        have = x.shape[axis]
+        wanted = have if n is None else n
+        if wanted < 1:
+            raise ValueError(f"{name}: a transform needs at least 1 point, got {wanted} along axis {axis} of {x.shape}")
+        if wanted < have:
+            x = part(x, axis, 0, wanted)
+        elif wanted > have:
+            shape = (*x.shape[:axis], wanted - have, *x.shape[axis + 1 :])
+            x = concat([x, zeros(shape, dtype=x.dtype, device=x.device)], axis)
+    return x
+
+
+def _full(name: str, x: Any, s: Any, axes: Any, inverse: bool, norm: str | None) -> Tensor:
+    x, norm = _operand(name, x, "complex"), _norm(name, norm)
+    sizes, numbers = _axes(name, x, s, axes)
+    y: Tensor = _sized(name, x, sizes, numbers)
+    return fourier.fft(y, tuple(numbers), inverse, norm) if numbers else y  # type: ignore[no-any-return]
+
+
+def _half(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
+    """Real to half complex over the last axis, then complex over the others."""
+    x, norm = _operand(name, x, "real"), _norm(name, norm)
+    sizes, numbers = _axes(name, x, s, axes)
+    if not numbers:
+        raise ValueError(f"{name}: needs at least one axis, shape {x.shape} has none of those asked for")
+    y = fourier.rfft(_sized(name, x, sizes, numbers), numbers[-1], norm)
+    return fourier.fft(y, tuple(numbers[:-1]), False, norm) if numbers[1:] else y  # type: ignore[no-any-return]
+
+
+def _real(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
+    """Complex over all axes but the last, then half complex to real over that."""
+    x, norm = _operand(name, x, "complex"), _norm(name, norm)
+    sizes, numbers = _axes(name, x, s, axes)
+    if not numbers:
+        raise ValueError(f"{name}: needs at least one axis, shape {x.shape} has none of those asked for")
+    size = 2 * (x.shape[numbers[-1]] - 1) if sizes[-1] is None else sizes[-1]
+    if size < 1:
+        raise ValueError(
+            f"{name}: a transform needs at least 1 point, got {size} along axis {numbers[-1]} of {x.shape}"
+        )
+    y = _sized(name, x, [*sizes[:-1], size // 2 + 1], numbers)
+    if numbers[1:]:
+        y = fourier.fft(y, tuple(numbers[:-1]), True, norm)
+    return fourier.irfft(y, size, numbers[-1], norm)  # type: ignore[no-any-return]
+
+
+def _one(name: str, n: int | None) -> list[int] | None:
+    if n is not None and operator.index(n) < 1:
+        raise ValueError(f"{name}: a transform needs at least 1 point, got n={n}")
+    return None if n is None else [n]
+
+
+# ------------------------------------------------------------------------------------------------------- over one axis
+def fft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
+    """The transform along an axis.
+
+    Parameters
+    ----------
+    x : Tensor
+        Real or complex.
+    n : int, optional
+        Number of points: the axis is cut, or filled up with zeros, to it.
+    axis : int
+    norm : {"backward", "ortho", "forward"}
+        None means ``"backward"``.
+
+    Returns
+    -------
+    Tensor
+        Complex, ``n`` long along the axis.
+
+    Raises
+    ------
+    ValueError, IndexError, TypeError
+        If ``n``, ``norm``, the axis or the dtype make no transform.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.fft.fft(tg.tensor([1.0, 0.0, 0.0]), n=2)
+    tensor([1.+0.j, 1.+0.j], dtype=complex64)
+    """
+    return _full("fft", x, _one("fft", n), (axis,), False, norm)
+
+
+def ifft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
+    """The inverse of `fft`, with its parameters."""
+    return _full("ifft", x, _one("ifft", n), (axis,), True, norm)
+
+
+def rfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
+    """The first ``n // 2 + 1`` frequencies of `fft` of a real tensor; the others are their mirrored conjugates."""
+    return _half("rfft", x, _one("rfft", n), (axis,), norm)
+
+
+def irfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
+    """The inverse of `rfft`: ``n`` real points, by default an even number, ``2 * (frequencies - 1)``."""
+    return _real("irfft", x, _one("irfft", n), (axis,), norm)
+
+
+def hfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
+    """`fft` of points of which the second half is the mirrored conjugate of the first, which is given; real."""
+    x, norm = _operand("hfft", x, "complex"), _norm("hfft", norm)
+    return _real("hfft", conj(x), _one("hfft", n), (axis,), _OTHER_WAY[norm])
+
+
+def ihfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
+    """The inverse of `hfft`: the first half of the inverse transform of a real tensor."""
+    x, norm = _operand("ihfft", x, "real"), _norm("ihfft", norm)
+    y: Tensor = conj(_half("ihfft", x, _one("ihfft", n), (axis,), _OTHER_WAY[norm]))
+    return y
+
+
+# --------------------------------------------------------------------------------------------------- over several axes
+def fftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
+    """The transform over several axes, by default all; ``s`` are the numbers of points along them.
+
+    Without ``axes``, ``s`` is for the last ones. A size of -1 is the tensor's own.
+    """
+    return _full("fftn", x, s, axes, False, norm)
+
+
+def ifftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
+    """The inverse of `fftn`, with its parameters."""
+    return _full("ifftn", x, s, axes, True, norm)
+
+
+def rfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
+    """`rfft` over the last of the axes, `fftn` over the others."""
+    return _half("rfftn", x, s, axes, norm)
+
+
+def irfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
+    """The inverse of `rfftn`; real."""
+    return _real("irfftn", x, s, axes, norm)
+
+
+def fft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+    """`fftn` over the last two axes."""
+    return _full("fft2", x, s, axes, False, norm)
+
+
+def ifft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+    """`ifftn` over the last two axes."""
+    return _full("ifft2", x, s, axes, True, norm)
+
+
+def rfft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+    """`rfftn` over the last two axes."""
+    return _half("rfft2", x, s, axes, norm)
+
+
+def irfft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+    """`irfftn` over the last two axes."""
+    return _real("irfft2", x, s, axes, norm)
+
+
+# ---------------------------------------------------------------------------------------------------------- frequencies
+def _frequencies(name: str, n: int, d: float, first: int, count: int, dtype: Any, device: Any) -> Tensor:
+    if operator.index(n) < 1:
+        raise ValueError(f"{name}: n must be at least 1, got {n}")
+    kind = get_default_dtype() if dtype is None else dtype_of(dtype)
+    if not is_floating(kind):
+        raise TypeError(f"{name}: dtype must be real and floating, got {kind}")
+    y: Tensor = arange(first, first + count, dtype=kind, device=device) / (n * d)
+    return y
+
+
+def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
+    """The frequencies of `fft` of ``n`` points at distances ``d``, in cycles per unit of ``d``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.fft.fftfreq(4, d=0.5)
+    tensor([ 0. ,  0.5, -1. , -0.5])
+    """
+    return roll(_frequencies("fftfreq", n, d, -(n // 2), n, dtype, device), -(n // 2))  # type: ignore[no-any-return]
+
+
+def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
+    """The frequencies of `rfft` of ``n`` points at distances ``d``."""
+    return _frequencies("rfftfreq", n, d, 0, n // 2 + 1, dtype, device)
+
+
+def _rolled(name: str, x: Any, axes: int | Sequence[int] | None, forth: bool) -> Tensor:
+    x = lift(x)
+    chosen = range(x.ndim) if axes is None else [axes] if isinstance(axes, int) else axes
+    numbers = _axes(name, x, None, tuple(chosen))[1]
+    half = tuple(x.shape[a] // 2 if forth else -(x.shape[a] // 2) for a in numbers)
+    return roll(x, half, axis=tuple(numbers)) if numbers else x  # type: ignore[no-any-return]
+
+
+def fftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
+    """Move the frequency 0 into the middle of the axes, by default of all.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.fft.fftshift(tg.tensor([0, 1, 2, -2, -1]))
+    tensor([-2, -1,  0,  1,  2])
+    """
+    return _rolled("fftshift", x, axes, True)
+
+
+def ifftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
+    """The inverse of `fftshift`."""
+    return _rolled("ifftshift", x, axes, False)
