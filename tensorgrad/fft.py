@@ -103,7 +103,7 @@ def _full(name: str, x: Any, s: Any, axes: Any, inverse: bool, norm: str | None)
     x, norm = _operand(name, x, "complex"), _norm(name, norm)
     sizes, numbers = _axes(name, x, s, axes)
     y: Tensor = _sized(name, x, sizes, numbers)
-    return fourier.fft(y, tuple(numbers), inverse, norm) if numbers else y  # type: ignore[no-any-return]
+    return fourier.fft(y, tuple(numbers), inverse, norm) if numbers else y
 
 
 def _half(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:

@@ -530,18 +530,18 @@ case("nonzero", lambda d, t: (array([[0, 1], [2, 0]], d, t),), EVERY)
 for _flags in ((), (True, True, True), (False, True, False, True), (True, False, True, False, 0)):
     case("unique", lambda d, t, f=_flags: (array([[3, 1], [2, 1], [3, 1]], d, t), *f), EVERY)
 
-COMPLEX = ("complex64", "complex128")
+REAL, COMPLEX = ("float32", "float64"), ("complex64", "complex128")
 for _shape in ((2, 3), (), (0, 3)):
     for _name in ("conj", "imag"):
         case(_name, lambda d, t, s=_shape: (array(_complex(*s), d, t),), COMPLEX)
-    case("join_parts", lambda d, t, s=_shape: (array(_random(*s), d, t), array(_random(*s, seed=1), d, t)))
+    case("join_parts", lambda d, t, s=_shape: (array(_random(*s), d, t), array(_random(*s, seed=1), d, t)), REAL)
 for _shape in ((4,), (2, 5), (3, 1)):
     for _norm in ("backward", "forward", "ortho"):
         for _way in (False, True):
             case(
                 "fft", lambda d, t, s=_shape, w=_way, n=_norm: (array(_complex(*s), d, t), (len(s) - 1,), w, n), COMPLEX
             )
-        case("rfft", lambda d, t, s=_shape, n=_norm: (array(_random(*s), d, t), len(s) - 1, n), ("float32", "float64"))
+        case("rfft", lambda d, t, s=_shape, n=_norm: (array(_random(*s), d, t), len(s) - 1, n), REAL)
         for _size in (6, 7):
             case(
                 "irfft",
