@@ -837,8 +837,7 @@ newaxis = None
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
     "amp", "autograd", "backends", "cuda", "data", "fft", "func", "io", "linalg", "nn", "onnx", "optim", "profiler",
-    "random",
-    "testing", "train", "viz",
+    "random", "testing", "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {
     "manual_seed": "random",

@@ -29,7 +29,7 @@ INTEGER_ONLY = [
 ANY = [
     n
     for n, k in INSTRUCTIONS.items()
-    if k.family == "elementwise" and n not in (*REAL_ONLY, *INTEGER_ONLY, "where", "clip", "frexp")
+    if k.family == "elementwise" and n not in (*REAL_ONLY, *INTEGER_ONLY, "where", "clip", "frexp", "join_parts")
 ]
 ACTIVATIONS = ["relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid"]
 
