@@ -170,8 +170,9 @@ slogdet = Kernel("slogdet", "solving", "x", matrix_rules.sign_and_logarithm)
 cofactor = Kernel("cofactor", "solving", "x", rules.first_operand)
 cofactor_slope = Kernel("cofactor_slope", "solving", "h, x", rules.first_operand)
 matrix_exp = Kernel("matrix_exp", "solving", "x", rules.first_operand)
+independent = Kernel("independent", "solving", "v", rules.first_operand)
 # quotients of gradients of eigenvectors and singular vectors; op is whose
-over_gaps = Kernel("over_gaps", "solving", 'm, w, scale, valued=True, op="eigh"', rules.first_operand)
+over_gaps = Kernel("over_gaps", "solving", 'm, w, scale, valued=True, phase=False, op="eigh"', rules.first_operand)
 over_values = Kernel("over_values", "solving", 'm, d, scale, op="svd"', rules.first_operand)
 
 # ------------------------------------------------------------------------------------------------------------ memory

@@ -17,6 +17,7 @@ __all__ = [
     "cofactor",
     "cofactor_slope",
     "exponential",
+    "independent",
     "over_gaps",
     "over_values",
     "permutation_from_pivots",
@@ -69,7 +70,7 @@ def cofactor(xp: Any, x: Array) -> Array:
 
 
 def cofactor_slope(xp: Any, h: Array, x: Array) -> Array:
-    """The gradient by ``x`` of ``sum(h.conj() * cofactor(x))``.
+    """The derivative of `cofactor` in the direction ``h``: second derivatives of the determinant.
 
     In the coordinates of the singular vectors, element (i, j) of the matrix moves cofactor (j, i) by minus the product
     of all singular values but the i-th and the j-th, and element (i, i) moves every other cofactor (j, j) by it.
@@ -77,14 +78,13 @@ def cofactor_slope(xp: Any, h: Array, x: Array) -> Array:
     if not x.size:
         return x.copy()
     u, s, vh = xp.linalg.svd(x)
-    n = s.shape[-1]
     others = _products_but_two(xp, s)
-    inner = xp.matmul(xp.matmul(xp.swapaxes(u, -1, -2), h), xp.swapaxes(vh, -1, -2))
+    inner = xp.matmul(xp.matmul(xp.swapaxes(u, -1, -2).conj(), h), xp.swapaxes(vh, -1, -2).conj())
     result = -others * xp.swapaxes(inner, -1, -2)
-    places = xp.arange(n)
+    places = xp.arange(s.shape[-1])
     result[..., places, places] = xp.matmul(others.astype(x.dtype), xp.diagonal(inner, 0, -2, -1)[..., None])[..., 0]
-    phase = (xp.linalg.det(u) * xp.linalg.det(vh)).conj()
-    return xp.matmul(phase[..., None, None] * xp.matmul(u, result), vh).astype(x.dtype, copy=False)
+    phase = xp.linalg.det(u) * xp.linalg.det(vh)
+    return xp.matmul(phase[..., None, None] * xp.matmul(u.conj(), result), vh.conj()).astype(x.dtype, copy=False)
 
 
 def _products_but_two(xp: Any, s: Array) -> Array:
@@ -159,20 +159,20 @@ def _rounding(m: Array, w: Array) -> float:
     return float(16 * max(m.shape[-2:]) * np.finfo(w.dtype).eps)
 
 
-def over_gaps(xp: Any, m: Array, w: Array, scale: Array, valued: bool, op: str) -> Array:
+def over_gaps(xp: Any, m: Array, w: Array, scale: Array, valued: bool, phase: bool, op: str) -> Array:
     """``m[i, j] / (w[j] - w[i])`` off the diagonal, on which it is 0.
 
     What is a rounding error beside ``scale``, of shape (..., 1, 1), is nothing. Where two of ``w`` are equal, the
     quotient is 0 if there is nothing to divide; else the gradient that it stands for is not determined, which is an
     error. Without ``valued``, no gradient comes from ``w`` itself: then it is 0 as well where ``m`` is Hermitian in the
-    two. The diagonal of a complex ``m`` must be real: vectors have any phase.
+    two. With ``phase``, the diagonal of a complex ``m`` must be real: vectors have any phase.
     """
     if not m.size:
         return m.copy()
     eps = _rounding(m, w)
     what = "singular" if op == "svd" else "eigen"
-    if m.dtype.kind == "c":
-        wrong = xp.abs(xp.diagonal(m, 0, -2, -1).imag) > 8 * eps * scale[..., 0]
+    if phase and m.dtype.kind == "c":
+        wrong = xp.abs(xp.diagonal(m, 0, -2, -1).imag) > eps * (8 * scale[..., 0] + 1)
         if bool(wrong.any()):
             *index, i = (int(k) for k in xp.argwhere(wrong)[0])
             raise LinAlgError(
@@ -192,6 +192,18 @@ def over_gaps(xp: Any, m: Array, w: Array, scale: Array, valued: bool, op: str) 
                 f"vectors that belong to them are not differentiable; a function of the {values} alone is"
             )
     return xp.where(close, 0, m / xp.where(close, 1, gaps)).astype(m.dtype, copy=False)
+
+
+def independent(xp: Any, v: Array) -> Array:
+    """Eigenvectors as they are, if they are a basis: that of a defective matrix lacks some, up to rounding errors."""
+    if not v.size:
+        return v.copy()
+    s = xp.linalg.svd(v, compute_uv=False)
+    wrong = s[..., -1] <= 16 * v.shape[-1] * float(np.finfo(v.dtype).eps) * s[..., 0]
+    if bool(wrong.any()):
+        index = tuple(int(k) for k in xp.argwhere(wrong)[0]) if wrong.ndim else ()
+        raise LinAlgError(f"eig: backward: {where_is(index)} has no basis of eigenvectors, and so no gradient")
+    return v.copy()
 
 
 def over_values(xp: Any, m: Array, d: Array, scale: Array, op: str) -> Array:

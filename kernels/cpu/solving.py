@@ -10,8 +10,8 @@ from .. import matrices
 from ..matrices import where_is
 
 __all__ = [
-    "cofactor", "cofactor_slope", "det", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet", "solve",
-    "solve_triangular",
+    "cofactor", "cofactor_slope", "det", "independent", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet",
+    "solve", "solve_triangular",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -132,7 +132,7 @@ def cofactor(x: Array, out: Array | None = None) -> Array:
 
 
 def cofactor_slope(h: Array, x: Array, out: Array | None = None) -> Array:
-    """The gradient by ``x`` of ``sum(h.conj() * cofactor(x))``."""
+    """The derivative of `cofactor` in the direction ``h``."""
     return _one(matrices.cofactor_slope(np, h, x), out)
 
 
@@ -142,11 +142,22 @@ def matrix_exp(x: Array, out: Array | None = None) -> Array:
     return _one(matrices.exponential(np, x, np.matmul, np.linalg.solve), out)
 
 
+def independent(v: Array, out: Array | None = None) -> Array:
+    """A copy of eigenvectors, if they are a basis; else an error."""
+    return _one(matrices.independent(np, v), out)
+
+
 def over_gaps(
-    m: Array, w: Array, scale: Array, valued: bool = True, op: str = "eigh", out: Array | None = None
+    m: Array,
+    w: Array,
+    scale: Array,
+    valued: bool = True,
+    phase: bool = False,
+    op: str = "eigh",
+    out: Array | None = None,
 ) -> Array:
     """``m[i, j] / (w[j] - w[i])`` off the diagonal, on which it is 0; an error where that is not determined."""
-    return _one(matrices.over_gaps(np, m, w, scale, valued, op), out)
+    return _one(matrices.over_gaps(np, m, w, scale, valued, phase, op), out)
 
 
 def over_values(m: Array, d: Array, scale: Array, op: str = "svd", out: Array | None = None) -> Array:

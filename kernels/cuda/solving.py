@@ -15,8 +15,8 @@ from .matmul import matmul
 from .module import stored
 
 __all__ = [
-    "cofactor", "cofactor_slope", "det", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet", "solve",
-    "solve_triangular",
+    "cofactor", "cofactor_slope", "det", "independent", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet",
+    "solve", "solve_triangular",
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def cofactor(x: Any, out: Any | None = None) -> Any:
 
 
 def cofactor_slope(h: Any, x: Any, out: Any | None = None) -> Any:
-    """The gradient by ``x`` of ``sum(h.conj() * cofactor(x))``."""
+    """The derivative of `cofactor` in the direction ``h``."""
     return stored(matrices.cofactor_slope(cupy, h, _whole(x)), out)
 
 
@@ -97,9 +97,16 @@ def matrix_exp(x: Any, out: Any | None = None) -> Any:
     return stored(_whole(matrices.exponential(cupy, x, matmul, _solved)), out)
 
 
-def over_gaps(m: Any, w: Any, scale: Any, valued: bool = True, op: str = "eigh", out: Any | None = None) -> Any:
+def independent(v: Any, out: Any | None = None) -> Any:
+    """A copy of eigenvectors, if they are a basis; else an error."""
+    return stored(matrices.independent(cupy, v), out)
+
+
+def over_gaps(
+    m: Any, w: Any, scale: Any, valued: bool = True, phase: bool = False, op: str = "eigh", out: Any | None = None
+) -> Any:
     """``m[i, j] / (w[j] - w[i])`` off the diagonal, on which it is 0; an error where that is not determined."""
-    return stored(matrices.over_gaps(cupy, m, w, scale, valued, op), out)
+    return stored(matrices.over_gaps(cupy, m, w, scale, valued, phase, op), out)
 
 
 def over_values(m: Any, d: Any, scale: Any, op: str = "svd", out: Any | None = None) -> Any:

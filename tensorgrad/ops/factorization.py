@@ -17,7 +17,7 @@ from .definition import Function, primitive
 from .elementwise import add, equal, multiply, subtract, where
 from .linear_system import rows_in_order, solve_triangular
 from .matmul import matmul
-from .matrices import LinAlgError, adjoint, in_half, prepared, recorded, require_matrix, require_square
+from .matrices import LinAlgError, adjoint, conjugate, in_half, prepared, recorded, require_matrix, require_square
 from .memory import arange, cast, eye
 from .reduction import any as any_of
 from .reduction import argmax
@@ -76,10 +76,10 @@ def _half_diagonal(x: Any) -> Any:
     return add(triangle(x, 0, False), triangle(x, -1, False))
 
 
-def _right_divided(name: str, x: Any, upper: Any) -> Any:
-    """``x @ U^-H`` for an upper triangle; where there is no such inverse, there is no gradient."""
+def _right_divided(name: str, x: Any, turned: Any) -> Any:
+    """``x`` over the transpose of an upper triangle; where that has no inverse, there is no gradient."""
     try:
-        return solve_triangular(adjoint(upper), x, upper=False, left=False)
+        return solve_triangular(turned, x, upper=False, left=False)
     except LinAlgError as error:
         raise LinAlgError(
             f"{name}: backward: there is no gradient where the first columns depend on each other: {error}"
@@ -99,7 +99,7 @@ def _cholesky_vjp(g: Any, out: Any, upper: bool) -> Any:
 _cholesky: Function = primitive(
     "cholesky",
     K.cholesky,
-    joint=lambda g, needs, out, upper: (_cholesky_vjp(g[0], out[0], upper),),
+    joint=lambda g, needs, out, upper: (conjugate(_cholesky_vjp(conjugate(g[0]), out[0], upper)),),
     inputs=1,
     outputs=2,
 )
@@ -171,7 +171,7 @@ def _qr_vjp(gq: Any, gr: Any, q: Any, r: Any) -> Any:
     difference = subtract(turned, scaled)
     skew = multiply(_half_diagonal(subtract(difference, adjoint(difference))), 0.5)
     inner = subtract(skew, difference)
-    return _right_divided("qr", add(gq, matmul(q, inner)), r)
+    return _right_divided("qr", add(gq, matmul(q, inner)), adjoint(r))
 
 
 def _qr_gradient(g: Any, out: Any, complete: bool) -> tuple[Any]:
@@ -181,7 +181,7 @@ def _qr_gradient(g: Any, out: Any, complete: bool) -> tuple[Any]:
             f"qr: backward: with mode='complete', Q of shape {q.shape} has columns that the {r.shape[-1]} columns of "
             "the matrix do not determine, so they have no gradient; use mode='reduced'"
         )
-    return (_qr_vjp(g[0], g[1], q, r),)
+    return (conjugate(_qr_vjp(conjugate(g[0]), conjugate(g[1]), q, r)),)
 
 
 _qr: Function = primitive(
@@ -316,7 +316,7 @@ def householder_product(x: Any, tau: Any, /) -> Any:
 def _lu_vjp(g: Any, factors: Any, order: Any) -> Any:
     """The gradient by the matrix, from that by both factors in one.
 
-    In rows and columns that both factors share it is ``L^-H (strictly lower(L^H gL) + upper(gU U^H)) U^-H``; the rows
+    In rows and columns that both factors share it is ``L^-T (strictly lower(L^T gL) + upper(gU U^T)) U^-T``; the rows
     below them and the columns beside them, of which at most one exists, are solved for first.
     """
     m, n = factors.shape[-2:]
@@ -325,16 +325,16 @@ def _lu_vjp(g: Any, factors: Any, order: Any) -> Any:
     gl, gu = triangle(g[..., :k, :k], -1, False), triangle(g[..., :k, :k], 0, True)
     below = beside = None
     if m > k:
-        below = _right_divided("lu", g[..., k:, :], upper)
-        gu = subtract(gu, matmul(adjoint(factors[..., k:, :]), below))
+        below = _right_divided("lu", g[..., k:, :], matrix_transpose(upper))
+        gu = subtract(gu, matmul(matrix_transpose(factors[..., k:, :]), below))
     if n > k:
-        beside = solve_triangular(adjoint(lower), g[..., k:], upper=True, unitriangular=True)
-        gl = subtract(gl, matmul(beside, adjoint(factors[..., k:])))
+        beside = solve_triangular(matrix_transpose(lower), g[..., k:], upper=True, unitriangular=True)
+        gl = subtract(gl, matmul(beside, matrix_transpose(factors[..., k:])))
     strict = triangle(lower, -1, False)
-    left = triangle(add(gl, matmul(adjoint(strict), gl)), -1, False)
-    right = triangle(matmul(triangle(gu, 0, True), adjoint(triangle(upper, 0, True))), 0, True)
-    middle = solve_triangular(adjoint(lower), add(left, right), upper=True, unitriangular=True)
-    whole = _right_divided("lu", middle, upper)
+    left = triangle(add(gl, matmul(matrix_transpose(strict), gl)), -1, False)
+    right = triangle(matmul(triangle(gu, 0, True), matrix_transpose(triangle(upper, 0, True))), 0, True)
+    middle = solve_triangular(matrix_transpose(lower), add(left, right), upper=True, unitriangular=True)
+    whole = _right_divided("lu", middle, matrix_transpose(upper))
     if below is not None:
         whole = concat([whole, below], -2)
     if beside is not None:

@@ -13,11 +13,12 @@ import numpy as np
 
 from .. import kernels as K
 from .arrangement import diagonal, triangle
+from .complex_parts import imag, join_parts
 from .definition import Function, primitive
 from .elementwise import add, less, log, multiply, negative, subtract, where
 from .indexing import take_along_axis
 from .matmul import matmul
-from .matrices import LinAlgError, adjoint, conjugate, imag_part, in_half, prepared, require_square
+from .matrices import LinAlgError, adjoint, conjugate, in_half, prepared, require_square
 from .memory import cast, eye
 from .reduction import normalize_axes, summed
 from .selection import argsort
@@ -68,7 +69,7 @@ def _check_batch(name: str, a: Any, b: Any) -> None:
 
 # ------------------------------------------------------------------------------------------------------ general systems
 def _inverse_vjp(g: Any, out: Any) -> Any:
-    transposed = adjoint(out)
+    transposed = matrix_transpose(out)
     return negative(matmul(matmul(transposed, g), transposed))
 
 
@@ -117,8 +118,8 @@ def inv_ex(x: Any, /, *, check_errors: bool = False) -> InvExResult:
 
 
 def _solve_vjp(g: Any, needs: tuple[bool, ...], a: Any, out: Any) -> tuple[Any, Any]:
-    gb = _solve(adjoint(a), g, True)[0]
-    return (negative(matmul(gb, adjoint(out))) if needs[0] else None), gb
+    gb = _solve(matrix_transpose(a), g, True)[0]
+    return (negative(matmul(gb, matrix_transpose(out))) if needs[0] else None), gb
 
 
 _solve: Function = primitive(
@@ -185,11 +186,11 @@ def solve_ex(a: Any, b: Any, /, *, left: bool = True, check_errors: bool = False
 
 # --------------------------------------------------------------------------------------------------- triangular systems
 def _triangular_vjp(g: Any, needs: tuple[bool, ...], a: Any, out: Any, upper: bool, unit: bool) -> tuple[Any, Any]:
-    gb = _triangular(adjoint(a), g, not upper, unit)
+    gb = _triangular(matrix_transpose(a), g, not upper, unit)
     if not needs[0]:
         return None, gb
     offset = (1 if upper else -1) if unit else 0
-    return negative(triangle(matmul(gb, adjoint(out)), offset, upper)), gb
+    return negative(triangle(matmul(gb, matrix_transpose(out)), offset, upper)), gb
 
 
 _triangular: Function = primitive(
@@ -337,23 +338,23 @@ def _columns(g: Any) -> Any:
     return reshape(g, (*g.shape, 1, 1))
 
 
-_det: Function = primitive("det", K.det, lambda g, x: multiply(_columns(g), conjugate(_cofactor(x))))
+_det: Function = primitive("det", K.det, lambda g, x: multiply(_columns(g), _cofactor(x)))
 
 
 def _third_order(k: Any, h: Any, x: Any) -> Any:
-    """The gradient by ``x`` of ``sum(k.conj() * slope(h, x))``: third derivatives of the determinant, by inverses.
+    """Third derivatives of the determinant in two directions, by inverses.
 
-    With ``B = inv(x)``, ``E = h.conj()`` and t the trace, the second derivative in the direction of E is
-    ``det(x) * (t(B E) B.T - (B E B).T)``; it is differentiated once more in the direction of k.
+    With ``B = inv(x)`` and t the trace, the second derivative in the direction h is
+    ``det(x) * (t(B h) B.T - (B h B).T)``; it is differentiated once more in the direction k.
     """
-    inverse, direction = inv(x), conjugate(h)
-    be, bk = matmul(inverse, direction), matmul(inverse, k)
-    beb, bkb = matmul(be, inverse), matmul(bk, inverse)
-    te, tk = _trace(be), _trace(bk)
-    rest = add(matmul(bk, beb), matmul(be, bkb))
-    total = subtract(multiply(subtract(multiply(te, tk), _trace(matmul(bk, be))), inverse), multiply(tk, beb))
-    total = add(subtract(total, multiply(te, bkb)), rest)
-    return conjugate(multiply(_columns(_det(x)), matrix_transpose(total)))
+    inverse = inv(x)
+    bh, bk = matmul(inverse, h), matmul(inverse, k)
+    bhb, bkb = matmul(bh, inverse), matmul(bk, inverse)
+    th, tk = _trace(bh), _trace(bk)
+    rest = add(matmul(bk, bhb), matmul(bh, bkb))
+    total = subtract(multiply(subtract(multiply(th, tk), _trace(matmul(bk, bh))), inverse), multiply(tk, bhb))
+    total = add(subtract(total, multiply(th, bkb)), rest)
+    return multiply(_columns(_det(x)), matrix_transpose(total))
 
 
 def _trace(x: Any) -> Any:
@@ -364,7 +365,7 @@ def _trace(x: Any) -> Any:
 _cofactor_slope: Function = primitive(
     "cofactor_slope",
     K.cofactor_slope,
-    lambda k, x: conjugate(_cofactor_slope(conjugate(k), x)),
+    lambda k, x: _cofactor_slope(k, x),
     lambda k, h, x: _third_order(k, h, x),
 )
 _cofactor: Function = primitive("cofactor", K.cofactor, lambda h, x: _cofactor_slope(h, x))
@@ -390,16 +391,16 @@ def det(x: Any, /) -> Any:
 
 
 def _slogdet_vjp(g: tuple[Any, Any], x: Any, sign: Any) -> Any:
-    """The gradient of a logarithm, ``inv(x)^H``, times that of the size and, for complex ones, that of the angle."""
+    """The gradient of a logarithm, ``inv(x).T``, times that of the size and, for complex ones, that of the angle."""
     gs, gl = g
     try:
         inverse = inv(x)
     except LinAlgError as error:
         raise LinAlgError(f"slogdet: backward: the logarithm of 0 has no gradient: {error}") from None
-    slope = _columns(cast(gl, x.dtype))
+    slope = cast(gl, x.dtype)
     if x.dtype.kind == "c":
-        slope = add(slope, multiply(_columns(cast(imag_part(multiply(gs, conjugate(sign))), x.dtype)), 1j))
-    return multiply(slope, adjoint(inverse))
+        slope = join_parts(gl, imag(multiply(gs, sign)))
+    return multiply(_columns(slope), matrix_transpose(inverse))
 
 
 _slogdet: Function = primitive(

@@ -7,51 +7,21 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from . import elementwise
+from .complex_parts import conj
 from .definition import lift
 from .memory import cast
 from .precision import raised
 from .shape import matrix_transpose
 
-__all__ = [
-    "LinAlgError",
-    "adjoint",
-    "conjugate",
-    "imag_part",
-    "in_half",
-    "prepared",
-    "real_part",
-    "recorded",
-    "require_matrix",
-    "require_square",
-]
+__all__ = ["LinAlgError", "adjoint", "conjugate", "in_half", "prepared", "recorded", "require_matrix", "require_square"]
 
 LinAlgError = np.linalg.LinAlgError
 """Raised where a matrix has no such factorization, inverse or gradient; a ``ValueError``."""
 
 
 def conjugate(x: Any) -> Any:
-    """The complex conjugate; real tensors are their own, at no cost."""
-    if x.dtype.kind != "c":
-        return x
-    return _of_complex("conj", x)
-
-
-def imag_part(x: Any) -> Any:
-    """The imaginary part."""
-    return _of_complex("imag", x)
-
-
-def real_part(x: Any) -> Any:
-    """The real part; real tensors are their own."""
-    return _of_complex("real", x) if x.dtype.kind == "c" else x
-
-
-def _of_complex(name: str, x: Any) -> Any:
-    function = getattr(elementwise, name, None)
-    if function is None:
-        raise TypeError(f"{name}: {x.dtype} is not supported")
-    return function(x)
+    """The complex conjugate; real tensors, and None, are their own, at no cost."""
+    return x if x is None or x.dtype.kind != "c" else conj(x)
 
 
 def adjoint(x: Any) -> Any:

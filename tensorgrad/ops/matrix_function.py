@@ -15,19 +15,19 @@ from .definition import Function, lift, primitive
 from .elementwise import multiply, subtract
 from .linear_system import inv
 from .matmul import matmul
-from .matrices import LinAlgError, adjoint, in_half, prepared, require_matrix, require_square
+from .matrices import LinAlgError, in_half, prepared, require_matrix, require_square
 from .memory import cast, eye, ones_like, zeros_like
 from .product import _together
 from .reduction import normalize_axes
-from .shape import broadcast_to, concat, expand_dims, flip, moveaxis, reshape, stack
+from .shape import broadcast_to, concat, expand_dims, flip, matrix_transpose, moveaxis, reshape, stack
 
 __all__ = ["cross", "diagonal", "expm", "matrix_exp", "matrix_power", "multi_dot", "outer", "trace", "vander"]
 
 
 def _exp_vjp(g: Any, x: Any) -> Any:
-    """The corner of the exponential of ``((x^H, g), (0, x^H))``: Frechet's derivative in the direction of g."""
+    """The corner of the exponential of ``((x.T, g), (0, x.T))``: Frechet's derivative in the direction of g."""
     n = x.shape[-1]
-    turned = adjoint(x)
+    turned = matrix_transpose(x)
     g = broadcast_to(g, turned.shape)
     blocks = concat([concat([turned, g], -1), concat([zeros_like(turned), turned], -1)], -2)
     return _matrix_exp(blocks)[..., :n, n:]

@@ -9,9 +9,9 @@ from .. import dtypes
 from .. import kernels as K
 from .definition import Function, lift, primitive
 from .elementwise import abs as absolute
-from .elementwise import divide, equal, logical_or, multiply, not_equal, pow, where
+from .elementwise import divide, equal, logical_or, multiply, not_equal, pow, sign, where
 from .linear_system import inv_ex
-from .matrices import LinAlgError, in_half, prepared, require_matrix, require_square
+from .matrices import LinAlgError, conjugate, in_half, prepared, require_matrix, require_square
 from .memory import cast, zeros_like
 from .precision import raised
 from .reduction import any as any_of
@@ -34,20 +34,13 @@ def _spread(g: Any, shape: tuple[int, ...], axis: tuple[int, ...], keepdims: boo
     return broadcast_to(g, shape)
 
 
-def _sign(x: Any) -> Any:
-    """``x / abs(x)``, 0 at 0."""
-    from .elementwise import sign
-
-    return sign(x)
-
-
 def _vector_norm_vjp(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool, order: float) -> Any:
     """The gradient of a norm; 0 where the norm is 0, which has none there but 0 among its subgradients."""
     shape = x.shape
     if order == 0:
         return zeros_like(x)
     if order == 1:
-        return multiply(_sign(x), cast(_spread(g, shape, axis, keepdims), x.dtype))
+        return multiply(sign(x), cast(_spread(g, shape, axis, keepdims), x.dtype))
     if order == 2:
         slope = where(equal(out, 0), 0.0, divide(g, where(equal(out, 0), 1.0, out)))
         return multiply(x, cast(_spread(slope, shape, axis, keepdims), x.dtype))
@@ -56,17 +49,17 @@ def _vector_norm_vjp(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: 
     if math.isinf(order):
         attained = cast(equal(size, top), g.dtype)
         share = divide(attained, summed(attained, axis, True))
-        return multiply(_sign(x), cast(multiply(_spread(g, shape, axis, keepdims), share), x.dtype))
+        return multiply(sign(x), cast(multiply(_spread(g, shape, axis, keepdims), share), x.dtype))
     nothing = logical_or(equal(top, 0), equal(size, 0))
     ratio = where(nothing, 1.0, divide(size, where(equal(top, 0), 1.0, top)))
     slope = where(nothing, 0.0, pow(ratio, order - 1))
-    return multiply(_sign(x), cast(multiply(_spread(g, shape, axis, keepdims), slope), x.dtype))
+    return multiply(sign(x), cast(multiply(_spread(g, shape, axis, keepdims), slope), x.dtype))
 
 
 _vector_norm: Function = primitive(
     "vector_norm",
     K.vector_norm,
-    lambda g, x, out, axis, keepdims, ord: _vector_norm_vjp(g, x, out, axis, keepdims, ord),
+    lambda g, x, out, axis, keepdims, ord: conjugate(_vector_norm_vjp(g, x, out, axis, keepdims, ord)),
 )
 
 

@@ -18,6 +18,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .arrangement import diagonal
+from .complex_parts import real
 from .definition import OPS, Function, lift, primitive
 from .elementwise import abs as absolute
 from .elementwise import add, divide, greater, less, maximum, multiply, negative, not_equal, subtract, where
@@ -30,7 +31,6 @@ from .matrices import (
     conjugate,
     in_half,
     prepared,
-    real_part,
     recorded,
     require_matrix,
     require_square,
@@ -83,10 +83,22 @@ _scale.__doc__ = (
     "How large the entries of matrices are: what is 0 beside it has no digit that counts. Without gradient."
 )
 
+
+def _size(values: Any, slopes: Any, *others: Any) -> Any:
+    """How large a gradient is in all: that by vectors, and that by values in proportion to them."""
+    parts = [_scale(g) for g in others]
+    if slopes is not None:
+        parts.append(_scale(expand_dims(multiply(slopes, values), -1)))
+    total = parts[0]
+    for part in parts[1:]:
+        total = add(total, part)
+    return total
+
+
 _over_gaps: Function = primitive(
     "over_gaps",
     K.over_gaps,
-    lambda h, w, op: _over_gaps(h, conjugate(w), _scale(h), True, op),
+    lambda h, w, op: _over_gaps(h, w, _scale(h), True, False, op),
     lambda h, w, out, op: _gaps_vjp(h, w, out, op),
     None,
 )
@@ -94,10 +106,10 @@ _over_gaps: Function = primitive(
 
 def _gaps_vjp(h: Any, w: Any, out: Any, op: str) -> Any:
     """``out[i, j]`` moves by minus itself over the gap with ``w[j]``, and by as much the other way with ``w[i]``."""
-    product = multiply(h, conjugate(out))
+    product = multiply(h, out)
     if w.dtype.kind != "c" and product.dtype.kind == "c":
-        product = real_part(product)
-    slope = _over_gaps(product, conjugate(w), _scale(product), True, op)
+        product = real(product)
+    slope = _over_gaps(product, w, _scale(product), True, False, op)
     return subtract(summed(slope, (slope.ndim - 1,), False), summed(slope, (slope.ndim - 2,), False))
 
 
@@ -112,15 +124,15 @@ _over_values: Function = primitive(
 
 
 def _values_vjp(h: Any, d: Any, out: Any, op: str) -> Any:
-    product = multiply(h, conjugate(out))
+    product = multiply(h, out)
     if product.dtype.kind == "c":
-        product = real_part(product)
+        product = real(product)
     return negative(_over_values(product, d, _scale(product), op))
 
 
-def _like(x: Any, real: Any) -> Any:
+def _like(x: Any, sizes: Any) -> Any:
     """Real values in the dtype of matrices that they meet."""
-    return cast(real, x.dtype)
+    return cast(sizes, x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------- hermitian matrices
@@ -130,7 +142,7 @@ def _eigh_vjp(g: tuple[Any, Any], w: Any, v: Any) -> Any:
     inner = None
     if gv is not None:
         turned = matmul(adjoint(v), gv)
-        quotient = _over_gaps(turned, w, _scale(gv), gw is not None, "eigh")
+        quotient = _over_gaps(turned, w, _size(w, gw, gv), gw is not None, True, "eigh")
         inner = matmul(multiply(add(quotient, adjoint(quotient)), 0.5), adjoint(v))
     if gw is not None:
         scaled = multiply(expand_dims(_like(v, gw), -1), adjoint(v))
@@ -141,12 +153,14 @@ def _eigh_vjp(g: tuple[Any, Any], w: Any, v: Any) -> Any:
 _eigh: Function = primitive(
     "eigh",
     K.eigh,
-    joint=lambda g, needs, out: (_eigh_vjp(g, *out),),
+    joint=lambda g, needs, out: (conjugate(_eigh_vjp((g[0], conjugate(g[1])), *out)),),
     inputs=1,
     outputs=2,
 )
 OPS["eigh"].fills = False
-_eigvalsh: Function = primitive("eigvalsh", K.eigvalsh, lambda g, x, upper: _eigh_vjp((g, None), g, _eigh(x, upper)[1]))
+_eigvalsh: Function = primitive(
+    "eigvalsh", K.eigvalsh, lambda g, x, upper: conjugate(_eigh_vjp((g, None), g, _eigh(x, upper)[1]))
+)
 
 
 def _is_upper(name: str, triangle: str) -> bool:
@@ -206,34 +220,39 @@ def eigvalsh(x: Any, /, UPLO: str = "L") -> Any:
 
 
 # -------------------------------------------------------------------------------------------------------- any matrices
-def _eig_vjp(g: tuple[Any, Any], w: Any, v: Any, real: bool) -> Any:
+_independent: Function = primitive("independent", K.independent, lambda g: g)
+
+
+def _eig_vjp(g: tuple[Any, Any], out: Any, is_real: bool) -> Any:
     """``V^-H (diag(gw) + (V^H gV - V^H V diag(Re V^H gV)) over the gaps) V^H``, the vectors having norm 1."""
     gw, gv = g
+    w, v = out
     inner = None
     if gv is not None:
         turned = matmul(adjoint(v), gv)
-        own = expand_dims(_like(v, real_part(diagonal(turned, axis1=-2, axis2=-1))), -2)
+        own = expand_dims(_like(v, real(diagonal(turned, axis1=-2, axis2=-1))), -2)
         along = multiply(matmul(adjoint(v), v), own)
-        inner = _over_gaps(subtract(turned, along), conjugate(w), _scale(gv), True, "eig")
-    rows = adjoint(v)
+        inner = _over_gaps(subtract(turned, along), conjugate(w), _size(w, gw, gv), True, True, "eig")
+    rows = adjoint(_independent(v))
     inner = None if inner is None else matmul(inner, rows)
     if gw is not None:
         scaled = multiply(expand_dims(gw, -1), rows)
         inner = scaled if inner is None else add(inner, scaled)
-    try:
-        y = solve(rows, inner)
-    except LinAlgError as error:
-        raise LinAlgError(f"eig: backward: a matrix without a basis of eigenvectors has no gradient: {error}") from None
-    return real_part(y) if real else y
+    y = solve(rows, inner)
+    return real(y) if is_real else y
 
 
-_eig: Function = primitive("eig", K.eig, None, outputs=2)
+_eig: Function = primitive(
+    "eig",
+    K.eig,
+    joint=lambda g, needs, x_dtype, out: (
+        conjugate(_eig_vjp((conjugate(g[0]), conjugate(g[1])), out, x_dtype.kind != "c")),
+    ),
+    inputs=1,
+    outputs=2,
+)
+OPS["eig"].fills = False
 _eigvals: Function = primitive("eigvals", K.eigvals, None)
-
-
-def _refuse_gradient(name: str, x: Any) -> None:
-    if recorded(x):
-        raise TypeError(f"{name}: gradients through complex results are not supported; use .detach() or tg.no_grad()")
 
 
 def eig(x: Any, /) -> EigResult:
@@ -258,7 +277,6 @@ def eig(x: Any, /) -> EigResult:
     """
     x, _ = prepared(x)
     require_square("eig", x)
-    _refuse_gradient("eig", x)
     return EigResult(*_eig(x))
 
 
@@ -273,8 +291,7 @@ def eigvals(x: Any, /) -> Any:
     """
     x, _ = prepared(x)
     require_square("eigvals", x)
-    _refuse_gradient("eigvals", x)
-    return _eigvals(x)
+    return _eig(x)[0] if recorded(x) else _eigvals(x)
 
 
 # --------------------------------------------------------------------------------------------------- singular values
@@ -301,8 +318,8 @@ def _svd_vjp(g: tuple[Any, Any, Any], x: Any, out: Any, full: bool) -> Any:
     left, right = matmul(adjoint(u), gu), matmul(vh, gv)
     alike = multiply(add(left, right), 0.5)
     against = multiply(subtract(left, right), 0.5)
-    size = add(_scale(gu), _scale(gv))
-    quotient = _over_gaps(alike, s, size, gs is not None, "svd")
+    size = _size(s, gs, gu, gv)
+    quotient = _over_gaps(alike, s, size, gs is not None, True, "svd")
     sums = add(expand_dims(s, -1), expand_dims(s, -2))
     other = _over_values(subtract(against, adjoint(against)), sums, size, "svd")
     inner = add(add(quotient, adjoint(quotient)), other)
@@ -322,12 +339,12 @@ def _svd_vjp(g: tuple[Any, Any, Any], x: Any, out: Any, full: bool) -> Any:
 _svd: Function = primitive(
     "svd",
     K.svd,
-    joint=lambda g, needs, x, out, full: (_svd_vjp(g, x, out, full),),
+    joint=lambda g, needs, x, out, full: (conjugate(_svd_vjp((conjugate(g[0]), g[1], conjugate(g[2])), x, out, full)),),
     inputs=1,
     outputs=3,
 )
 OPS["svd"].fills = False
-_svdvals: Function = primitive("svdvals", K.svdvals, lambda g, x: _svdvals_vjp(g, *_svd(x, False)))
+_svdvals: Function = primitive("svdvals", K.svdvals, lambda g, x: conjugate(_svdvals_vjp(g, *_svd(x, False))))
 
 
 def _svdvals_vjp(g: Any, u: Any, s: Any, vh: Any) -> Any:
@@ -474,7 +491,9 @@ def _pinv_vjp(g: Any, x: Any, out: Any) -> Any:
     return subtract(add(left, right), first)
 
 
-_pinv: Function = primitive("pinv", lambda x, found: found, lambda g, x, out: _pinv_vjp(g, x, out), None)
+_pinv: Function = primitive(
+    "pinv", lambda x, found: found, lambda g, x, out: conjugate(_pinv_vjp(conjugate(g), x, out)), None
+)
 _pinv.__doc__ = "The pseudoinverse that was found, tied to its matrix: the gradient needs no singular vectors."
 
 
@@ -544,7 +563,11 @@ def _lstsq_vjp(g: Any, needs: tuple[bool, ...], a: Any, b: Any, out: Any, limit:
 _lstsq: Function = primitive(
     "lstsq",
     lambda a, b, found, limit: found,
-    joint=lambda g, needs, a, b, out, limit: (*_lstsq_vjp(g, needs, a, b, out, limit), None, None),
+    joint=lambda g, needs, a, b, out, limit: (
+        *map(conjugate, _lstsq_vjp(conjugate(g), needs, a, b, out, limit)),
+        None,
+        None,
+    ),
     inputs=4,
     broadcasts=True,
 )

@@ -155,7 +155,11 @@ for _order in (0, 0.5, 1, 1.5, 2, 3, np.inf, -np.inf, -1):
 
 # ------------------------------------------------------------------------------------------ without gradients, or inner
 add("eigvals", "values", lambda x: spectrum._eigvals(x), well(2, 3, 3), reference=np.linalg.eigvals, **EXACT)
-add("eig", "pairs", lambda x: spectrum._eig(x), well(2, 3, 3), reference=lambda x: tuple(np.linalg.eig(x)), **EXACT)
+add("eig", "values", lambda x: abs(linalg.eig(x).eigenvalues), well(2, 3, 3),
+    reference=lambda x: np.abs(np.linalg.eig(x)[0]), **EXACT)  # fmt: skip
+add("eig", "vectors", lambda x: abs(linalg.eig(x).eigenvectors) ** 2, well(2, 3, 3),
+    reference=lambda x: np.abs(np.linalg.eig(x)[1]) ** 2, **EXACT)  # fmt: skip
+add("independent", "basis", lambda x: spectrum._independent(x), well(2, 3, 3), reference=lambda x: x, halves=False)
 add("matrix_scale", "norms", lambda x: spectrum._scale(x), values(2, 3, 2),
     reference=lambda x: np.linalg.norm(x, axis=(-2, -1), keepdims=True), slack=4)  # fmt: skip
 add("pivots_to_permutation", "order", lambda p: linear_system._pivots_to_permutation(p, 3), [[3, 3], [1, 2]],
@@ -173,7 +177,7 @@ def over_gaps(m, w):
     return np.where(gaps == 0, 0, m / np.where(gaps == 0, 1, gaps))
 
 
-add("over_gaps", "apart", lambda m, w: spectrum._over_gaps(m, w, five(m), True, "eigh"),
+add("over_gaps", "apart", lambda m, w: spectrum._over_gaps(m, w, five(m), True, False, "eigh"),
     values(3, 3), _gaps, reference=over_gaps, slack=8, halves=False)  # fmt: skip
 add("over_values", "apart", lambda m, d: spectrum._over_values(m, d, five(m), "svd"),
     values(2, 3), _gaps[None], reference=lambda m, d: m / d, slack=8, halves=False)  # fmt: skip
