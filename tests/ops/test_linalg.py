@@ -498,7 +498,7 @@ def test_overwritten_results_are_noticed():
         y.sum().backward()
 
 
-# ------------------------------------------------------------------------------------------------ transforms and replays
+# ----------------------------------------------------------------------------------------------- transforms and replays
 FUNCTIONS = {
     "cholesky": lambda x: linalg.cholesky(positive(x)),
     "solve": lambda x: linalg.solve(x, x[:, :1]),
