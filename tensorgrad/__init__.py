@@ -181,6 +181,7 @@ if TYPE_CHECKING:
     from .ops.distance import *
     from .ops.histogram import *
     from .ops.joining import *
+    from .ops.matrix_aliases import *
     from .ops.nan_reduction import *
     from .ops.numbers import *
     from .ops.orders import *

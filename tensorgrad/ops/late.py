@@ -40,6 +40,10 @@ _FILES = {
         append array_split atleast_1d atleast_2d atleast_3d block block_diag cartesian_prod column_stack
         combinations delete dsplit dstack hsplit hstack insert resize tensor_split trim_zeros vsplit vstack
     """,
+    "matrix_aliases": """
+        chain_matmul cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu_solve matrix_exp
+        matrix_power norm pinverse slogdet vander vdot
+    """,
     "nan_reduction": """
         nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum nanvar
     """,

@@ -85,7 +85,8 @@ _LATE = """
     index_put index_reduce index_select isclose isneginf isposinf kthvalue lcm ldexp lerp logaddexp2 logcumsumexp
     masked_scatter masked_select median mode msort nan_to_num nanmean nanmedian nanquantile nansum nonzero ptp
     quantile rad2deg renorm repeat_interleave rot90 scatter_reduce select_scatter slice_scatter take_along_dim
-    tensor_split unfold unique unique_consecutive vsplit
+    tensor_split unfold unique unique_consecutive vsplit cholesky cholesky_inverse cholesky_solve cross det geqrf
+    inverse logdet lu_solve matrix_exp matrix_power norm pinverse slogdet vdot
 """.split()  # noqa: SIM905
 METHODS |= {name: late_method(name) for name in _LATE}
 

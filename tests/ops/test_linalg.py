@@ -553,3 +553,30 @@ def test_forward_mode(name):
     difference = (function(x + 1e-5 * v) - function(x - 1e-5 * v)) / 2e-5
     close(y, numbers(function(x)))
     close(tangent, numbers(difference), 1e-6)
+
+
+# ------------------------------------------------------------------------------------------------- the main namespace
+def test_names_of_the_main_namespace(device):
+    a = normal(3, 3) + 3 * np.eye(3)
+    x = tg.tensor(a, device=device)
+    spd = x @ x.mT
+    close(tg.norm(x), np.linalg.norm(a))
+    close(tg.norm(x, 1), np.abs(a).sum())
+    close(x.norm(2, axis=(0, 1)), np.linalg.norm(a))
+    close(x.norm(np.inf, axis=0, keepdims=True), np.abs(a).max(0, keepdims=True))
+    close(tg.norm(x, "nuc"), np.linalg.norm(a, "nuc"))
+    for p, match in (("abc", "p must be"), ("nuc", "the nuclear norm")):
+        with pytest.raises(ValueError, match=match):
+            tg.norm(x[0], p)
+    close(tg.vander(x[0]), np.vander(a[0]))
+    close(tg.vander(x[0], 2, True), np.vander(a[0], 2, True))
+    close(tg.vdot(x, x), np.vdot(a, a))
+    close(tg.cross(x, x[::-1]), np.cross(a, a[::-1]))
+    close(x.inverse() @ x, np.eye(3))
+    close(x.det(), np.linalg.det(a))
+    close(spd.cholesky(), np.linalg.cholesky(a @ a.T))
+    close(tg.lu_solve(x, *linalg.lu_factor(x)), np.eye(3))
+    close(tg.chain_matmul(x, x, x), a @ a @ a)
+    close(x.matrix_power(2), a @ a)
+    for name in ("vander", "norm", "inverse", "matrix_exp", "pinverse"):
+        assert name in dir(tg)
