@@ -1,4 +1,4 @@
-"""Parametrizations by name: by length and direction, by the largest singular value."""
+"""Parametrizations by name: by length and direction, by the largest singular value, with orthonormal columns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from ...tape import no_grad
 from ...tensor import Tensor
 from ..functional.distance import normalize
 from ..module import Module
+from .orthogonal import AssignableOrthogonal, Orthogonal, OrthogonalMap
 from .parametrize import register_parametrization
 from .spectral_norm import as_matrix, largest_singular_value, output_axis, overwrite, unit_vector
 from .weight_norm import norm_except
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 _M = TypeVar("_M", bound=Module)
 
@@ -127,3 +128,60 @@ def spectral_norm(
         raise ValueError(f"spectral_norm: {type(module).__name__} has no parameter or buffer {name!r}")
     axis = output_axis(module) if dim is None else dim
     return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, axis, eps))
+
+
+def orthogonal(
+    module: _M, name: str = "weight", orthogonal_map: OrthogonalMap | None = None, *, use_trivialization: bool = True
+) -> _M:
+    """Parametrize a matrix, or a batch of them, such that its columns, or the rows of a wide one, are orthonormal.
+
+    Parameters
+    ----------
+    module : Module
+        Is changed and returned.
+    name : str
+        The parameter's name.
+    orthogonal_map : {"matrix_exp", "cayley", "householder"}, optional
+        ``"matrix_exp"``: the exponential of a skew matrix A, made of what is below the diagonal and its transpose;
+        ``"cayley"``: ``inv(I - A / 2) @ (I + A / 2)``; ``"householder"``: a product of reflections, the fastest for
+        matrices far from square, for real ones only. By default the first for square and complex matrices, else the
+        last.
+    use_trivialization : bool
+        Multiply with a constant orthogonal matrix, ``parametrizations.<name>[0].base``, the matrix as it is now; so
+        training starts, and goes on, where the map is closest to the identity. Without it, only ``"householder"`` keeps
+        the matrix, and lets one be assigned.
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter, or it is no matrix.
+
+    Notes
+    -----
+    What is not orthonormal becomes so by its QR decomposition. M. Lezcano-Casado, Trivializations for gradient-based
+    optimization on manifolds, 2019.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> layer = tg.nn.utils.parametrizations.orthogonal(tg.nn.Linear(20, 40))
+    >>> (layer.weight.mT @ layer.weight - tg.eye(20)).abs().max().item() < 1e-5
+    True
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"orthogonal: {type(module).__name__} has no parameter or buffer {name!r}")
+    if weight.ndim < 2:
+        raise ValueError(f"orthogonal: expected a matrix or a batch of them, got shape {weight.shape}")
+    if orthogonal_map is None:
+        either = weight.shape[-1] == weight.shape[-2] or weight.dtype.kind == "c"
+        orthogonal_map = "matrix_exp" if either else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(
+            f"orthogonal: orthogonal_map must be 'matrix_exp', 'cayley' or 'householder', got {orthogonal_map!r}"
+        )
+    if use_trivialization or orthogonal_map == "householder":
+        made: Orthogonal = AssignableOrthogonal(weight, orthogonal_map, use_trivialization)
+    else:
+        made = Orthogonal(weight, orthogonal_map)
+    return register_parametrization(module, name, made, unsafe=True)
