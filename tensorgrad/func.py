@@ -25,8 +25,9 @@ from .ops.memory import clone, zeros, zeros_like
 from .ops.shape import reshape, stack
 from .tape import Leaf, enable_grad, is_grad_enabled
 from .tensor import Tensor
+from .vmap import vmap
 
-__all__ = ["grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "value_and_grad", "vjp"]
+__all__ = ["grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "value_and_grad", "vjp", "vmap"]
 
 Argnums = int | tuple[int, ...]
 

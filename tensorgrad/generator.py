@@ -27,6 +27,7 @@ from .dtypes import DType
 __all__ = [
     "Draws",
     "Generator",
+    "NoDraws",
     "OwnStream",
     "blocks_used",
     "default_generator",
@@ -216,6 +217,18 @@ class Draws:
         if place >= len(self._parts) or self._parts[place][0] is not generator or self._parts[place][1] != blocks:
             raise RuntimeError("checkpoint: called again, the function draws other random numbers than the first time")
         return self._parts[place][2]
+
+
+class NoDraws(Draws):
+    """A block in which nothing may be drawn: an attempt raises what it is made with."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self._message = message
+
+    def reserved(self, generator: Generator, blocks: int) -> tuple[int, int]:
+        """Raise RuntimeError."""
+        raise RuntimeError(self._message)
 
 
 class OwnStream(Draws):
