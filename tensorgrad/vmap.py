@@ -87,7 +87,7 @@ def vmap(
             raise ValueError(f"vmap: in_dims has {len(in_dims)} entries for {len(args)} arguments")
         dims = tuple(in_dims) if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
         pairs = [*_paired("in_dims", args, dims), *_paired("in_dims", options, 0)]
-        sizes = {x.shape[_axis(x, dim)]: x.shape for x, dim in pairs if dim is not None}
+        sizes = {_count(x, dim): x.shape for x, dim in pairs if dim is not None}
         if not sizes:
             raise ValueError("vmap: no argument has an axis of samples: in_dims are all None")
         if len(sizes) > 1:
@@ -106,15 +106,13 @@ def vmap(
     return mapped
 
 
-def _axis(x: Any, dim: Any) -> int:
-    """An axis of samples, checked."""
+def _count(x: Any, dim: Any) -> int:
+    """The number of samples along an axis, which is checked."""
     if not isinstance(x, Tensor):
-        raise ValueError(
-            f"vmap: in_dims {dim} is for a tensor, got {type(x).__name__}; give None for what is no sample"
-        )
+        raise ValueError(f"vmap: in_dims {dim} is for a tensor, got {type(x).__name__}; give None for it")
     if not isinstance(dim, int) or not -x.ndim <= dim < x.ndim:
         raise ValueError(f"vmap: in_dims {dim!r} is not an axis of a tensor of shape {x.shape}")
-    return dim
+    return x.shape[dim]
 
 
 def _parts(tree: Any) -> list[Any] | None:
