@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .autograd import checkpoint, grad
 from .backend import Device as device
 from .backend import get_default_device, set_default_device
-from .creation import as_tensor, asarray, tensor
+from .creation import as_tensor, asarray, from_dlpack, tensor
 from .dtypes import bool_ as bool
 from .dtypes import (
     complex64,
@@ -174,6 +174,7 @@ if TYPE_CHECKING:
     from . import testing as testing
     from . import train as train
     from . import viz as viz
+    from .inspection import *
     from .ops.aliases import *
     from .ops.calculus import *
     from .ops.cumulative import *
@@ -194,6 +195,7 @@ if TYPE_CHECKING:
     from .ops.windows import *
 
 __version__ = "0.1.0"
+__array_api_version__ = "2024.12"
 
 pi = 3.141592653589793
 e = 2.718281828459045
@@ -214,6 +216,11 @@ _ELSEWHERE = {
     "randperm": "random",
     "save": "io",
     "load": "io",
+    "__array_namespace_info__": "inspection",
+    "can_cast": "inspection",
+    "finfo": "inspection",
+    "iinfo": "inspection",
+    "isdtype": "inspection",
 }
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "as_array",
     "broadcast_view",
     "device_of",
+    "dlpack_view",
     "empty",
     "get_default_device",
     "is_array",
@@ -330,6 +331,21 @@ def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
     return K.copy(moved) if moved is data else moved
 
 
+_HOST_MEMORY = (1, 3)  # DLPack's numbers of plain and of page-locked memory
+
+
+def dlpack_view(x: Any) -> Any:
+    """An array on the memory of an object that exports DLPack."""
+    kind = int(x.__dlpack_device__()[0])
+    if kind in _HOST_MEMORY:
+        return np.from_dlpack(x)
+    if kind in (2, 13):  # CUDA memory, managed CUDA memory
+        return require_cuda().from_dlpack(x)
+    raise BufferError(
+        f"from_dlpack: {type(x).__name__} is on a device of DLPack's type {kind}, which tensors cannot use"
+    )
+
+
 def _from_object(data: Any, dtype: DType | None) -> Any:
     """A NumPy array from Python numbers, nested sequences, array scalars and array-likes."""
     if isinstance(data, (bool, int, float, complex)) and not isinstance(data, np.generic):
@@ -337,7 +353,9 @@ def _from_object(data: Any, dtype: DType | None) -> Any:
     if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array_interface__"):
         array = np.asarray(data)
     elif hasattr(data, "__dlpack__"):
-        array = np.from_dlpack(data)
+        array = dlpack_view(data)
+        if not isinstance(array, np.ndarray):
+            array = to_numpy(array)
     else:
         if _holds_tensors(data):
             data = _to_lists(data)

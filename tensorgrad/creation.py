@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
 
-from .backend import CPU, as_array, device_of, is_array, resolve_device
+from .backend import CPU, as_array, device_of, dlpack_view, is_array, resolve_device
 from .dtypes import dtype_of
 from .tensor import Tensor
 
-__all__ = ["as_tensor", "asarray", "tensor"]
+__all__ = ["as_tensor", "asarray", "from_dlpack", "tensor"]
 
 
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -45,10 +46,18 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """A tensor of ``data``: itself, or sharing its memory, where dtype and device already fit; else a copy."""
+    """A tensor of ``data``: itself, or sharing its memory, where dtype and device already fit; else a copy.
+
+    Memory is shared with NumPy and CuPy arrays, objects of the buffer protocol, and other libraries' arrays that
+    export DLPack, unless it is read-only.
+    """
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
     wanted = None if dtype is None else dtype_of(dtype)
+    if isinstance(data, _BUFFERS):
+        data = np.asarray(data)
+    elif not is_array(data) and hasattr(data, "__dlpack__") and not hasattr(data, "__array_interface__"):
+        data = dlpack_view(data)
     shareable = type(data) is np.ndarray and data.flags.writeable and data.dtype.isnative and dtype_of(data.dtype)
     if shareable and resolve_device(device).type == "cpu" and wanted in (None, data.dtype):
         return _sharing(data)
@@ -57,11 +66,56 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype, device)
 
 
+_BUFFERS = (memoryview, bytearray, array)
+
+
 def _sharing(array: Any) -> Tensor:
     """A tensor on memory that somebody else holds too."""
     x = Tensor(array)
     x._shared_storage().shared = True
     return x
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor of an object that exports DLPack, such as another library's array, in its memory where that can be.
+
+    Parameters
+    ----------
+    x : object with ``__dlpack__`` and ``__dlpack_device__``
+    device : str or Device, optional
+        Where the result is to be; by default where ``x`` is.
+    copy : bool, optional
+        True copies always, False never; None copies where memory cannot be shared. Memory that its owner declares
+        read-only is shared, and in-place writes into it raise.
+
+    Raises
+    ------
+    BufferError
+        If the object cannot be exported, or ``copy=False`` and only a copy would do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> a = np.zeros(2)
+    >>> x = tg.from_dlpack(a)
+    >>> x += 1
+    >>> a
+    array([1., 1.])
+    """
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack: {type(x).__name__} has no __dlpack__; tg.asarray takes other objects")
+    if isinstance(x, Tensor):
+        if x.requires_grad:
+            raise BufferError("from_dlpack: this tensor requires a gradient; use .detach()")
+        y = x.detach()
+    else:
+        y = _sharing(dlpack_view(x))
+        dtype_of(y.dtype)
+    place = y.device if device is None else resolve_device(device)
+    if place != y.device and copy is False:
+        raise BufferError(f"from_dlpack: copy=False, but the data is on {y.device} and is wanted on {place}")
+    return y.to(device=place, copy=bool(copy))
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
@@ -75,7 +129,13 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
     if copy:
         return tensor(obj, dtype, device)
     y = as_tensor(obj, dtype, device)
-    given = obj._data if isinstance(obj, Tensor) else obj
-    if copy is False and y._data is not given:
+    if copy is False and not _shares(y, obj):
         raise ValueError(f"asarray: copy=False, but {type(obj).__name__} cannot become this tensor without a copy")
     return y
+
+
+def _shares(y: Tensor, obj: Any) -> bool:
+    """Whether a tensor made by `as_tensor` is on the memory of what it was made of."""
+    if isinstance(obj, Tensor):
+        return y._data is obj._data
+    return y._storage is not None and y._storage.shared

@@ -267,15 +267,53 @@ class Tensor(TensorMethods):
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A DLPack capsule of the tensor's memory, or of a copy, for another library's ``from_dlpack``.
+
+        Raises
+        ------
+        BufferError
+            If the tensor requires a gradient, which the other library would lose, or the device is out of reach.
+        """
         if self._node is not None:
             raise BufferError("__dlpack__: this tensor requires a gradient; use .detach()")
         host_read("the value of a tensor", self._data)
         self._shared_storage().shared = True
-        return self._data.__dlpack__(**options)
+        here = self.__dlpack_device__()
+        there = here if dl_device is None else (int(dl_device[0]), int(dl_device[1]))
+        if copy and there == here:
+            return K.copy(self._data).__dlpack__(stream=stream, max_version=max_version)
+        if there != here:
+            return self._elsewhere(there, copy).__dlpack__(max_version=max_version)
+        return self._data.__dlpack__(stream=stream, max_version=max_version)
 
-    def __dlpack_device__(self) -> tuple[Any, int]:
-        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
+    def _elsewhere(self, there: tuple[int, int], copy: bool | None) -> Any:
+        """The array on a device that DLPack's numbers name."""
+        if there != (1, 0) or copy is False:
+            kind = "without a copy" if there == (1, 0) else f"to DLPack's device {there}; use .to(device) before"
+            raise BufferError(f"__dlpack__: this tensor is on {self.device} and cannot be exported {kind}")
+        return to_numpy(self._data)
+
+    def __buffer__(self, flags: int) -> memoryview:
+        """The buffer protocol, from Python 3.12 on: ``memoryview(x)`` is the tensor's memory."""
+        try:
+            array = self.numpy()
+        except (RuntimeError, TypeError) as error:
+            raise BufferError(f"__buffer__: {error}") from None
+        if array.dtype.kind == "V":
+            raise BufferError(f"__buffer__: the buffer protocol has no format for {array.dtype}")
+        return array.data
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        kind, index = self._data.__dlpack_device__()
+        return int(kind), int(index)
 
     @property
     def __cuda_array_interface__(self) -> Any:

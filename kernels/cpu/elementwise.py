@@ -7,6 +7,7 @@ a Python scalar in the dtype of the arrays.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ __all__ = [
     "divisor_gradient",
     "erf",
     "erfc",
+    "expm1",
+    "floor_divide",
     "frexp",
     "imag",
     "join_parts",
@@ -33,6 +36,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _clip, _power = in_pieces(_clip_ufunc), in_pieces(np.power)
+_expm1, _floor_divide = in_pieces(np.expm1), in_pieces(np.floor_divide)
 _BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 negative = np.negative
@@ -44,7 +48,6 @@ sqrt = np.sqrt
 cbrt = np.cbrt
 exp = np.exp
 exp2 = np.exp2
-expm1 = np.expm1
 log = np.log
 log2 = np.log2
 log10 = np.log10
@@ -76,7 +79,6 @@ add = np.add
 subtract = np.subtract
 multiply = np.multiply
 divide = np.divide
-floor_divide = np.floor_divide
 remainder = np.remainder
 maximum = np.maximum
 minimum = np.minimum
@@ -123,6 +125,40 @@ def join_parts(real: Array, imag: Array, out: Array | None = None) -> Array:
     np.copyto(out.real, real)
     np.copyto(out.imag, imag)
     return out
+
+
+def expm1(x: Array, out: Array | None = None) -> Array:
+    """``exp(x) - 1``; of infinite complex numbers what the exponential gives, where NumPy's formula is NaN."""
+    if x.dtype.kind != "c":
+        return _expm1(x, out=out) if x.size > BLOCK else np.expm1(x, out=out)
+    usual = np.isfinite(x)
+    special = None if usual.all() else np.exp(x) - x.dtype.type(1)
+    y: Array = np.expm1(x, out=out)
+    return y if special is None else np.where(usual, y, special) if out is None else _put(special, ~usual, y)
+
+
+def _put(value: Any, where: Any, out: Array) -> Array:
+    np.copyto(out, value, where=where)
+    return out
+
+
+def floor_divide(x1: Any, x2: Any, out: Array | None = None) -> Array:
+    """``floor(x1 / x2)``; with an infinite operand the floor of the quotient, where NumPy has NaN and -1."""
+    large = getattr(x1, "size", 1) > BLOCK or getattr(x2, "size", 1) > BLOCK
+    kind = getattr(x1 if hasattr(x1, "dtype") else x2, "dtype", None)
+    infinite = None
+    if kind is not None and kind.kind not in "biu" and (_has_infinity(x1) or _has_infinity(x2)):
+        infinite = np.isinf(x1) | np.isinf(x2)
+        special = np.floor(np.divide(x1, x2))
+    y: Array = _floor_divide(x1, x2, out=out) if large else np.floor_divide(x1, x2, out=out)
+    if infinite is None:
+        return y
+    return np.where(infinite, special, y).astype(y.dtype, copy=False) if out is None else _put(special, infinite, out)
+
+
+def _has_infinity(x: Any) -> bool:
+    """Whether an element is infinite."""
+    return bool(np.isinf(x).any()) if hasattr(x, "dtype") else isinstance(x, float) and math.isinf(x)
 
 
 def rsqrt(x: Array, out: Array | None = None) -> Array:

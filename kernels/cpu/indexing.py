@@ -35,7 +35,13 @@ def getitem(x: Array, index: tuple[Any, ...], out: Array | None = None) -> Array
 
 def setitem(out: Array, index: tuple[Any, ...], value: Any) -> None:
     """``out[index] = value``."""
-    out[index] = value
+    try:
+        out[index] = value
+    except (TypeError, ValueError):  # one element and masks take no value with axes of length 1 in front
+        shape = getattr(value, "shape", ())
+        if shape[:1] != (1,):
+            raise
+        setitem(out, index, value[0])
 
 
 def scatter_add(out: Array, index: tuple[Any, ...], value: Any) -> None:

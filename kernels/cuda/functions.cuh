@@ -193,7 +193,7 @@ __device__ inline T real_remainder(T x, T y) {
 }
 template <typename T>
 __device__ inline T real_floor_divide(T x, T y) {
-    if (y == T(0)) return x / y;
+    if (y == T(0) || isinf(x) || isinf(y)) return floor(x / y);
     T r = fmod(x, y);
     T q = (x - r) / y;  // whole, up to rounding
     if (r != T(0) && (y < T(0)) != (r < T(0))) q -= T(1);

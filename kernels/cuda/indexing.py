@@ -61,31 +61,56 @@ def _integers(index: Any) -> Any:
     return index if index.dtype in (np.int32, np.int64) else index.astype(np.int64)
 
 
+class _NewAxis(NamedTuple):
+    """What a mask without axes is: an index into a new axis of length 1, as a 1-d array of no or one zero."""
+
+    index: Any
+
+
 def _expanded(x: Any, index: tuple[Any, ...]) -> list[Any]:
     """The index with ellipsis and missing axes written out, masks as integer arrays and arrays on the device."""
-    items: list[Any] = []
-    for given in index:
-        item = cupy.asarray(given) if isinstance(given, (list, np.ndarray)) else given
-        if not hasattr(item, "dtype") or isinstance(item, np.generic):
-            items.append(item if item is None or item is Ellipsis or isinstance(item, slice) else int(item))
-        elif item.dtype.kind == "b":
-            items.extend(cupy.nonzero(item))  # how many there are is known to the host only after waiting
-        else:
-            items.append(_integers(item))
-    used = sum(item is not None and item is not Ellipsis for item in items)
+    given = [cupy.asarray(item) if isinstance(item, (list, np.ndarray)) else item for item in index]
+    used = sum(_axes_used(item) for item in given)
     if used > x.ndim:
         raise IndexError(f"too many indices: {used} for an array of {x.ndim} axes")
     rest = [slice(None)] * (x.ndim - used)
-    for position, item in enumerate(items):
+    items: list[Any] = []
+    axis = 0  # of x: the next one
+    for item in given:
         if item is Ellipsis:
-            return [*items[:position], *rest, *items[position + 1 :]]
-    return items + rest
+            items.extend(rest or [Ellipsis])  # one that stands for no axis still keeps arrays apart
+            axis += len(rest)
+            continue
+        if not hasattr(item, "dtype") or isinstance(item, np.generic):
+            items.append(item if item is None or isinstance(item, slice) else int(item))
+        elif item.dtype.kind != "b":
+            items.append(_integers(item))
+        elif not item.ndim:
+            items.append(_NewAxis(cupy.nonzero(item.reshape(1))[0]))
+        elif item.shape != x.shape[axis : axis + item.ndim]:
+            raise IndexError(
+                f"boolean index of shape {item.shape} does not match shape {x.shape[axis : axis + item.ndim]} "
+                f"of axes {axis} to {axis + item.ndim - 1}"
+            )
+        else:
+            items.extend(cupy.nonzero(item))  # how many there are is known to the host only after waiting
+        axis += _axes_used(item)
+    return items if Ellipsis in [i for i in given if not hasattr(i, "dtype")] else items + rest
+
+
+def _axes_used(item: Any) -> int:
+    """How many axes of the array an item of an index is for."""
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if getattr(getattr(item, "dtype", None), "kind", "") == "b" else 1
 
 
 def _target(x: Any, index: tuple[Any, ...]) -> _Target:
     """Split an index with arrays in it into a view and its indexed axes, by NumPy's rules."""
     items = _expanded(x, index)
-    view = x[tuple(slice(None) if hasattr(item, "dtype") else item for item in items)]
+    selected = [None if isinstance(i, _NewAxis) else slice(None) if hasattr(i, "dtype") else i for i in items]
+    view = x[tuple(selected)]
+    items = [item.index if isinstance(item, _NewAxis) else item for item in items]
     advanced = [i for i, item in enumerate(items) if hasattr(item, "dtype") or isinstance(item, int)]
     indices = [item for item in items if hasattr(item, "dtype")]
     axes, axis, before = [], 0, 0  # of the view: the indexed axes, the next one, those before the first indexed
@@ -94,12 +119,16 @@ def _target(x: Any, index: tuple[Any, ...]) -> _Target:
             before = axis
         if hasattr(item, "dtype"):
             axes.append(axis)
-        axis += not isinstance(item, int)
+        axis += not isinstance(item, int) and item is not Ellipsis
     if advanced[-1] - advanced[0] + 1 != len(advanced):  # apart from each other: their axes come first
         before = 0
     others = [a for a in range(view.ndim) if a not in axes]
     view = view.transpose([*others[:before], *axes, *others[before:]])
-    common = np.broadcast_shapes(*(i.shape for i in indices))
+    try:
+        common = np.broadcast_shapes(*(i.shape for i in indices))
+    except ValueError:
+        shapes = " and ".join(str(i.shape) for i in indices)
+        raise IndexError(f"index arrays of shapes {shapes} do not broadcast together") from None
     indices = [cupy.ascontiguousarray(cupy.broadcast_to(i, common)) for i in indices]
     shape = (*view.shape[:before], *common, *view.shape[before + len(axes) :])
     return _Target(view, before, len(axes), indices, shape)

@@ -15,7 +15,7 @@ from .elementwise import multiply
 from .inplace import become, before, check_writable
 from .memory import cast, zeros_like
 from .reduction import normalize_axes
-from .shape import broadcast_to
+from .shape import broadcast_to, reshape
 
 __all__ = [
     "embedding", "gather", "getitem", "index_along", "put_along_axis", "replaced", "scatter", "scatter_add", "setitem",
@@ -144,9 +144,14 @@ _replaced: Function = primitive(
     "setitem",
     lambda x, value, index: _copy_with(x, value, index),
     lambda g, index: _replaced(g, _zero_for(g), index),
-    lambda g, index: getitem(g, index),
+    lambda g, value_shape, index: _with_axes(getitem(g, index), len(value_shape)),
     broadcasts=True,
 )
+
+
+def _with_axes(g: Any, ndim: int) -> Any:
+    """As many axes as the value that was written, which may have more of length 1 in front than what it went into."""
+    return reshape(g, (*(1,) * (ndim - g.ndim), *g.shape)) if ndim > g.ndim else g
 
 
 def _zero_for(g: Any) -> Any:

@@ -103,17 +103,17 @@ def _made(shape: Any, dtype: Any, device: Any, requires_grad: bool, value: Any, 
     return x
 
 
-def _sizes(size: tuple[Any, ...]) -> Any:
-    """``zeros(2, 3)`` and ``zeros((2, 3))`` mean the same."""
-    return size[0] if len(size) == 1 else size
+def _whole(shape: Any, sizes: tuple[Any, ...]) -> Any:
+    """``zeros(2, 3)``, ``zeros((2, 3))`` and ``zeros(shape=(2, 3))`` mean the same; ``zeros()`` is 0-d."""
+    return (shape, *sizes) if sizes else shape
 
 
-def empty(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(shape: Any = (), *sizes: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor with arbitrary content."""
-    return _made(_sizes(shape), dtype, device, requires_grad, None, "empty")
+    return _made(_whole(shape, sizes), dtype, device, requires_grad, None, "empty")
 
 
-def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(shape: Any = (), *sizes: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros, of the default floating dtype unless told otherwise.
 
     Examples
@@ -122,12 +122,12 @@ def zeros(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: boo
     >>> tg.zeros(2, 3).shape == tg.zeros((2, 3)).shape == (2, 3)
     True
     """
-    return _made(_sizes(shape), dtype, device, requires_grad, 0, "zeros")
+    return _made(_whole(shape, sizes), dtype, device, requires_grad, 0, "zeros")
 
 
-def ones(*shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(shape: Any = (), *sizes: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones, of the default floating dtype unless told otherwise."""
-    return _made(_sizes(shape), dtype, device, requires_grad, 1, "ones")
+    return _made(_whole(shape, sizes), dtype, device, requires_grad, 1, "ones")
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

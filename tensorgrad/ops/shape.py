@@ -29,7 +29,7 @@ _reshape: Function = primitive(
 )
 
 
-def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Any:
+def reshape(x: Any, /, shape: Any = (), *more: Any, copy: bool | None = None) -> Any:
     """The same elements, in C order, in another shape; one size may be -1.
 
     Examples
@@ -42,7 +42,7 @@ def reshape(x: Any, /, *shape: Any, copy: bool | None = None) -> Any:
     if not isinstance(x, Tensor):
         x = lift(x)
     array = x._data if isinstance(x, Tensor) else x
-    wanted = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+    wanted = (shape, *more) if more or hasattr(shape, "__index__") else shape  # reshape(x, 2, 3) means (2, 3)
     sizes = tuple([n.__index__() for n in wanted])
     size, count = array.size, math.prod(sizes)
     if -1 in sizes:
