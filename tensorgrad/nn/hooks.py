@@ -66,6 +66,11 @@ def _as_tensors(gradients: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
     return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in gradients)
 
 
+def _as_given(gradients: list[Tensor | None], plain: bool) -> tuple[Any, ...]:
+    """As arrays, if that is how the gradients came."""
+    return tuple(g._data if plain and g is not None else g for g in gradients)
+
+
 class Boundary:
     """Around one call of a module: notes the gradients of its results, then shows them with those of its inputs.
 
@@ -74,11 +79,14 @@ class Boundary:
     module : Module
     hooks : list of callable
         ``hook(module, grad_input, grad_output)``; what it returns in place of None replaces ``grad_input``.
+    before : list of callable
+        ``hook(module, grad_output)``, called first; what it returns replaces ``grad_output``.
     """
 
-    def __init__(self, module: Any, hooks: list[Callable[..., Any]]) -> None:
+    def __init__(self, module: Any, hooks: list[Callable[..., Any]], before: list[Callable[..., Any]]) -> None:
         self._module = module
         self._hooks = hooks
+        self._before = before
         self._inputs = 0
         self._wanted: list[int] = []
         self._grad_output: tuple[Any, ...] = ()
@@ -104,11 +112,14 @@ class Boundary:
         count = len(results)
 
         def noted(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+            plain = not any(isinstance(g, Tensor) for g in gradients)
             places = dict(zip(wanted, _as_tensors(gradients), strict=True))
-            self._grad_output = tuple(places.get(i) for i in range(count))
+            self._grad_output = self._run_before(tuple(places.get(i) for i in range(count)))
             if not self._wanted:
                 self._run((None,) * self._inputs)
-            return gradients
+            if not self._before:
+                return gradients
+            return _as_given([self._grad_output[i] for i in wanted], plain)
 
         outside = _through("module_output", [results[i] for i in wanted], noted)
         replaced = dict(zip(wanted, outside, strict=True))
@@ -120,8 +131,25 @@ class Boundary:
         plain = not isinstance(gradients[0], Tensor)
         places = dict(zip(self._wanted, _as_tensors(gradients), strict=True))
         seen = self._run(tuple(places.get(i) for i in range(self._inputs)))
-        chosen = [seen[i] for i in self._wanted]
-        return tuple(g._data if plain and g is not None else g for g in chosen)
+        return _as_given([seen[i] for i in self._wanted], plain)
+
+    def _run_before(self, grad_output: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
+        arrays = on_arrays.set(False)
+        try:
+            for hook in self._before:
+                answer = hook(self._module, grad_output)
+                if answer is None:
+                    continue
+                replaced = answer if isinstance(answer, tuple) else (answer,)
+                if len(replaced) != len(grad_output):
+                    raise ValueError(
+                        f"backward pre-hook of {type(self._module).__name__}: expected {len(grad_output)} gradients, "
+                        f"one per result, got {len(replaced)}"
+                    )
+                grad_output = replaced
+        finally:
+            on_arrays.reset(arrays)
+        return grad_output
 
     def _run(self, grad_input: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
         arrays = on_arrays.set(False)  # hooks are a user's code, which works on tensors

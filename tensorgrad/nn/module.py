@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from .. import kernels as K
-from ..backend import Device, resolve_device, to_device
-from ..capture import bump, observed_classes, recording
+from ..backend import Device, empty, resolve_device, to_device
+from ..capture import bump, observed_classes
 from ..dtypes import DType, dtype_of, float16, float32, float64, is_differentiable
 from ..tensor import Tensor
-from . import calls, state
-from .hooks import Boundary, RemovableHandle
+from .hooked import Hooked
 from .parameter import Buffer, Parameter, clear_gradients
+from .stateful import Stateful
 
 __all__ = ["Module"]
 
@@ -25,7 +25,7 @@ def _no_forward(self: Module, *_: Any, **__: Any) -> Any:
     raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
 
-class Module:
+class Module(Stateful, Hooked):
     """A part of a model: it owns parameters, buffers and other modules, and computes something from its inputs.
 
     A subclass calls ``super().__init__()``, assigns what it owns to attributes, and defines ``forward``. A `Parameter`,
@@ -61,7 +61,6 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
     _transient: set[str]
-    _hooked = False
 
     def __init__(self) -> None:
         fresh: dict[str, Any] = {
@@ -129,6 +128,13 @@ class Module:
         self.__dict__[registry][name] = value
         self.__dict__[name] = value
 
+    def _place(self, registry: str, name: str, value: Any) -> None:
+        """Put a value in the place of one that is registered; a buffer stays as persistent as it is."""
+        transient = name in self._transient
+        self._enter(registry, name, value)
+        if transient:
+            self._transient.add(name)
+
     def __getattr__(self, name: str) -> Any:
         if name in (*_REGISTRIES, "training", "_transient"):
             raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() first")
@@ -192,9 +198,9 @@ class Module:
             if module is not None:
                 yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it."""
-        return (module for _, module in self.named_modules())
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it; a shared module once unless told otherwise."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules that this one owns directly, with their names."""
@@ -248,6 +254,27 @@ class Module:
                 raise AttributeError(f"{type(module).__name__} has no submodule {name!r} (looking for {target!r})")
             module = found
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place of a dotted name.
+
+        Parameters
+        ----------
+        target : str
+        module : Module
+        strict : bool
+            Whether there must be a module already.
+        """
+        path, _, name = target.rpartition(".")
+        if not name:
+            raise ValueError(f"set_submodule: expected the name of a submodule, got {target!r}")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule: {target!r} must be a Module, got {type(module).__name__}")
+        owner = self.get_submodule(path)
+        known = name in owner._modules
+        if (strict and not known) or (not known and hasattr(owner, name)):
+            raise AttributeError(f"{type(owner).__name__} has no submodule {name!r} (looking for {target!r})")
+        owner._enter("_modules", name, module)
 
     def _get_member(self, target: str, registry: str, what: str) -> Any:
         path, _, name = target.rpartition(".")
@@ -328,6 +355,34 @@ class Module:
                         _convert(tensor.grad, place, kind)
         return self
 
+    def to_empty(self: _M, *, device: Any, recurse: bool = True) -> _M:
+        """Give parameters and buffers memory on a device, without their values.
+
+        Parameters
+        ----------
+        device : str or Device
+        recurse : bool
+            Whether the modules below do so too.
+        """
+        place = resolve_device(device)
+        for module in self.modules() if recurse else [self]:
+            for tensor in (*module._parameters.values(), *module._buffers.values()):
+                if tensor is not None:
+                    tensor._replace(empty(tensor.shape, tensor.dtype, place))
+        return self
+
+    def type(self: _M, dst_type: Any) -> _M:
+        """Convert all parameters and buffers, those of integers too, to a dtype."""
+        kind = dtype_of(dst_type)
+        if not is_differentiable(kind) and any(p.requires_grad for p in self.parameters()):
+            raise TypeError(f"type: parameters that require a gradient must be floating, got {kind}")
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.dtype != kind:
+                tensor._replace(K.cast(tensor._data, kind))
+            if isinstance(tensor.grad, Tensor):
+                _convert(tensor.grad, None, kind)
+        return self
+
     def cpu(self: _M) -> _M:
         """Move to host memory."""
         return self.to("cpu")
@@ -351,113 +406,6 @@ class Module:
     def bfloat16(self: _M) -> _M:
         """Convert to bfloat16."""
         return self.to(dtype="bfloat16")
-
-    # --------------------------------------------------------------------------------------------------------- state
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
-        """All parameters and persistent buffers by dotted name; they share the module's memory.
-
-        Parameters
-        ----------
-        destination : dict, optional
-            Filled and returned in place of a new one.
-        prefix : str
-            Put before every name.
-        keep_vars : bool
-            Give the parameters themselves, not detached tensors.
-        """
-        result = {} if destination is None else destination
-        for registry in ("_parameters", "_buffers"):
-            for name, tensor in getattr(self, registry).items():
-                if tensor is not None and name not in self._transient:
-                    result[prefix + name] = tensor if keep_vars else tensor.detach()
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=result, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        return result
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> state.IncompatibleKeys:
-        """Copy values, converted to the module's dtypes and devices, into parameters and buffers.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to Tensor or array
-        strict : bool
-            Whether names that only one side has are an error.
-
-        Returns
-        -------
-        IncompatibleKeys
-            Named tuple of ``missing_keys`` and ``unexpected_keys``.
-
-        Raises
-        ------
-        RuntimeError
-            Listing every missing and unexpected name and every shape that does not fit; nothing is loaded then.
-        """
-        return state.load(self, state_dict, strict)
-
-    # --------------------------------------------------------------------------------------------------------- hooks
-    def _hooks_of(self, kind: str) -> dict[int, Any]:
-        bump()
-        found: dict[int, Any] = self.__dict__.setdefault(kind, {})
-        self.__dict__["_hooked"] = True
-        return found
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call ``hook(module, args)`` before `forward`; what it returns replaces the positional arguments.
-
-        With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns both or None. ``prepend`` puts it before
-        the other hooks.
-        """
-        return RemovableHandle(self._hooks_of("_forward_pre_hooks"), (hook, with_kwargs), first=prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after `forward`; what it returns replaces the output.
-
-        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``.
-        """
-        return RemovableHandle(self._hooks_of("_forward_hooks"), (hook, with_kwargs), first=prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` in every backward through the module.
-
-        The gradients are tuples with one entry per positional argument and per result, None where there is none. What
-        the hook returns replaces ``grad_input``.
-        """
-        return RemovableHandle(self._hooks_of("_backward_hooks"), hook, first=prepend)
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if calls.are_watched():
-            return calls.watch(self, lambda: self._run_hooks_and_forward(args, kwargs))
-        return self._run_hooks_and_forward(args, kwargs)
-
-    def _run_hooks_and_forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        recorder = recording()
-        if recorder is not None:
-            recorder.called(self)
-        own = self.__dict__
-        for hook, with_kwargs in list(own.get("_forward_pre_hooks", {}).values()):
-            if with_kwargs:
-                answer = hook(self, args, kwargs)
-                if answer is not None:
-                    args, kwargs = answer
-            else:
-                answer = hook(self, args)
-                if answer is not None:
-                    args = answer if isinstance(answer, tuple) else (answer,)
-        backward_hooks = list(own.get("_backward_hooks", {}).values())
-        boundary = Boundary(self, backward_hooks) if backward_hooks else None
-        result = self.forward(*(boundary.enter(args) if boundary else args), **kwargs)
-        for hook, with_kwargs in list(own.get("_forward_hooks", {}).values()):
-            answer = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            result = result if answer is None else answer
-        return boundary.leave(result) if boundary else result
 
     # ---------------------------------------------------------------------------------------------------------- text
     def extra_repr(self) -> str:

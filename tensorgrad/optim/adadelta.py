@@ -36,6 +36,10 @@ class Adadelta(Elementwise):
         Times w, added to g.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -70,6 +74,8 @@ class Adadelta(Elementwise):
         foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -79,6 +85,8 @@ class Adadelta(Elementwise):
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
                 "foreach": foreach,
             },
         )

@@ -36,6 +36,8 @@ class Adagrad(Elementwise):
         Added to the denominator.
     foreach, fused : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
     maximize : bool
         Go up instead of down.
 
@@ -72,6 +74,7 @@ class Adagrad(Elementwise):
         *,
         maximize: bool = False,
         fused: bool | None = None,
+        differentiable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -83,6 +86,7 @@ class Adagrad(Elementwise):
                 "initial_accumulator_value": initial_accumulator_value,
                 "foreach": foreach,
                 "maximize": maximize,
+                "differentiable": differentiable,
                 "fused": fused,
             },
         )

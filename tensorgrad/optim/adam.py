@@ -42,6 +42,10 @@ class Adam(Optimizer):
         Subtract ``lr * weight_decay * w`` from w instead, as `AdamW` does.
     foreach, fused : bool, optional
         Taken for PyTorch's sake; a step is always one fused kernel per group, dtype and device.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
 
     Raises
     ------
@@ -77,6 +81,8 @@ class Adam(Optimizer):
         maximize: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -87,6 +93,8 @@ class Adam(Optimizer):
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
                 "foreach": foreach,
                 "fused": fused,
                 "decoupled_weight_decay": decoupled_weight_decay,
@@ -166,6 +174,8 @@ class AdamW(Adam):
         maximize: bool = False,
         foreach: bool | None = None,
         fused: bool | None = None,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -177,5 +187,7 @@ class AdamW(Adam):
             foreach=foreach,
             maximize=maximize,
             fused=fused,
+            differentiable=differentiable,
+            capturable=capturable,
             decoupled_weight_decay=True,
         )

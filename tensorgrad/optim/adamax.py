@@ -35,6 +35,10 @@ class Adamax(Elementwise):
         Times w, added to g.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -69,6 +73,8 @@ class Adamax(Elementwise):
         foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -79,6 +85,8 @@ class Adamax(Elementwise):
                 "weight_decay": weight_decay,
                 "foreach": foreach,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
             },
         )
 

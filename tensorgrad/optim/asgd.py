@@ -38,6 +38,10 @@ class ASGD(Elementwise):
         Times w, added to g.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -72,6 +76,8 @@ class ASGD(Elementwise):
         weight_decay: float = 0.0,
         foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -83,6 +89,8 @@ class ASGD(Elementwise):
                 "weight_decay": weight_decay,
                 "foreach": foreach,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
             },
         )
 

@@ -41,6 +41,10 @@ class NAdam(Elementwise):
         Subtract ``lr * weight_decay * w`` from w instead, as `AdamW` does.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -77,6 +81,8 @@ class NAdam(Elementwise):
         *,
         foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -88,6 +94,8 @@ class NAdam(Elementwise):
                 "momentum_decay": momentum_decay,
                 "decoupled_weight_decay": decoupled_weight_decay,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
                 "foreach": foreach,
             },
         )

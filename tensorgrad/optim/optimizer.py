@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from .. import kernels as K
 from ..backend import Device, as_array, to_numpy
 from ..capture import replayed
 from ..dtypes import DType, float32, is_floating
+from ..nn.hooks import RemovableHandle
 from ..nn.parameter import clear_gradients
 from ..tape import clock, grad_mode
 from ..tensor import Tensor
@@ -45,6 +47,35 @@ class Batch:
         self.grads: list[Any] = []
 
 
+def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of a method ``step``: the optimizer's hooks around the outermost of calls within each other."""
+
+    @functools.wraps(step)
+    def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        hooks = self._hooks
+        if not hooks or self._stepping:
+            return step(self, *args, **kwargs)
+        self._stepping = True
+        try:
+            for hook in self._called("step_pre"):
+                answer = hook(self, args, kwargs)
+                if answer is not None:
+                    if not (isinstance(answer, tuple) and len(answer) == 2):
+                        raise RuntimeError(
+                            "a step pre-hook must return None or a pair of args and kwargs, got "
+                            f"{type(answer).__name__}"
+                        )
+                    args, kwargs = answer
+            result = step(self, *args, **kwargs)
+            for hook in self._called("step_post"):
+                hook(self, args, kwargs)
+        finally:
+            self._stepping = False
+        return result
+
+    return wrapper
+
+
 class Optimizer:
     """Parameters in groups, options per group, and state per parameter.
 
@@ -73,6 +104,8 @@ class Optimizer:
         If there are no parameters, one occurs twice, or one was computed by an op.
     """
 
+    _stepping = False
+
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         name = type(self).__name__
         if isinstance(params, Tensor):
@@ -81,6 +114,7 @@ class Optimizer:
         self.state: defaultdict[Tensor, State] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self._steps = 0
+        self._hooks: dict[str, dict[int, Any]] = {}
         groups = list(params)
         if not groups:
             raise ValueError(f"{name}: got no parameters")
@@ -122,6 +156,13 @@ class Optimizer:
             known.add(id(p))
         for key, value in self.defaults.items():
             group.setdefault(key, value)
+        if group.get("differentiable"):
+            raise ValueError(
+                f"{name}: differentiable=True is not possible, because a step writes into the parameters, off the tape; "
+                "to differentiate through a step, write it with tensor functions and nn.utils.stateless.functional_call"
+            )
+        if group.get("foreach") and group.get("fused"):
+            raise RuntimeError(f"{name}: foreach and fused cannot both be True")
         self.check(group)
         self.param_groups.append(group)
 
@@ -146,9 +187,10 @@ class Optimizer:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "step" in vars(cls):  # its state and options are Python's: a replayed program calls it again
-            cls.step = replayed(cls.step)  # type: ignore[method-assign]
+            cls.step = replayed(with_hooks(cls.step))  # type: ignore[method-assign]
 
     @replayed
+    @with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients; those without a gradient stay.
 
@@ -214,19 +256,56 @@ class Optimizer:
             f"{grad.shape}, {grad.dtype} and {grad.device}"
         )
 
+    # --------------------------------------------------------------------------------------------------------- hooks
+    def _hook(self, kind: str, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        return RemovableHandle(self._hooks.setdefault(kind, {}), hook, first=prepend)
+
+    def _called(self, kind: str) -> list[Callable[..., Any]]:
+        return list(self._hooks.get(kind, {}).values())
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before `step`; it may return other args and kwargs."""
+        return self._hook("step_pre", hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after `step`."""
+        return self._hook("step_post", hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before `state_dict` looks at the state."""
+        return self._hook("state_dict_pre", hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` after `state_dict`; what it returns is given in its place."""
+        return self._hook("state_dict_post", hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` before `load_state_dict`; what it returns is loaded in its place."""
+        return self._hook("load_state_dict_pre", hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after `load_state_dict`."""
+        return self._hook("load_state_dict_post", hook, prepend)
+
     # --------------------------------------------------------------------------------------------------------- state
     def state_dict(self) -> dict[str, Any]:
         """The state of every parameter, keyed by its number, and the groups, with numbers in place of parameters.
 
         Tensors are not copied.
         """
+        for hook in self._called("state_dict_pre"):
+            hook(self)
         numbers: dict[int, Any] = {id(p): i for i, p in enumerate(self._parameters())}
         groups = [
             {**{k: v for k, v in group.items() if k != "params"}, "params": [numbers[id(p)] for p in group["params"]]}
             for group in self.param_groups
         ]
         state = {numbers.get(id(p), p): s for p, s in self.state.items() if s}
-        return {"state": state, "param_groups": groups}
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._called("state_dict_post"):
+            answer = hook(self, result)
+            result = result if answer is None else answer
+        return result
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy the state and the options of another optimizer of the same kind.
@@ -243,6 +322,9 @@ class Optimizer:
             If the groups do not have the same sizes, or a state has another shape than its parameter.
         """
         name = type(self).__name__
+        for hook in self._called("load_state_dict_pre"):
+            answer = hook(self, dict(state_dict))
+            state_dict = state_dict if answer is None else answer
         saved = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
@@ -264,6 +346,8 @@ class Optimizer:
             groups.append({"params": group["params"], **self.defaults, **options, **names})
         self.state = state
         self.param_groups = groups
+        for hook in self._called("load_state_dict_post"):
+            hook(self)
 
     def _loaded(self, number: Any, key: str, value: Any, p: Tensor) -> Any:
         """A copy of one value of a parameter's state, where and as the parameter is."""
@@ -286,7 +370,7 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         # Parameters get new identities, and so new hashes, when they are unpickled: the state goes along as pairs.
-        return {**self.__dict__, "state": list(self.state.items())}
+        return {**self.__dict__, "state": list(self.state.items()), "_hooks": {}}  # hooks are this program's
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -40,6 +40,10 @@ class RAdam(Elementwise):
         Subtract ``lr * weight_decay * w`` from w instead, as `AdamW` does.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -75,6 +79,8 @@ class RAdam(Elementwise):
         *,
         foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -84,6 +90,8 @@ class RAdam(Elementwise):
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
                 "foreach": foreach,
                 "decoupled_weight_decay": decoupled_weight_decay,
             },

@@ -41,6 +41,10 @@ class RMSprop(Elementwise):
         Divide by an estimate of the standard deviation instead.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -75,9 +79,10 @@ class RMSprop(Elementwise):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
         foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -90,6 +95,8 @@ class RMSprop(Elementwise):
                 "weight_decay": weight_decay,
                 "foreach": foreach,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
             },
         )
 

@@ -34,6 +34,10 @@ class Rprop(Elementwise):
         The least and the largest step size.
     foreach : bool, optional
         Taken for PyTorch's sake.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
+    capturable : bool
+        Taken for PyTorch's sake; `tg.jit` captures every step.
     maximize : bool
         Go up instead of down.
 
@@ -67,6 +71,8 @@ class Rprop(Elementwise):
         *,
         foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -76,6 +82,8 @@ class Rprop(Elementwise):
                 "step_sizes": step_sizes,
                 "foreach": foreach,
                 "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
             },
         )
 

@@ -35,6 +35,8 @@ class SGD(Optimizer):
         Go up instead of down.
     foreach, fused : bool, optional
         Taken for PyTorch's sake; a step is always one fused kernel per group, dtype and device.
+    differentiable : bool
+        Must be False: a step writes into the parameters without a tape.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class SGD(Optimizer):
         maximize: bool = False,
         foreach: bool | None = None,
         fused: bool | None = None,
+        differentiable: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -79,6 +82,7 @@ class SGD(Optimizer):
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
                 "maximize": maximize,
+                "differentiable": differentiable,
                 "foreach": foreach,
                 "fused": fused,
             },

@@ -126,5 +126,6 @@ def test_defaults_are_those_of_pytorch():
         del group["params"]
         assert group == {
             "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": decay, "amsgrad": False, "maximize": False,
-            "foreach": None, "fused": None, "decoupled_weight_decay": decoupled,
+            "foreach": None, "fused": None, "decoupled_weight_decay": decoupled, "differentiable": False,
+            "capturable": False,
         }  # fmt: skip

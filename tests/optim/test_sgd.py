@@ -118,5 +118,5 @@ def test_defaults_are_those_of_pytorch():
     del group["params"]
     assert group == {
         "lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False,
-        "foreach": None, "fused": None,
+        "foreach": None, "fused": None, "differentiable": False,
     }  # fmt: skip
