@@ -9,8 +9,17 @@
 from __future__ import annotations
 
 from .binary import cifar10, cifar100, mnist, read_idx
-from .collate import collate, convert, default_collate
-from .dataset import ChainDataset, ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .collate import collate, convert, default_collate, default_convert
+from .dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from .loader import DataLoader
 from .sampler import (
     BatchSampler,
@@ -38,6 +47,7 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
@@ -49,6 +59,7 @@ __all__ = [
     "collate",
     "convert",
     "default_collate",
+    "default_convert",
     "get_worker_info",
     "mnist",
     "random_split",

@@ -12,7 +12,7 @@ from ..ops.shape import stack
 from ..tape import no_grad
 from ..tensor import Tensor
 
-__all__ = ["collate", "convert", "default_collate", "mapped"]
+__all__ = ["collate", "convert", "default_collate", "default_convert", "mapped"]
 
 
 def collate(samples: list[Any]) -> Any:
@@ -79,6 +79,9 @@ def convert(sample: Any) -> Any:
         parts = [convert(value) for value in sample]
         return type(sample)(*parts) if hasattr(sample, "_fields") else type(sample)(parts)
     return sample
+
+
+default_convert = convert  # PyTorch's name
 
 
 def mapped(batch: Any, function: Callable[[Any], Any]) -> Any:

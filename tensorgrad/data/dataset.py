@@ -18,6 +18,7 @@ __all__ = [
     "ConcatDataset",
     "Dataset",
     "IterableDataset",
+    "StackDataset",
     "Subset",
     "TensorDataset",
     "random_split",
@@ -99,6 +100,45 @@ class ChainDataset(IterableDataset):
     def __len__(self) -> int:
         """Number of samples, if every stream knows its own."""
         return sum(len(dataset) for dataset in self.datasets)
+
+
+class StackDataset(Dataset):
+    """Datasets side by side: sample i is the tuple, or for datasets given by name the dict, of their i-th samples.
+
+    Parameters
+    ----------
+    *args, **kwargs : dataset
+        All of one length, either by position or by name.
+
+    Raises
+    ------
+    ValueError
+        If there are none, both kinds, or lengths differ.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> dataset = tg.data.StackDataset(image=[10, 20], text=["a", "b"])
+    >>> dataset[1]
+    {'image': 20, 'text': 'b'}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset: expected datasets either by position or by name")
+        self.datasets: Any = args or kwargs
+        lengths = [len(dataset) for dataset in (args or tuple(kwargs.values()))]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: the datasets have different lengths: {lengths}")
+        self._length = lengths[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class TensorDataset(Dataset):

@@ -8,6 +8,7 @@ from ..ops import activation as ops
 from ..ops.memory import full
 from ..tensor import Tensor
 from . import functional as F
+from .init import constant_
 from .module import Module
 from .parameter import Parameter
 
@@ -93,6 +94,10 @@ class PReLU(_Activation):
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(full((num_parameters,), float(init), dtype=dtype, device=device))
+
+    def reset_parameters(self) -> None:
+        """Set the weight to ``init`` again."""
+        constant_(self.weight, self.init)
 
     def forward(self, input: Tensor) -> Tensor:
         """A tensor of the same shape."""

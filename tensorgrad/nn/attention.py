@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ..ops.arrangement import split
-from ..ops.elementwise import logical_and, logical_not, where
-from ..ops.matmul import matmul
-from ..ops.memory import empty, full_like, zeros, zeros_like
-from ..ops.shape import broadcast_to, concat
-from ..ops.softmax import softmax
+from ..ops.elementwise import logical_or
+from ..ops.memory import empty
+from ..ops.shape import broadcast_to
 from ..tensor import Tensor
-from . import functional as F
 from . import init
+from .functional.multihead_attention import attend, check_operands
 from .linear import Linear
 from .module import Module
 from .parameter import Parameter
@@ -169,122 +165,63 @@ class MultiheadAttention(Module):
             Shapes as the query's, and (N, L, S) or (N, num_heads, L, S).
         """
         batched = query.ndim == 3
-        if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
-            raise ValueError(
-                "MultiheadAttention: query, key and value need 3 axes, or 2 without a batch, got "
-                f"{query.shape}, {key.shape} and {value.shape}"
-            )
-        if is_causal and attn_mask is None:
-            raise ValueError("MultiheadAttention: is_causal is a hint about attn_mask, which must be given with it")
+        check_operands("MultiheadAttention", query, key, value, attn_mask, is_causal)
         if not batched:
             query, key, value = (x.expand_dims(0) for x in (query, key, value))
             key_padding_mask = None if key_padding_mask is None else key_padding_mask.expand_dims(0)
         elif not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
-        causal = is_causal and key_padding_mask is None and not need_weights and self._adds_nothing()
-        q, k, v, mask = self._prepared(query, key, value, key_padding_mask, None if causal else attn_mask)
-        p = self.dropout if self.training else 0.0
-        weights = None
-        if need_weights:
-            weights = _weights(q, k, mask)
-            weights = F.dropout(weights, p) if p else weights
-            y: Tensor = matmul(weights, v)
-        else:
-            y = F.scaled_dot_product_attention(q, k, v, mask, p, causal)
-        y = self.out_proj(y.transpose(1, 2).reshape(query.shape[0], query.shape[1], self.embed_dim))
-        if weights is not None and average_attn_weights:
-            weights = weights.mean(1)
+        weights = (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        y, shares = attend(
+            query,
+            key,
+            value,
+            self.num_heads,
+            weights,
+            self.in_proj_bias,
+            self.bias_k,
+            self.bias_v,
+            self.add_zero_attn,
+            self.dropout if self.training else 0.0,
+            key_padding_mask,
+            attn_mask,
+            need_weights,
+            is_causal,
+        )
+        y = self.out_proj(y)
+        if shares is not None and average_attn_weights:
+            shares = shares.mean(1)
         if not batched:
-            return y[0], None if weights is None else weights[0]
-        return (y if self.batch_first else y.transpose(0, 1)), weights
+            return y[0], None if shares is None else shares[0]
+        return (y if self.batch_first else y.transpose(0, 1)), shares
 
-    def _adds_nothing(self) -> bool:
-        return self.bias_k is None and not self.add_zero_attn
+    def merge_masks(
+        self, attn_mask: Tensor | None, key_padding_mask: Tensor | None, query: Tensor
+    ) -> tuple[Tensor | None, int | None]:
+        """Both masks as one, and its kind: None without a mask, 1 for ``key_padding_mask`` alone, else 2.
 
-    def _prepared(
-        self, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, attn_mask: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Query, key and value of every head, (N, heads, length, head_dim), and the mask as attention takes it."""
-        q, k, v = self._projected(query, key, value)
-        samples, added = query.shape[0], 0
-        if self.bias_k is not None and self.bias_v is not None:
-            k, v = (
-                concat([x, broadcast_to(row, (samples, 1, self.embed_dim))], 1)
-                for x, row in ((k, self.bias_k), (v, self.bias_v))
-            )
-            added = 1
-        if self.add_zero_attn:
-            nothing = zeros(samples, 1, self.embed_dim, dtype=k.dtype, device=k.device)
-            k, v, added = concat([k, nothing], 1), concat([v, nothing], 1), added + 1
-        q, k, v = (x.reshape(samples, -1, self.num_heads, self.head_dim).transpose(1, 2) for x in (q, k, v))
-        return q, k, v, self._merged(q, key.shape[1], added, padding, attn_mask)
+        Parameters
+        ----------
+        attn_mask, key_padding_mask : Tensor, optional
+            Of shapes (L, S) or (N * num_heads, L, S), and (N, S).
+        query : Tensor
+            Shape (N, L, embed_dim).
 
-    def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if self.in_proj_weight is not None:
-            if query is key and key is value:
-                q, k, v = split(F.linear(query, self.in_proj_weight, self.in_proj_bias), 3, axis=-1)
-                return q, k, v
-            parts = list(split(self.in_proj_weight, 3))
-        else:
-            parts = [w for w in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if w is not None]
-        biases = [None] * 3 if self.in_proj_bias is None else split(self.in_proj_bias, 3)
-        q, k, v = (F.linear(x, w, b) for x, w, b in zip((query, key, value), parts, biases, strict=True))
-        return q, k, v
-
-    def _merged(
-        self, q: Tensor, keys: int, added: int, padding: Tensor | None, attn_mask: Tensor | None
-    ) -> Tensor | None:
-        """Both masks as one that broadcasts to (N, heads, L, S): where keys are seen, or what to add to the scores."""
-        samples, heads, queries, _ = q.shape
-        for name, mask in (("key_padding_mask", padding), ("attn_mask", attn_mask)):
-            if mask is not None and mask.dtype.kind in "iuc":
-                raise TypeError(f"{name} must be boolean or floating, got {mask.dtype}")
-        found: list[Tensor] = []
-        if padding is not None:
-            if padding.shape != (samples, keys):
-                raise ValueError(f"key_padding_mask must have shape {(samples, keys)}, got {padding.shape}")
-            found.append(padding.reshape(samples, 1, 1, keys))
-        if attn_mask is not None:
-            if attn_mask.shape == (queries, keys):
-                found.append(attn_mask.reshape(1, 1, queries, keys))
-            elif attn_mask.shape == (samples * heads, queries, keys):
-                found.append(attn_mask.reshape(samples, heads, queries, keys))
-            else:
-                raise ValueError(
-                    f"attn_mask must have shape {(queries, keys)} or {(samples * heads, queries, keys)}, got "
-                    f"{attn_mask.shape}"
-                )
-        if not found:
-            return None
-        if all(mask.dtype.kind == "b" for mask in found):
-            masks = [_extended(logical_not(mask), added, True) for mask in found]
-            return masks[0] if len(masks) == 1 else logical_and(*masks)
-        numbers = [_extended(_added(mask, q), added, 0.0) for mask in found]
-        return numbers[0] if len(numbers) == 1 else numbers[0] + numbers[1]
-
-
-def _added(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask as numbers to add: minus infinity where it is true."""
-    if mask.dtype.kind != "b":
-        return mask.astype(like.dtype)
-    nothing = zeros_like(mask, dtype=like.dtype)
-    y: Tensor = where(mask, full_like(nothing, -math.inf), nothing)
-    return y
-
-
-def _extended(mask: Tensor, added: int, value: Any) -> Tensor:
-    """The mask with columns for keys that were added and that everyone sees."""
-    if not added:
-        return mask
-    columns = full_like(mask[..., :1], value)
-    y: Tensor = concat([mask, *[columns] * added], -1)
-    return y
-
-
-def _weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
-    """The probabilities as a whole, (N, heads, L, S)."""
-    scores = matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-2, -1))
-    if mask is not None:
-        scores = where(mask, scores, full_like(scores, -math.inf)) if mask.dtype.kind == "b" else scores + mask
-    y: Tensor = softmax(scores, -1)
-    return y
+        Returns
+        -------
+        Tensor or None, int or None
+            Shape (N, num_heads, L, S), or that of ``key_padding_mask`` alone.
+        """
+        if attn_mask is None:
+            return key_padding_mask, None if key_padding_mask is None else 1
+        samples, queries, _ = query.shape
+        keys = attn_mask.shape[-1]
+        shape = (samples, self.num_heads, queries, keys)
+        if attn_mask.ndim == 3:
+            attn_mask = attn_mask.reshape(samples, -1, queries, keys)
+        merged: Tensor = broadcast_to(attn_mask, shape)
+        if key_padding_mask is None:
+            return merged, 2
+        padding = broadcast_to(key_padding_mask.reshape(samples, 1, 1, keys), shape)
+        both = logical_or(merged, padding) if merged.dtype.kind == padding.dtype.kind == "b" else merged + padding
+        return both, 2

@@ -93,6 +93,17 @@ class Recurrent(Module):
         """Draw all weights and biases anew."""
         draw(self.parameters(), self.hidden_size)
 
+    def flatten_parameters(self) -> None:
+        """Nothing: weights need not lie one behind the other here, as they must for some kernels of PyTorch."""
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each direction of each layer, in the order in which they were made."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        ends = [end for layer in range(self.num_layers) for end in self._ends(layer)]
+        found = [[self._parameters.get(name + end) for name in names] for end in ends]
+        return [[p for p in row if p is not None] for row in found]
+
     def _ends(self, layer: int) -> list[str]:
         """How the names of a layer's parameters end, one per direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]

@@ -225,6 +225,8 @@ class TransformerEncoder(_Stack):
         Copied ``num_layers`` times, so that all copies start from the same weights.
     num_layers : int
     norm : Module, optional
+    enable_nested_tensor, mask_check : bool
+        Taken for PyTorch's sake, where they choose a faster way; positions that are padded are computed like others.
 
     Examples
     --------
@@ -234,8 +236,17 @@ class TransformerEncoder(_Stack):
     (5, 3, 8)
     """
 
-    def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
         super().__init__(encoder_layer, num_layers, norm)
+        self.enable_nested_tensor = enable_nested_tensor
+        self.mask_check = mask_check
 
     def forward(
         self,

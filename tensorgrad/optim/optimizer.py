@@ -158,7 +158,7 @@ class Optimizer:
             group.setdefault(key, value)
         if group.get("differentiable"):
             raise ValueError(
-                f"{name}: differentiable=True is not possible, because a step writes into the parameters, off the tape; "
+                f"{name}: differentiable=True is not possible, a step writes into the parameters, off the tape; "
                 "to differentiate through a step, write it with tensor functions and nn.utils.stateless.functional_call"
             )
         if group.get("foreach") and group.get("fused"):

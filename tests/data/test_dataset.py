@@ -111,3 +111,14 @@ class TestRandomSplit:
     def test_errors(self, lengths):
         with pytest.raises(ValueError, match="random_split"):
             random_split(range(10), lengths)
+
+
+def test_stacked_datasets():
+    pairs = tg.data.StackDataset([1, 2], ["a", "b"])
+    assert (len(pairs), pairs[1]) == (2, (2, "b"))
+    named = tg.data.StackDataset(x=tg.arange(4), y=tg.arange(4) * 2)
+    (batch,) = tg.data.DataLoader(named, batch_size=4)
+    assert batch["y"].tolist() == [0, 2, 4, 6]
+    for args, kwargs in (((), {}), (([1],), {"x": [1]}), (([1], [1, 2]), {})):
+        with pytest.raises(ValueError, match="StackDataset"):
+            tg.data.StackDataset(*args, **kwargs)

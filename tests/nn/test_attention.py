@@ -116,7 +116,7 @@ def test_errors():
     with pytest.raises(ValueError, match="divisible"):
         nn.MultiheadAttention(5, 2)
     layer = nn.MultiheadAttention(4, 2)
-    with pytest.raises(ValueError, match="is_causal"):
+    with pytest.raises(RuntimeError, match="is_causal"):
         layer(x, x, x, is_causal=True)
     with pytest.raises(TypeError, match="attn_mask must be boolean or floating, got int64"):
         layer(x, x, x, attn_mask=tg.zeros(2, 2, dtype="int64"))
@@ -171,3 +171,41 @@ def test_state_dict_keys():
     assert list(nn.MultiheadAttention(4, 2, add_bias_kv=True).state_dict()) == [
         "in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj.weight", "out_proj.bias",
     ]  # fmt: skip
+
+
+def test_function_of_given_weights(device):
+    """What the layer computes, from its weights; static keys and values in place of projected ones."""
+    layer = tg.nn.MultiheadAttention(6, 2, kdim=5, vdim=7, add_bias_kv=True, add_zero_attn=True).to("float64")
+    layer.to(device)
+    rng = np.random.default_rng(0)
+    q, k, v = (tg.tensor(rng.standard_normal(s), device=device) for s in ((4, 3, 6), (5, 3, 5), (5, 3, 7)))
+    mask = tg.tensor(rng.standard_normal((4, 5)), device=device)
+    weights = {name: getattr(layer, name) for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight")}
+    common = (layer.in_proj_bias, layer.bias_k, layer.bias_v, True, 0.0, layer.out_proj.weight, layer.out_proj.bias)
+    for needs in (True, False):
+        wanted = layer(q, k, v, attn_mask=mask, need_weights=needs)
+        found = F.multi_head_attention_forward(
+            q, k, v, 6, 2, None, *common, need_weights=needs, attn_mask=mask, use_separate_proj_weight=True, **weights
+        )
+        for x, y in zip(found, wanted, strict=True):
+            assert (x is None) == (y is None)
+            if x is not None:
+                np.testing.assert_array_equal(x.detach().cpu().numpy(), y.detach().cpu().numpy())
+    x = tg.tensor(rng.standard_normal((4, 3, 6)), device=device)
+    w, b = (tg.tensor(rng.standard_normal(s), device=device) for s in ((18, 6), (18,)))
+    own = F.linear(x, w, b)[..., 6:]
+    k, v = (part.reshape(4, 6, 3).transpose(0, 1) for part in (own[..., :6], own[..., 6:]))
+    rest = (None, None, False, 0.0, tg.eye(6, dtype=tg.float64, device=device), None)
+    plain, _ = F.multi_head_attention_forward(x, x, x, 6, 2, w, b, *rest)
+    static, _ = F.multi_head_attention_forward(x, x[:1], x[:1], 6, 2, w, b, *rest, static_k=k, static_v=v)
+    np.testing.assert_allclose(static.cpu().numpy(), plain.cpu().numpy(), atol=1e-12)
+    for error, options in (
+        (ValueError, {"embed_dim_to_check": 5}), (ValueError, {"num_heads": 4}), (ValueError, {"in_proj_weight": None}),
+        (RuntimeError, {"is_causal": True}), (ValueError, {"static_k": k[:1]}), (ValueError, {"bias_k": x[:1, :1]}),
+    ):  # fmt: skip
+        given = {"embed_dim_to_check": 6, "num_heads": 2, "in_proj_weight": w, "in_proj_bias": b, "bias_k": None}
+        with pytest.raises(error):
+            F.multi_head_attention_forward(
+                x, x, x, **{**given, "bias_v": None, "add_zero_attn": False, "dropout_p": 0.0, "out_proj_weight": w,
+                            "out_proj_bias": None, **options}
+            )  # fmt: skip

@@ -33,7 +33,7 @@ def test_extra_state():
     second.load_state_dict(state)
     assert second[0].count == 3
     del state["0._extra_state"]
-    with pytest.raises(RuntimeError, match='Missing key.*"0._extra_state"'):
+    with pytest.raises(RuntimeError, match=r'Missing key.*"0\._extra_state"'):
         second.load_state_dict(state)
     with pytest.raises(RuntimeError, match="Unexpected key"):
         nn.Sequential(nn.Linear(2, 2)).load_state_dict({**nn.Linear(2, 2).state_dict(prefix="0."), "0._extra_state": 1})
@@ -125,8 +125,8 @@ def test_forward_hooks_that_are_always_called():
     fine.register_forward_hook(lambda module, args, kwargs, y: seen.append(kwargs), with_kwargs=True, always_call=True)
     fine(input=3)
     assert seen[1:] == [{"input": 3}]
+    fine.register_forward_pre_hook(lambda module, args, kwargs: 1, with_kwargs=True)
     with pytest.raises(RuntimeError, match="pair of args and kwargs"):
-        fine.register_forward_pre_hook(lambda module, args, kwargs: 1, with_kwargs=True)
         fine(3)
 
 

@@ -40,6 +40,7 @@ def embedding(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """Rows of ``weight`` at the indices ``input``.
 
@@ -57,6 +58,8 @@ def embedding(
         p of the p-norm for ``max_norm``.
     scale_grad_by_freq : bool
         Divide the gradient of each row by how often it was looked up.
+    sparse : bool
+        Must be False: gradients are dense.
 
     Returns
     -------
@@ -70,6 +73,8 @@ def embedding(
     tensor([[3., 4.],
             [1., 2.]])
     """
+    if sparse:
+        raise ValueError("embedding: sparse gradients do not exist here; use sparse=False")
     if max_norm is not None:
         _renormalized(weight, input._data, float(max_norm), float(norm_type))
     y: Tensor = looked_up(input, weight, padding_idx, scale_grad_by_freq)

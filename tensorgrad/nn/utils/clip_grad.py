@@ -27,7 +27,10 @@ def _by_device(gradients: list[Tensor]) -> dict[Any, list[Tensor]]:
 
 
 def get_total_norm(
-    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """The norm of all tensors, taken as of one vector.
 
@@ -38,6 +41,8 @@ def get_total_norm(
         p of the p-norm, greater than 0; may be infinity.
     error_if_nonfinite : bool
         Raise if the norm is NaN or infinite. That waits for the device; nothing else here does.
+    foreach : bool, optional
+        Taken for PyTorch's sake; the gradients of a device are always taken in one launch.
 
     Returns
     -------
@@ -72,7 +77,9 @@ def _total_norm(name: str, tensors: list[Tensor], norm_type: float, error_if_non
     return Tensor(norm)
 
 
-def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor) -> None:
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
     """Scale all gradients together by ``max_norm / (total_norm + 1e-6)`` if that is less than 1.
 
     Parameters
@@ -82,6 +89,8 @@ def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float
     max_norm : float
     total_norm : Tensor
         What `get_total_norm` said of the gradients.
+    foreach : bool, optional
+        Taken for PyTorch's sake; the gradients of a device are always taken in one launch.
     """
     factor = K.minimum(K.divide(float(max_norm), K.add(total_norm._data, 1e-6)), 1.0)
     for device, group in _by_device(_gradients(parameters)).items():
@@ -95,6 +104,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients together so that their norm, taken as of one vector, is at most ``max_norm``.
 
@@ -107,6 +117,8 @@ def clip_grad_norm_(
         p of the p-norm, greater than 0; may be infinity.
     error_if_nonfinite : bool
         Raise if the norm is NaN or infinite. That waits for the device; nothing else here does.
+    foreach : bool, optional
+        Taken for PyTorch's sake; the gradients of a device are always taken in one launch.
 
     Returns
     -------
@@ -141,8 +153,17 @@ def clip_grad_norm_(
     return norm
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Clip every element of every gradient to [-clip_value, clip_value], in place."""
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Clip every element of every gradient to [-clip_value, clip_value], in place.
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without a gradient are passed over.
+    clip_value : float
+    foreach : bool, optional
+        Taken for PyTorch's sake; the gradients of a device are clipped one after the other.
+    """
     limit = float(clip_value)
     for g in _gradients(parameters):
         K.clip(g._data, -limit, limit, out=g._data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -51,7 +51,8 @@ class ParametrizationList(ModuleList):
         with no_grad():
             new: Any = original
             for module in reversed(list(self)):
-                new = module.right_inverse(new) if hasattr(module, "right_inverse") else new
+                with suppress(NotImplementedError):  # it then starts from the values as they are
+                    new = module.right_inverse(new) if hasattr(module, "right_inverse") else new
         self.is_tensor = isinstance(new, Tensor)
         trained = isinstance(original, Parameter)
         if self.is_tensor:
