@@ -38,6 +38,13 @@ def permutation_from_pivots(pivots: np.ndarray[Any, Any], rows: int) -> np.ndarr
     batch = pivots.shape[:-1]
     order = np.empty((math.prod(batch), rows), np.int64)
     order[...] = np.arange(rows)
+    if len(order) < 8:  # exchanges in Python beat calls of NumPy
+        for row, exchanges in zip(order, pivots.reshape(len(order), pivots.shape[-1]).tolist(), strict=True):
+            places = list(range(rows))
+            for i, other in enumerate(exchanges):
+                places[i], places[other - 1] = places[other - 1], places[i]
+            row[:] = places
+        return order.reshape(*batch, rows)
     which = np.arange(len(order))
     for i, other in enumerate(pivots.reshape(len(order), pivots.shape[-1]).T.astype(np.int64) - 1):
         kept = order[:, i].copy()

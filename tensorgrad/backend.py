@@ -24,6 +24,7 @@ __all__ = [
     "as_array",
     "broadcast_view",
     "device_of",
+    "diagonal_view",
     "dlpack_view",
     "empty",
     "get_default_device",
@@ -224,6 +225,16 @@ def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -
     if isinstance(array, np.ndarray):
         return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
     return on_device_of(array, require_cuda().lib.stride_tricks.as_strided, (array, shape, strides))
+
+
+def diagonal_view(array: Any, offset: int, axis1: int, axis2: int) -> Any:
+    """The elements whose places on two axes differ by ``offset``, along a new last axis, in the same memory."""
+    if isinstance(array, np.ndarray):
+        view: Any = array.diagonal(offset, axis1, axis2)
+        if array.flags.writeable:
+            view.flags.writeable = True  # NumPy's is not, for the sake of programs older than the view
+        return view
+    return on_device_of(array, require_cuda().diagonal, (array, offset, axis1, axis2))
 
 
 def to_device(array: Any, device: Device, non_blocking: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """Factorizations of matrices, batched over the leading axes, on NumPy's LAPACK.
 
-NumPy has no LU factorization: that one is blocked elimination here, panels of columns by rank-one updates and the rest
-by matrix products.
+NumPy has no LU factorization: that one is LAPACK's where it can be found and, of many matrices or else, blocked
+elimination, panels of columns by rank-one updates and the rest by matrix products.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..matrices import permutation_from_pivots, where_is
+from . import lapack
 
 __all__ = [
     "cholesky", "eig", "eigh", "eigvals", "eigvalsh", "lu_factor", "pivots_to_permutation", "qr", "qr_raw", "svd",
@@ -21,6 +22,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 LinAlgError = np.linalg.LinAlgError
 
+_MANY = 32  # matrices that are eliminated together rather than one after the other by LAPACK
 _PANEL = 32  # columns that are eliminated one by one before the rest of the matrix is updated
 
 
@@ -99,6 +101,21 @@ def lu_factor(x: Array, out: Any = None) -> Any:
     count, k = math.prod(batch), min(m, n)
     y = np.array(x, order="C").reshape(count, m, n)
     pivots = np.empty((count, k), np.int32)
+    if k and count < _MANY and lapack.available(y.dtype):
+        for matrix, found in zip(y, pivots, strict=True):
+            columns = np.asfortranarray(matrix)
+            found[:] = lapack.lu_factor(columns)
+            matrix[:] = columns
+    else:
+        _eliminate(y, pivots)
+    pivots = pivots.reshape(*batch, k)
+    return _stored((y.reshape(x.shape), pivots, permutation_from_pivots(pivots, m)), out)
+
+
+def _eliminate(y: Array, pivots: Array) -> None:
+    """Factor matrices in place, all columns of a place at once."""
+    count, m, n = y.shape
+    k = min(m, n)
     which = np.arange(count)
     for first in range(0, k, _PANEL):
         last = min(first + _PANEL, k)
@@ -121,8 +138,6 @@ def lu_factor(x: Array, out: Any = None) -> Any:
                 rows[:, j - first + 1 :] -= y[:, j + 1 : last, j, None] * rows[:, j - first, None]
             if last < m:
                 y[:, last:, last:] -= y[:, last:, first:last] @ rows
-    pivots = pivots.reshape(*batch, k)
-    return _stored((y.reshape(x.shape), pivots, permutation_from_pivots(pivots, m)), out)
 
 
 def pivots_to_permutation(pivots: Array, rows: int, out: Array | None = None) -> Array:

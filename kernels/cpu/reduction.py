@@ -281,6 +281,9 @@ def vector_norm(
     return _stored(y, dtype, out)
 
 
+_SQUARES = 1 << 15  # elements of which one product is taken: BLAS adds many at a time, which keeps errors small
+
+
 def _squares(x: Array, axis: Axis, keepdims: bool) -> Any:
     """Sums of squares, or of squared absolute values."""
     whole = x.flags.c_contiguous and (axis is None or (isinstance(axis, tuple) and len(axis) == x.ndim))
@@ -288,15 +291,15 @@ def _squares(x: Array, axis: Axis, keepdims: bool) -> Any:
         flat = x.reshape(-1)
         if x.dtype.kind == "c":
             flat = flat.view(x.real.dtype)
-        rest = flat.size % _RUN if flat.size > _RUN else 0
-        if flat.size <= _RUN:
+        if flat.size <= _SQUARES:
             y = np.dot(flat, flat)
         else:
+            rest = flat.size % _RUN
             runs = flat[: flat.size - rest].reshape(-1, _RUN)
             y = _add(np.vecdot(runs, runs)) + np.dot(flat[flat.size - rest :], flat[flat.size - rest :])
         return np.reshape(y, (1,) * x.ndim) if keepdims else y
     last = axis == -1 or axis == x.ndim - 1 or axis == (x.ndim - 1,) or axis == (-1,)
-    if last and x.size >= SMALL and x.shape[-1] <= _RUN and x.flags.c_contiguous:
+    if last and x.size >= SMALL and x.shape[-1] <= _SQUARES and x.flags.c_contiguous:
         y = np.vecdot(x, x).real
         return y[..., None] if keepdims else y
     if x.dtype.kind == "c":

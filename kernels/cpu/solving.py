@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .. import matrices
 from ..matrices import where_is
+from . import lapack
 
 __all__ = [
     "cofactor", "cofactor_slope", "det", "independent", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet",
@@ -17,6 +19,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 LinAlgError = np.linalg.LinAlgError
 
+_DIRECT = 8  # rows from which on LAPACK's substitution is worth a call for each matrix
 _TRIANGLE = 64  # rows up to which a triangular system is solved in one go
 
 
@@ -83,8 +86,9 @@ def solve(a: Array, b: Array, check: bool = True, out: Any = None) -> Any:
 def solve_triangular(a: Array, b: Array, upper: bool = False, unit: bool = False, out: Array | None = None) -> Array:
     """Solutions of ``a @ x = b`` where only one triangle of ``a`` is read, without its diagonal if that is ``unit``.
 
-    Elimination exchanges no rows of an upper triangle, so it is nothing but substitution; a lower triangle turned round
-    is an upper one. Long systems are cut in halves, and what is solved is taken off the rest by a matrix product.
+    LAPACK substitutes where it can be found. Else, and for many small matrices, `numpy.linalg.solve` does: it exchanges
+    no rows of an upper triangle, and a lower one turned round is an upper one. Long systems are then cut in halves, and
+    what is solved is taken off the rest by a matrix product.
     """
     n = a.shape[-1]
     if not unit:
@@ -93,12 +97,29 @@ def solve_triangular(a: Array, b: Array, upper: bool = False, unit: bool = False
             raise LinAlgError(
                 f"solve_triangular: {where_is(tuple(zero[0].tolist()))} has a 0 on its diagonal (shape {a.shape})"
             )
+    same = a.shape[:-2] == b.shape[:-2]
+    batch = b.shape[:-2] if same else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    y = np.empty((*batch, *b.shape[-2:]), b.dtype)
+    if y.size and math.prod(batch) * _DIRECT < n and lapack.available(b.dtype):
+        whole = np.broadcast_to(a, (*batch, n, n))
+        given = np.broadcast_to(b, y.shape)
+        for index in np.ndindex(*batch):
+            _solve_one(whole[index], given[index], y[index], upper, unit)
+        return _one(y, out)
     if not upper:
         a, b = a[..., ::-1, ::-1], b[..., ::-1, :]
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    y = np.empty((*batch, *b.shape[-2:]), b.dtype)
     _substitute(a, b, y, n, unit)
     return _one(y if upper else np.ascontiguousarray(y[..., ::-1, :]), out)
+
+
+def _solve_one(a: Array, b: Array, y: Array, upper: bool, unit: bool) -> None:
+    """One triangle by LAPACK, which reads rows as the columns of the transpose."""
+    sides = np.array(b, order="F")
+    if a.flags.f_contiguous:
+        lapack.solve_triangular(a, sides, upper, False, unit)
+    else:
+        lapack.solve_triangular(np.ascontiguousarray(a).T, sides, not upper, True, unit)
+    y[...] = sides
 
 
 def _substitute(a: Array, b: Array, y: Array, n: int, unit: bool) -> None:

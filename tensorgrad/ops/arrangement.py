@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import kernels as K
-from ..backend import is_array
+from ..backend import device_of, diagonal_view, empty, is_array
 from ..dtypes import int64
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
@@ -17,7 +17,7 @@ from .elementwise import less
 from .indexing import become_part, take
 from .memory import zeros
 from .reduction import normalize_axes, sum
-from .shape import broadcast_to, concat, moveaxis, permuted, reshape
+from .shape import broadcast_to, concat, permuted, reshape
 
 __all__ = ["chunk", "diagonal", "meshgrid", "parts_between", "repeat", "roll", "split", "tile", "trace", "tril", "triu"]
 
@@ -274,8 +274,33 @@ def _triangle(name: str, x: Any, k: int, upper: bool) -> Any:
     return triangle(x, operator.index(k), upper)
 
 
+def _with_diagonal(g: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
+    out = empty(shape, g.dtype, device_of(g))
+    K.fill(out, 0)
+    K.assign(diagonal_view(out, offset, axis1, axis2), g)
+    return out
+
+
+_on_diagonal: Function = primitive(
+    "diagonal_backward", _with_diagonal, lambda h, offset, axis1, axis2: _diagonal(h, offset, axis1, axis2)
+)
+_on_diagonal.__doc__ = "Zeros with ``g`` on a diagonal: the gradient of reading there."
+_diagonal: Function = primitive(
+    "diagonal",
+    lambda x, offset, axis1, axis2: diagonal_view(x, offset, axis1, axis2),
+    lambda g, x_shape, offset, axis1, axis2: _on_diagonal(g, x_shape, offset, axis1, axis2),
+    put=lambda x, part, offset, axis1, axis2: _scattered(x, part, offset, axis1, axis2),
+)
+
+
+def _scattered(x: Any, part: Any, offset: int, axis1: int, axis2: int) -> Any:
+    from .placement import diagonal_scatter
+
+    return diagonal_scatter(x, part, offset, axis1, axis2)
+
+
 def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The elements whose places on the two axes differ by ``offset``, along a new last axis.
+    """The elements whose places on the two axes differ by ``offset``, along a new last axis; a view.
 
     Examples
     --------
@@ -285,11 +310,7 @@ def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
     """
     x = lift(x)
     first, second = normalize_axes("diagonal", (axis1, axis2), x.ndim)
-    x = moveaxis(x, (first, second), (-2, -1))
-    x = x[..., :, offset:] if offset >= 0 else x[..., -offset:, :]
-    n = min(x.shape[-2:])
-    x = x[..., :n, :n]
-    return reshape(x, (*x.shape[:-2], n * n))[..., :: n + 1]
+    return _diagonal(x, operator.index(offset), first, second)
 
 
 def trace(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

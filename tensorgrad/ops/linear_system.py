@@ -61,6 +61,8 @@ def _check_systems(name: str, a: Any, b: Any) -> None:
 
 
 def _check_batch(name: str, a: Any, b: Any) -> None:
+    if a.shape[:-2] == b.shape[:-2]:
+        return
     try:
         np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:

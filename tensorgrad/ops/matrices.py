@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..tensor import Tensor
 from .complex_parts import conj
 from .definition import lift
 from .memory import cast
@@ -14,6 +15,8 @@ from .precision import raised
 from .shape import matrix_transpose
 
 __all__ = ["LinAlgError", "adjoint", "conjugate", "in_half", "prepared", "recorded", "require_matrix", "require_square"]
+
+_READY = "fdFD"  # what LAPACK computes in
 
 LinAlgError = np.linalg.LinAlgError
 """Raised where a matrix has no such factorization, inverse or gradient; a ``ValueError``."""
@@ -34,7 +37,14 @@ def prepared(*operands: Any) -> tuple[Any, ...]:
 
     No library factors matrices of half precision, and products of them accumulate in float32 anyway.
     """
-    like = next((x for x in operands if hasattr(x, "_data")), None)
+    first = operands[0]
+    if isinstance(first, Tensor) and first.dtype.char in _READY:  # the usual case, at little cost
+        if len(operands) == 1:
+            return first, None
+        second = operands[1]
+        if isinstance(second, Tensor) and second.dtype is first.dtype:
+            return first, second, None
+    like = next((x for x in operands if isinstance(x, Tensor)), None)
     tensors = [raised(lift(x, like)) for x in operands]
     dtype = tensors[0].dtype
     for x in tensors[1:]:

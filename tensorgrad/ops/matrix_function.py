@@ -10,6 +10,7 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from .arrangement import diagonal as diagonal_of
+from .arrangement import roll
 from .arrangement import trace as trace_of
 from .definition import Function, lift, primitive
 from .elementwise import multiply, subtract
@@ -19,7 +20,7 @@ from .matrices import LinAlgError, in_half, prepared, require_matrix, require_sq
 from .memory import cast, eye, ones_like, zeros_like
 from .product import _together
 from .reduction import normalize_axes
-from .shape import broadcast_to, concat, expand_dims, flip, matrix_transpose, moveaxis, reshape, stack
+from .shape import broadcast_to, concat, flip, matrix_transpose, reshape, stack
 
 __all__ = ["cross", "diagonal", "expm", "matrix_exp", "matrix_power", "multi_dot", "outer", "trace", "vander"]
 
@@ -158,19 +159,14 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = _together(x1, x2)
     if x1.dtype.kind == "b":
         raise TypeError("cross: needs numbers, got bool")
-    places = []
     for x in (x1, x2):
         (place,) = normalize_axes("cross", axis, x.ndim)
         if x.shape[place] != 3:
             raise ValueError(f"cross: axis {axis} must have 3 elements, got shapes {x1.shape} and {x2.shape}")
-        places.append(place)
-    a, b = moveaxis(x1, places[0], -1), moveaxis(x2, places[1], -1)
-    parts = []
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        parts.append(subtract(multiply(a[..., j], b[..., k]), multiply(a[..., k], b[..., j])))
-    ndim = parts[0].ndim + 1
-    return stack(parts, axis=axis if axis < 0 else places[0] + ndim - x1.ndim)
+    if axis >= 0 and x1.ndim != x2.ndim:
+        raise ValueError(f"cross: count axis {axis} from the end, because shapes {x1.shape} and {x2.shape} broadcast")
+    first = multiply(roll(x1, -1, axis=axis), roll(x2, -2, axis=axis))
+    return subtract(first, multiply(roll(x1, -2, axis=axis), roll(x2, -1, axis=axis)))
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> Any:
@@ -215,7 +211,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
     x1, x2 = _together(x1, x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(f"outer: needs vectors, got shapes {x1.shape} and {x2.shape}")
-    return multiply(expand_dims(x1, 1), expand_dims(x2, 0))
+    return multiply(reshape(x1, (x1.size, 1)), x2)
 
 
 def vander(x: Any, /, N: int | None = None, *, increasing: bool = True) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .elementwise import abs as absolute
 from .elementwise import divide, equal, logical_or, multiply, not_equal, pow, sign, where
@@ -92,6 +93,8 @@ def vector_norm(x: Any, /, ord: float = 2, axis: Axes = None, keepdims: bool = F
     if isinstance(ord, bool) or not isinstance(ord, (int, float)):
         raise ValueError(f"vector_norm: ord must be a number, got {ord!r}")
     x = _floating("vector_norm", x, dtype)
+    if axis is None and ord == 2:
+        return _vector_norm(x, tuple(range(x.ndim)), keepdims, 2.0)
     axes = normalize_axes("vector_norm", axis, x.ndim)
     nothing = math.prod(x.shape[a] for a in axes) == 0 and math.prod(n for i, n in enumerate(x.shape) if i not in axes)
     if nothing and (ord < 0 or math.isinf(ord)):
@@ -100,6 +103,8 @@ def vector_norm(x: Any, /, ord: float = 2, axis: Axes = None, keepdims: bool = F
 
 
 def _floating(name: str, x: Any, dtype: Any) -> Any:
+    if dtype is None and isinstance(x, Tensor) and x.dtype.char in "fdFD":
+        return x
     x = raised(lift(x))
     if dtype is not None:
         kind = dtypes.dtype_of(dtype)

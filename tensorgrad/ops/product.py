@@ -85,6 +85,9 @@ def einsum(subscripts: str, /, *operands: Any) -> Any:
 
 def _together(*operands: Any) -> list[Any]:
     """The operands as tensors of one dtype, which is a region's of mixed precision if there is one."""
+    first = operands[0]
+    if isinstance(first, Tensor) and all(isinstance(x, Tensor) and x.dtype is first.dtype for x in operands):
+        return list(lowered(*operands))
     like = next((x for x in operands if isinstance(x, Tensor)), None)
     tensors = lowered(*(lift(x, like) for x in operands))
     dtype = dtypes.result_type(*(x.dtype for x in tensors))

@@ -243,11 +243,19 @@ def _from_math(name: str, function: Callable[[float], float]) -> Any:
     return Ufunc()
 
 
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """NumPy's, but a view that can be written, as CuPy's is."""
+    view = np.diagonal(a, offset, axis1, axis2)
+    view.flags.writeable = True
+    return view
+
+
 def _fill_namespace() -> None:
     for name in names.UFUNCS:
         namespace[name] = ufunc(getattr(np, name))
     for name in names.FUNCTIONS:
         namespace[name] = wrap_function(getattr(np, name), name)
+    namespace["diagonal"] = wrap_function(_diagonal, "diagonal")
     for name in names.IN_PLACE:
         namespace[name] = in_place(name)
     for name in names.PLAIN:

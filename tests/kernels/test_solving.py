@@ -8,7 +8,7 @@ import pytest
 from tensorgrad import kernels as K
 from tensorgrad.backend import to_numpy
 
-from .test_decomposition import DTYPES, close, matrices, numpy_of
+from .test_decomposition import DTYPES, close, library, matrices, numpy_of  # noqa: F401 - a fixture
 from .test_registry import array
 
 
@@ -28,6 +28,7 @@ def test_solve(batch, dtype, device):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [0, 1, 3, 64, 65, 200])
+@pytest.mark.usefixtures("library")
 def test_solve_triangular(n, dtype, device):
     a, b = matrices((2, 1, n, n), dtype) / max(n, 1) ** 0.5, matrices((3, n, 2), dtype, 1)
     a[..., np.arange(n), np.arange(n)] += 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import tensorgrad as tg
+from tensorgrad.ops import arrangement
 
 from . import add, values
 
@@ -56,7 +57,7 @@ for _name in ("tril", "triu"):
         )
 for _offset in (0, 1, -1, 3, 9):
     add(
-        "reshape",
+        "diagonal",
         f"diagonal {_offset}",
         lambda x, o=_offset: tg.diagonal(x, offset=o),
         _X,
@@ -71,12 +72,26 @@ for _offset in (0, 1, -1, 3, 9):
         slack=2,
     )
 add(
-    "reshape",
-    "diagonal of other axes",
+    "diagonal",
+    "of other axes",
     lambda x: tg.diagonal(x, axis1=2, axis2=0),
     _X,
     reference=lambda x: np.diagonal(x, 0, 2, 0),
 )
+for _g, _offset in ((values(2, 3), 0), (values(2, 2), -1), (values(2, 0), 5)):
+    add(
+        "diagonal_backward",
+        f"{_offset}",
+        lambda g, o=_offset: arrangement._on_diagonal(g, (3, 2, 4), o, 0, 2),
+        _g,
+        reference=lambda g, o=_offset: (
+            sum(
+                np.einsum("b,ij->ibj", g[:, k], np.outer(np.eye(3)[k + max(-o, 0)], np.eye(4)[k + max(o, 0)]))
+                for k in range(g.shape[1])
+            )
+            + np.zeros((3, 2, 4))
+        ),
+    )
 for _label, _bounds, _axis in (("equal parts", 3, 1), ("parts", [0, 1], 0), ("overlapping parts", [2, 1], -1)):
     add(
         "getitem" if _label.startswith("overlapping") else "split",
