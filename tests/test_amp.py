@@ -199,3 +199,61 @@ class TestGradScaler:
     def test_update_without_a_step(self, device):
         with pytest.raises(RuntimeError, match="no gradients were unscaled"):
             tg.amp.GradScaler(device).update()
+
+
+def _chains():
+    nn = tg.nn
+    picture, row = (5, 2, 6, 6), (5, 4)
+    return {
+        "batch norm": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1)), picture),
+        "batch norm of rows": (lambda: nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3)), row),
+        "group norm": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.ConvTranspose2d(4, 3, 2)), picture),
+        "instance norm": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.InstanceNorm2d(4, affine=True)), picture),
+        "layer norm": (lambda: nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 3)), row),
+        "rms norm": (lambda: nn.Sequential(nn.Linear(4, 6), nn.RMSNorm(6), nn.Linear(6, 3)), row),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", _chains())
+def test_norms_between_products(name, half, training, device):
+    """Products give half-precision inputs to norms, whose parameters are in float32; inputs may be halves as well."""
+    make, shape = _chains()[name]
+    x = tg.tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32), device=device)
+
+    def run(dtype, given):
+        tg.manual_seed(0)
+        model = make().to(device).train(training)
+        with tg.amp.autocast(device, dtype=dtype or "float16", enabled=dtype is not None):
+            y = model(given)
+        (y.astype(tg.float32) ** 3).mean().backward()
+        state = [b.cpu().numpy() for b in model.buffers()]
+        return y, [p.grad.cpu().numpy() for p in model.parameters()], state
+
+    exact, gradients, buffers = run(None, x)
+    limit = 0.02 if half == "float16" else 0.1
+    for given in (x, x.astype(half)):
+        y, found, state = run(half, given)
+        assert y.dtype == (tg.float32 if name == "instance norm" else tg.dtypes.dtype_of(half))
+        for a, b in zip(
+            [exact.detach().cpu().numpy(), *gradients],
+            [y.detach().cpu().astype("float32").numpy(), *found],
+            strict=True,
+        ):
+            np.testing.assert_allclose(b, a, atol=limit * max(np.abs(a).max(), 0.3))
+        for a, b in zip(buffers, state, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_allclose(b, a, rtol=limit, atol=limit)
+
+
+def test_half_inputs_of_norms_with_float32_parameters(device):
+    """As in PyTorch, also outside of autocast: computed in float32, given in the input's dtype."""
+    x = tg.randn(4, 6, 5, device=device)
+    for layer in (tg.nn.BatchNorm1d(6), tg.nn.GroupNorm(2, 6), tg.nn.LayerNorm(5), tg.nn.RMSNorm(5)):
+        layer.to(device)
+        y = layer(x.astype(tg.float16))
+        assert y.dtype == tg.float16
+        np.testing.assert_allclose(
+            y.detach().cpu().numpy().astype(np.float32), layer(x).detach().cpu().numpy(), atol=5e-3
+        )

@@ -13,7 +13,8 @@ from .definition import Function, lift, primitive
 from .dropout import _dropout
 from .elementwise import add, multiply, subtract, where
 from .matmul import _matmul, _transposed
-from .memory import full_like
+from .memory import cast, full_like
+from .precision import autocast_region, lowered
 from .reduction import sum
 from .shape import broadcast_to, expand_dims, reshape
 from .softmax import softmax
@@ -179,7 +180,9 @@ def attention(
     -----
     Vaswani et al., Attention Is All You Need, 2017. The gradient of a query that sees no key is 0, as is its result.
     """
-    q, k, v = lift(q), lift(k), lift(v)
+    q, k, v = lowered(lift(q), lift(k), lift(v))
+    if autocast_region.get() is not None and mask is not None and mask.dtype.kind in "fV":
+        mask = cast(lift(mask), q.dtype)
     _check(q, k, v, mask, causal, p)
     if grouped:
         k, v = (_repeated(x, q.shape[-3]) for x in (k, v))

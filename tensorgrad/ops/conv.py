@@ -12,6 +12,7 @@ from .. import kernels as K
 from .definition import Function, lift, primitive
 from .elementwise import add
 from .memory import zeros
+from .precision import lowered
 from .reduction import summed
 from .shape import concat, reshape
 
@@ -149,7 +150,7 @@ def conv(
     >>> conv(tg.tensor([[[1.0, 2.0, 3.0, 4.0]]]), tg.tensor([[[1.0, -1.0]]]))
     tensor([[[-1., -1., -1.]]])
     """
-    x, weight = lift(x), lift(weight)
+    x, weight, bias = lowered(lift(x), lift(weight), bias)
     _checked(name, x, weight, bias, groups, 1)
     axes = x.ndim - 2
     steps = per_axis(name, "stride", stride, axes, 1)
@@ -207,7 +208,7 @@ def conv_transpose(
     >>> conv_transpose(tg.tensor([[[1.0, 2.0]]]), tg.tensor([[[1.0, -1.0]]]), stride=2)
     tensor([[[ 1., -1.,  2., -2.]]])
     """
-    x, weight = lift(x), lift(weight)
+    x, weight, bias = lowered(lift(x), lift(weight), bias)
     _checked(name, x, weight, bias, groups, 0)
     axes = x.ndim - 2
     steps = per_axis(name, "stride", stride, axes, 1)

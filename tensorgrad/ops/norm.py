@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import kernels as K
+from ..dtypes import float32
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .elementwise import add, multiply, negative, rsqrt, square, subtract
+from .memory import cast
+from .precision import autocast_region, raised
 from .reduction import mean, summed
 from .shape import reshape
 
@@ -145,6 +148,14 @@ def _check_parameters(name: str, x: Any, shape: tuple[int, ...], **parameters: A
             )
 
 
+def _wide(x: Any, *parameters: Any) -> Any:
+    """A half-precision input as float32 where the parameters are, as in mixed precision; else as it is."""
+    mixed = (
+        x.dtype.itemsize == 2 and x.dtype.kind in "fV" and any(p is not None and p.dtype == float32 for p in parameters)
+    )
+    return cast(x, float32) if mixed else x
+
+
 def _sizes(normalized_shape: Any) -> tuple[int, ...]:
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
@@ -179,6 +190,11 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
     tensor([[-1.,  1.]])
     """
     x, shape = lift(x), _sizes(normalized_shape)
+    if autocast_region.get() is not None:
+        x, weight, bias = raised(x), raised(weight), raised(bias)
+    wide = _wide(x, weight, bias)
+    if wide is not x:
+        return cast(layer_norm(wide, shape, weight, bias, eps), x.dtype)
     _check("layer_norm", x, shape, weight=weight, bias=bias)
     return _layer_norm(x, weight, bias, len(shape), eps, True)
 
@@ -201,6 +217,11 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     Zhang and Sennrich, Root Mean Square Layer Normalization, 2019.
     """
     x, shape = lift(x), _sizes(normalized_shape)
+    if autocast_region.get() is not None:
+        x, weight = raised(x), raised(weight)
+    wide = _wide(x, weight)
+    if wide is not x:
+        return cast(rms_norm(wide, shape, weight, eps), x.dtype)
     _check("rms_norm", x, shape, weight=weight)
     if eps is None:
         eps = 2.0**-52 if x.dtype.itemsize == 8 else 2.0**-23
@@ -286,6 +307,10 @@ def batch_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
     Ioffe and Szegedy, Batch Normalization, 2015.
     """
     x = lift(x)
+    wide = _wide(x, weight, bias)
+    if wide is not x:
+        y, average, variance = batch_norm(wide, weight, bias, eps)
+        return cast(y, x.dtype), average, variance
     _check_channels("batch_norm", x, weight=weight, bias=bias)
     y, average, variance = _batch_norm(x, weight, bias, eps)
     return y, Tensor(average._data), Tensor(variance._data)
@@ -296,6 +321,9 @@ def batch_norm_with(
 ) -> Any:
     """`batch_norm` by a given mean and variance of shape (channels,), such as the running ones."""
     x = lift(x)
+    wide = _wide(x, average, variance, weight, bias)
+    if wide is not x:
+        return cast(batch_norm_with(wide, average, variance, weight, bias, eps), x.dtype)
     _check_channels("batch_norm", x, mean=average, variance=variance, weight=weight, bias=bias)
     scale = rsqrt(add(variance, eps))
     if weight is not None:
@@ -321,6 +349,11 @@ def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: f
     Wu and He, Group Normalization, 2018.
     """
     x = lift(x)
+    if autocast_region.get() is not None:
+        x, weight, bias = raised(x), raised(weight), raised(bias)
+    wide = _wide(x, weight, bias)
+    if wide is not x:
+        return cast(group_norm(wide, groups, weight, bias, eps), x.dtype)
     _check_channels("group_norm", x, weight=weight, bias=bias)
     if groups < 1 or x.shape[1] % groups:
         raise ValueError(f"group_norm: {x.shape[1]} channels cannot be divided into {groups} groups")
