@@ -168,16 +168,17 @@ def suits(images: int, weight: Sizes, size: Sizes, padding: Sizes) -> bool:
     return full and min(weight[:2]) >= _CHANNELS and images * tiles >= _LEAST
 
 
+_SHARED = 128  # output channels from which evaluating the input twice is less than half of the products
 _CHANNELS, _LEAST = 32, 16  # below, what is saved in the products is less than the evaluation takes
 
 
-def _over_images(task: Callable[[slice], bool], images: int, width: int, work: int) -> bool:
-    """Whether ``task`` is true for all ranges of images, one per thread."""
-    if not (images > 1 and blas.controlled() and pays(images * width, work)):
-        return task(slice(0, images))
+def _over_ranges(task: Callable[[slice], bool], count: int, width: int, work: int) -> bool:
+    """Whether ``task`` is true for all ranges of images or channels, one per thread."""
+    if not (count > 1 and blas.controlled() and pays(count * width, work)):
+        return task(slice(0, count))
     found: list[bool] = []
     with blas.one_thread():
-        walk(lambda low, high, step: found.append(task(slice(low, high))), images, width, work)
+        walk(lambda low, high, step: found.append(task(slice(low, high))), count, width, work)
     return all(found)
 
 
@@ -196,7 +197,13 @@ def conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transpose
     def task(part: slice) -> bool:
         return _conv(x[part], weight, shift, padding, transposed, y[part])
 
-    return _over_images(task, len(x), math.prod(x.shape[1:]), y.shape[1])
+    def channels(part: slice) -> bool:
+        kernels = weight[:, part] if transposed else weight[part]
+        return _conv(x, kernels, None if shift is None else shift[part], padding, transposed, y[:, part])
+
+    if len(x) == 1 and y.shape[1] >= _SHARED:  # the threads share the channels of the result; each evaluates the input
+        return _over_ranges(channels, y.shape[1], math.prod(x.shape[1:]), 4)
+    return _over_ranges(task, len(x), math.prod(x.shape[1:]), y.shape[1])
 
 
 def _conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transposed: bool, y: Array) -> bool:
@@ -246,7 +253,7 @@ def weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> bool:
         shares[part.start] = share = np.empty_like(y) if part.start else y
         return _weight_gradient(g[part], x[part], padding, share)
 
-    finite = _over_images(task, len(x), math.prod(x.shape[1:]), y.shape[0])
+    finite = _over_ranges(task, len(x), math.prod(x.shape[1:]), y.shape[0])
     for start in sorted(shares)[1:]:  # in the order of the images, whichever thread was first
         y += shares[start]
     return finite
