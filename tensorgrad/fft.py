@@ -31,13 +31,13 @@ from .ops.shape import concat
 from .tensor import Tensor
 
 __all__ = [
-    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
-    "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ifftshift",
+    "ihfft", "ihfft2", "ihfftn", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
 ]  # fmt: skip
 
 _OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 _LAST_TWO = (-2, -1)
-Sizes = Sequence[int] | None
+Sizes = int | Sequence[int] | None
 
 
 # ------------------------------------------------------------------------------------------------------------ arguments
@@ -66,6 +66,8 @@ def _axes(
     name: str, x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None
 ) -> tuple[list[int | None], list[int]]:
     """The sizes, None where the tensor's, and the axes of a transform over several axes."""
+    s = [s] if isinstance(s, int) else s
+    axes = [axes] if isinstance(axes, int) else axes
     if axes is None:
         chosen = list(range(x.ndim)) if s is None else list(range(x.ndim - len(s), x.ndim))
     else:
@@ -224,24 +226,47 @@ def irfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "b
     return _real("irfftn", x, s, axes, norm)
 
 
-def fft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+def fft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None = "backward") -> Tensor:
     """`fftn` over the last two axes."""
     return _full("fft2", x, s, axes, False, norm)
 
 
-def ifft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+def ifft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None = "backward") -> Tensor:
     """`ifftn` over the last two axes."""
     return _full("ifft2", x, s, axes, True, norm)
 
 
-def rfft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+def rfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None = "backward") -> Tensor:
     """`rfftn` over the last two axes."""
     return _half("rfft2", x, s, axes, norm)
 
 
-def irfft2(x: Any, /, s: Sizes = None, axes: Sequence[int] = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+def irfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None = "backward") -> Tensor:
     """`irfftn` over the last two axes."""
     return _real("irfft2", x, s, axes, norm)
+
+
+def hfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
+    """`hfft` over the last of the axes, `fftn` over the others; real."""
+    x, norm = _operand("hfftn", x, "complex"), _norm("hfftn", norm)
+    return _real("hfftn", conj(x), s, axes, _OTHER_WAY[norm])
+
+
+def ihfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
+    """The inverse of `hfftn`."""
+    x, norm = _operand("ihfftn", x, "real"), _norm("ihfftn", norm)
+    y: Tensor = conj(_half("ihfftn", x, s, axes, _OTHER_WAY[norm]))
+    return y
+
+
+def hfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+    """`hfftn` over the last two axes."""
+    return hfftn(x, s, axes, norm)
+
+
+def ihfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None = "backward") -> Tensor:
+    """`ihfftn` over the last two axes."""
+    return ihfftn(x, s, axes, norm)
 
 
 # ---------------------------------------------------------------------------------------------------------- frequencies

@@ -44,6 +44,19 @@ def test_several_axes(name, norm, device):
         compare(name, points((3, 4, 5), name in REAL), device, s=s, axes=axes, norm=norm)
 
 
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+def test_hermitian_over_several_axes(norm, device):
+    z = tg.tensor(points((3, 4, 5), False), device=device)
+    found = fft.hfftn(z, axes=(0, 2), norm=norm)
+    expected = np.fft.hfft(np.fft.fft(z.cpu().numpy(), axis=0, norm=norm), axis=2, norm=norm)
+    np.testing.assert_allclose(found.cpu().numpy(), expected, atol=1e-11)
+    back = fft.ihfftn(found, axes=(0, 2), norm=norm)
+    np.testing.assert_allclose(fft.hfftn(back, axes=(0, 2), norm=norm).cpu().numpy(), expected, atol=1e-11)
+    plane = fft.hfft2(z, norm=norm)
+    np.testing.assert_allclose(plane.cpu().numpy(), fft.hfftn(z, axes=(1, 2), norm=norm).cpu().numpy(), atol=1e-12)
+    np.testing.assert_allclose(fft.hfft2(fft.ihfft2(plane)).cpu().numpy(), plane.cpu().numpy(), atol=1e-11)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_sizes_and_axes(data):

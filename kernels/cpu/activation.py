@@ -220,13 +220,13 @@ def _gelu_tanh_backward(g: Array, x: Array, out: Array, s: Array, z: Array, t: A
     np.multiply(z, g, out)
 
 
-_SIGMOID = bodies(_sigmoid, 1, 9)
-_SIGMOID_BACKWARD = bodies(_sigmoid_backward, 1, 3)
+_SIGMOID = bodies(_sigmoid, 1, 9, "fdFD")
+_SIGMOID_BACKWARD = bodies(_sigmoid_backward, 1, 3, "fdFD")
 _TANH_BACKWARD = bodies(_tanh_backward, 1, 3, "fdFD")
 _RELU = bodies(_relu, 0, 1)
 _RELU_BACKWARD = bodies(_relu_backward, 0, 4)
-_SILU = bodies(_silu, 1, 9)
-_SILU_BACKWARD = bodies(_silu_backward, 2, 14)
+_SILU = bodies(_silu, 1, 9, "fdFD")
+_SILU_BACKWARD = bodies(_silu_backward, 2, 14, "fdFD")
 _GELU = {"f": Body(_gelu_f, 2, 20), "d": Body(_gelu_d, 4, 60)}
 _GELU_BACKWARD = {"f": Body(_gelu_backward_f, 2, 30), "d": Body(_gelu_backward_d, 4, 75)}
 _GELU_BACKWARD_FROM_RESULT = bodies(_gelu_backward_from_result, 2, 16)

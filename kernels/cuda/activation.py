@@ -73,12 +73,16 @@ def _generated(name: str) -> Callable[..., Any]:
     return launch
 
 
-sigmoid = _generated("sigmoid")
-sigmoid_backward = _generated("sigmoid_backward")
+def _sigmoid(z: Any) -> Any:
+    return 1 / (1 + cupy.exp(-z))
+
+
+sigmoid = on_complex(_generated("sigmoid"), _sigmoid)
+sigmoid_backward = on_complex(_generated("sigmoid_backward"), lambda g, y: g * (y * (1 - y)))
 tanh_backward = on_complex(_generated("tanh_backward"), lambda g, y: g * (1 - y * y))
 relu_backward = _generated("relu_backward")
-silu = _generated("silu")
-silu_backward = _generated("silu_backward")
+silu = on_complex(_generated("silu"), lambda z: z * _sigmoid(z))
+silu_backward = on_complex(_generated("silu_backward"), lambda g, z: g * _sigmoid(z) * (1 + z * (1 - _sigmoid(z))))
 
 
 def relu(x: Any, out: Any | None = None) -> Any:

@@ -30,6 +30,8 @@ class LinearCrossEntropyLoss(WeightedLoss):
         Samples with this class index count for nothing; -100 by default.
     label_smoothing : float
         Between 0 and 1: how much of the target is spread evenly over all classes.
+    options : None
+        PyTorch's ways of working in chunks, which do not exist here.
 
     Attributes
     ----------
@@ -56,8 +58,13 @@ class LinearCrossEntropyLoss(WeightedLoss):
         weight: Tensor | None = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
+        options: None = None,
     ) -> None:
         super().__init__(weight, reduction=reduction)
+        if options is not None:
+            raise ValueError(
+                f"LinearCrossEntropyLoss: options must be None, as there are no chunks here, got {options!r}"
+            )
         if weight is not None and weight.shape != (num_classes,):
             raise ValueError(f"LinearCrossEntropyLoss: weight must have shape ({num_classes},), got {weight.shape}")
         if not 0.0 <= label_smoothing <= 1.0:

@@ -52,7 +52,7 @@ def _windows(
         raise TypeError(f"{name}: expected a floating-point input, got {x.dtype}")
     axes = x.ndim - 2
     kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
-    steps = kernel if stride is None else per_axis(name, "stride", stride, axes, 1)
+    steps = kernel if stride is None or stride == () else per_axis(name, "stride", stride, axes, 1)
     margins = per_axis(name, "padding", padding, axes)
     holes = per_axis(name, "dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(margins, kernel, strict=True)):

@@ -264,3 +264,19 @@ def test_columns(device):
         F.fold(tg.ones(1, 6, 5), (4, 5), (2, 3))
     with pytest.raises(ValueError, match="does not fit"):
         F.unfold(x, 7)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_complex_numbers(transposed, device):
+    """Against the sum of real convolutions of the parts of NumPy's own complex products."""
+    random = np.random.default_rng(0)
+    x, w = (random.standard_normal(s) + 1j * random.standard_normal(s) for s in ((2, 3, 7), (3, 3, 3)))
+    b = random.standard_normal(3) + 1j * random.standard_normal(3)
+    if transposed:
+        found = F.conv_transpose1d(*(tg.tensor(a, device=device) for a in (x, w, b)))
+        expected = sum(np.pad(np.einsum("nct,co->not", x, w[:, :, k]), ((0, 0), (0, 0), (k, 2 - k))) for k in range(3))
+    else:
+        found = F.conv1d(*(tg.tensor(a, device=device) for a in (x, w, b)), padding=1)
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1)))
+        expected = sum(np.einsum("nct,oc->not", padded[:, :, k : k + 7], w[:, :, k]) for k in range(3))
+    np.testing.assert_allclose(found.cpu().numpy(), expected + b[:, None], rtol=1e-12)

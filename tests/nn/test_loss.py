@@ -302,3 +302,22 @@ def test_what_pdist_refuses():
         F.pdist(tg.ones(2, 2, 2))
     with pytest.raises(ValueError, match="p must be"):
         F.pdist(tg.ones(2, 2), -1.0)
+
+
+def test_a_number_is_the_score_of_the_one_class():
+    x = tg.tensor(0.5, requires_grad=True)
+    assert F.multi_margin_loss(x, tg.tensor(0)).item() == 0.0
+    assert F.multilabel_margin_loss(x, tg.tensor(0)).item() == 0.0
+    row = tg.tensor([0.1, 0.9, 0.2])
+    assert F.multi_margin_loss(row, tg.tensor([1])).item() == F.multi_margin_loss(row, tg.tensor(1)).item()
+
+
+def test_kl_div_of_numbers_is_their_batch_mean():
+    x, y = tg.tensor(-0.5), tg.tensor(0.3)
+    assert F.kl_div(x, y, reduction="batchmean").item() == F.kl_div(x, y, reduction="sum").item()
+
+
+def test_gaussian_variance_may_be_one_for_all_samples():
+    x, y, var = tg.ones(4, 3), tg.zeros(4, 3), tg.tensor([[1.0, 2.0, 4.0]])
+    expected = F.gaussian_nll_loss(x, y, tg.broadcast_to(var, (4, 3))).item()
+    assert F.gaussian_nll_loss(x, y, var).item() == expected

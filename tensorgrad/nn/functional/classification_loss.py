@@ -136,6 +136,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    options: None = None,
 ) -> Tensor:
     """`cross_entropy` of the logits that a linear layer makes.
 
@@ -153,6 +154,8 @@ def linear_cross_entropy(
         As for `cross_entropy`.
     ignore_index : int, optional
         Samples with this class index count for nothing; -100 by default. Not for probabilities.
+    options : None
+        PyTorch's ways of working in chunks, which do not exist here.
 
     Examples
     --------
@@ -161,6 +164,8 @@ def linear_cross_entropy(
     >>> round(F.linear_cross_entropy(tg.ones(2, 3), tg.zeros(4, 3), tg.tensor([0, 3])).item(), 4)
     1.3863
     """
+    if options is not None:
+        raise ValueError(f"linear_cross_entropy: options must be None, as there are no chunks here, got {options!r}")
     shape = linear_weight.shape[:-1]
     if input.ndim not in (1, 2) or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1]:
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...ops import conv as ops
 from ...ops import pool as columns
+from ...ops.complex_parts import join_parts
 from ...tensor import Tensor
 from .padding import pad
 
@@ -38,10 +39,19 @@ def _conv(
         )
     if isinstance(padding, str):
         input, padding = _by_name(name, axes, input, weight, stride, padding, dilation)
+    if input.dtype.kind == weight.dtype.kind == "c":
+        return _of_parts(input, weight, bias, lambda x, w: _conv(axes, x, w, None, stride, padding, dilation, groups))
     y: Tensor = batched(
         name, axes, input, lambda x: ops.conv(x, weight, bias, stride, padding, dilation, groups, name=name)
     )
     return y
+
+
+def _of_parts(input: Tensor, weight: Tensor, bias: Any, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """A bilinear function of complex tensors, from that of real ones, plus a bias per channel."""
+    (a, b), (c, d) = ((x.real, x.imag) for x in (input, weight))
+    y: Tensor = join_parts(function(a, c) - function(b, d), function(a, d) + function(b, c))
+    return y if bias is None else y + bias.reshape(-1, *(1,) * (weight.ndim - 2))
 
 
 def _by_name(
@@ -138,6 +148,9 @@ def _transposed(
     dilation: Any,
 ) -> Tensor:
     name = f"conv_transpose{axes}d"
+    if input.dtype.kind == weight.dtype.kind == "c":
+        rest = stride, padding, output_padding, groups, dilation
+        return _of_parts(input, weight, bias, lambda x, w: _transposed(axes, x, w, None, *rest))
     y: Tensor = batched(
         name,
         axes,

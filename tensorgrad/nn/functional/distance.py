@@ -17,12 +17,16 @@ __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 def _norm(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
     """The p-norm along ``dim``; at 0 its gradient is 0."""
+    if not x.ndim and dim in (0, -1):  # as in PyTorch, a number has an axis that it does not show
+        return _norm(x.expand_dims(0), p, 0, False)
+    if x.dtype.kind == "c":
+        x = x.abs()
     if p == 1:
         return x.abs().sum(dim, keepdims=keepdim)
     if p == math.inf:
         return x.abs().max(dim, keepdims=keepdim)
     if p == 0:
-        return x.__ne__(0).astype(x.dtype).sum(dim, keepdims=keepdim)
+        return x.abs().sign().sum(dim, keepdims=keepdim)
     total = x.square().sum(dim, keepdims=keepdim) if p == 2 else _powers(x, p).sum(dim, keepdims=keepdim)
     nothing = equal(total, 0)
     inside = where(nothing, 1.0, total)
@@ -74,6 +78,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """``sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps))`` along ``dim``."""
     x1, x2 = broadcast_arrays(x1, x2)
+    if not x1.ndim and dim in (0, -1):
+        return cosine_similarity(x1.expand_dims(0), x2.expand_dims(0), 0, eps)
     return ((x1 / _at_least(_norm(x1, 2, dim, True), eps)) * (x2 / _at_least(_norm(x2, 2, dim, True), eps))).sum(dim)
 
 

@@ -105,8 +105,8 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels of an input of shape (N, C, ...)."""
     _check("feature_alpha_dropout", p)
-    if input.ndim < 2:
-        raise ValueError(f"feature_alpha_dropout: expected an input with at least 2 axes, got shape {input.shape}")
     if not training or p == 0.0:
         return input
+    if input.ndim < 2:
+        raise ValueError(f"feature_alpha_dropout: expected an input with at least 2 axes, got shape {input.shape}")
     return applied("feature_alpha_dropout", lambda x: _alpha(x, p, 2), input, inplace)

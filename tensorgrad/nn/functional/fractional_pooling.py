@@ -58,6 +58,8 @@ def _fractional_max_pool(
             )
         channels = x.shape[:2]
         place = rand(*channels, axes, dtype=x.dtype, device=x.device) if samples is None else samples
+        if input.ndim == axes + 1 and place.ndim == 3:  # PyTorch takes those of a batch for one sample, too
+            place = place[:1]
         if place.shape != (*channels, axes):
             raise ValueError(f"{name}: _random_samples must have shape {(*channels, axes)}, got {place.shape}")
         # of each window, the flat indices of its elements: (N, C, windows, elements)

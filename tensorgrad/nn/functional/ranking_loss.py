@@ -139,7 +139,11 @@ def _triplet(
 
 
 def _as_rows(name: str, input: Tensor, target: Tensor, target_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Scores of shape (N, C) and their targets, checked."""
+    """Scores of shape (N, C) and their targets, checked. As in PyTorch, a number is the score of the one class."""
+    if not input.ndim:
+        input, target = input.expand_dims(0), target if target.ndim else target.expand_dims(0)
+    if input.ndim == 1 and not target_shape and target.shape == (1,):
+        target = target.squeeze(0)
     if input.ndim not in (1, 2) or target.shape != target_shape or target.dtype.kind not in "iu":
         raise ValueError(
             f"{name}: scores of shape (N, C) or (C,) need integer targets of shape {target_shape}, got {input.shape} "
@@ -195,7 +199,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
         Class indices, of the same shape; a row ends at its first negative number.
     """
     same_shape("multilabel_margin_loss", input, target)
-    scores, index = _as_rows("multilabel_margin_loss", input, target, input.shape)
+    scores, index = _as_rows("multilabel_margin_loss", input, target, input.shape or (1,))
     classes = scores.shape[1]
     ends = less(index, 0)
     length = where(any(ends, 1, keepdims=True), argmax(cast(ends, index.dtype), 1, keepdims=True), classes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...tensor import Tensor
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -40,7 +42,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"upscale_factor ** 2, got shape {input.shape} and upscale_factor {r}"
         )
     *batch, channels, height, width = input.shape
-    blocks = input.reshape(-1, channels // r**2, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    blocks = input.reshape(math.prod(batch), channels // r**2, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
     return blocks.reshape(*batch, channels // r**2, height * r, width * r)
 
 
@@ -53,7 +55,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             f"of downscale_factor, got shape {input.shape} and downscale_factor {r}"
         )
     *batch, channels, height, width = input.shape
-    blocks = input.reshape(-1, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    blocks = input.reshape(math.prod(batch), channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
     return blocks.reshape(*batch, channels * r**2, height // r, width // r)
 
 

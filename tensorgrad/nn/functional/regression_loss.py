@@ -98,9 +98,7 @@ def kl_div(input: Tensor, target: Tensor, reduction: str = "mean", log_target: b
         absent = equal(target, 0)
         losses = where(absent, 0.0, target * log(where(absent, 1.0, target))) - target * input
     if reduction == "batchmean":
-        if not input.ndim:
-            raise ValueError('kl_div: reduction="batchmean" needs an input with a batch axis, got a 0-d tensor')
-        return reduced("kl_div", losses, "sum") / input.shape[0]
+        return reduced("kl_div", losses, "sum") / (input.shape[0] if input.ndim else 1)
     return reduced("kl_div", losses, reduction)
 
 
@@ -166,10 +164,10 @@ def gaussian_nll_loss(
     elif var.shape != input.shape:
         if var.shape == input.shape[:-1]:
             var = var.expand_dims(-1)
-        elif var.shape[:-1] != input.shape[:-1] or var.shape[-1:] != (1,):
+        elif var.ndim != input.ndim or [n for n, m in zip(var.shape, input.shape, strict=True) if n != m] != [1]:
             raise ValueError(
-                f"gaussian_nll_loss: var must have the shape {input.shape} of the input, with a last axis of size 1 or "
-                f"without it, got {var.shape}"
+                f"gaussian_nll_loss: var must have the shape {input.shape} of the input, with one axis of size 1 or "
+                f"without the last one, got {var.shape}"
             )
     raised = Tensor(var._data)  # how far each variance is below eps, as a constant
     var = var + (clip(raised, eps) - raised)

@@ -99,3 +99,5 @@ _add("cumprod", "", lambda z: tg.cumulative_prod(z, axis=1), (2, 3), reference=l
 _add("broadcast_to", "", lambda z: tg.broadcast_to(z, (2, 3)), (3,), reference=lambda z: np.broadcast_to(z, (2, 3)))
 _add("clone", "", tg.clone, (2, 3), reference=np.copy)
 _add("permute_dims", "adjoint", lambda z: z.mH, (2, 3), reference=lambda z: z.conj().T)
+_add("sigmoid", "", tg.sigmoid, (2, 3), reference=lambda z: 1 / (1 + np.exp(-z)))
+_add("silu", "", tg.nn.functional.silu, (2, 3), reference=lambda z: z / (1 + np.exp(-z)))
