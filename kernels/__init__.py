@@ -354,6 +354,32 @@ argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=T
 ranked_indices = Kernel("ranked_indices", "selection", "x, ranks, axis=-1", rules.ranked)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
 
+# ------------------------------------------------------------------------------------------------- special functions
+# elementwise, but too long for a chain: each is computed on its own, on the CPU in float64
+gammaln = Kernel("gammaln", "gamma", "x", rules.same)
+digamma = Kernel("digamma", "gamma", "x", rules.same)
+polygamma = Kernel("polygamma", "gamma", "x, n", rules.first_operand)
+zeta = Kernel("zeta", "gamma", "x1, x2", rules.same)
+gammainc = Kernel("gammainc", "gamma", "x1, x2", rules.same)
+gammaincc = Kernel("gammaincc", "gamma", "x1, x2", rules.same)
+i0 = Kernel("i0", "bessel", "x", rules.same)
+i0e = Kernel("i0e", "bessel", "x", rules.same)
+i1 = Kernel("i1", "bessel", "x", rules.same)
+i1e = Kernel("i1e", "bessel", "x", rules.same)
+j0 = Kernel("j0", "bessel", "x", rules.same)
+j1 = Kernel("j1", "bessel", "x", rules.same)
+k0 = Kernel("k0", "bessel", "x", rules.same)
+k0e = Kernel("k0e", "bessel", "x", rules.same)
+k1 = Kernel("k1", "bessel", "x", rules.same)
+k1e = Kernel("k1e", "bessel", "x", rules.same)
+y0 = Kernel("y0", "bessel", "x", rules.same)
+y1 = Kernel("y1", "bessel", "x", rules.same)
+erfinv = Kernel("erfinv", "normal", "x", rules.same)
+erfcx = Kernel("erfcx", "normal", "x", rules.same)
+ndtr = Kernel("ndtr", "normal", "x", rules.same)
+ndtri = Kernel("ndtri", "normal", "x", rules.same)
+log_ndtr = Kernel("log_ndtr", "normal", "x", rules.same)
+
 # -------------------------------------------------------------------------------------------------------------- scan
 cumsum = Kernel("cumsum", "scan", "x, axis, reverse=False", rules.first_operand)
 cumprod = Kernel("cumprod", "scan", "x, axis", rules.first_operand)

@@ -171,6 +171,7 @@ if TYPE_CHECKING:
     from . import optim as optim
     from . import profiler as profiler
     from . import random as random
+    from . import special as special
     from . import testing as testing
     from . import train as train
     from . import viz as viz
@@ -191,6 +192,7 @@ if TYPE_CHECKING:
     from .ops.ranges import *
     from .ops.search import *
     from .ops.sets import *
+    from .ops.special import *
     from .ops.statistics import *
     from .ops.windows import *
 
@@ -206,7 +208,7 @@ newaxis = None
 # Loaded when first used, so that importing the package stays cheap.
 _SUBMODULES = (
     "amp", "autograd", "backends", "cuda", "data", "fft", "func", "io", "linalg", "nn", "onnx", "optim", "profiler",
-    "random", "testing", "train", "viz",
+    "random", "special", "testing", "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {
     "manual_seed": "random",

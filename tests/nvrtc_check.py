@@ -117,10 +117,11 @@ def _load_without_cupy() -> dict[str, Any]:
     package = "_nvrtc_check_kernels"
     folder = _ROOT / "kernels" / "cuda"
     loaded: dict[str, Any] = {}
-    saved = {name: module for name, module in sys.modules.items() if name == "cupy" or name.startswith("cupy.")}
+    saved = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("cupy", "cupyx")}
     for name in saved:
         del sys.modules[name]
-    sys.modules["cupy"] = Anything("cupy")
+    stand_ins = ("cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.linalg")
+    sys.modules |= {name: Anything(name) for name in stand_ins}
     try:
         for name, where in ((package, folder.parent), (f"{package}.cuda", folder)):
             module = types.ModuleType(name)
@@ -130,7 +131,8 @@ def _load_without_cupy() -> dict[str, Any]:
             if path.stem != "__init__":
                 loaded[path.stem] = importlib.import_module(f"{package}.cuda.{path.stem}")
     finally:
-        del sys.modules["cupy"]
+        for name in stand_ins:
+            del sys.modules[name]
         sys.modules.update(saved)
         for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
             del sys.modules[name]
@@ -148,7 +150,11 @@ _REAL_ONLY = re.compile(r"erf|exp|log|cbrt|gamma|gelu|silu|sigmoid|sqrt|tanh|0\.
 
 def _pointwise_kernel(pointwise: Any, name: str, type_name: str, definition: tuple[Any, ...]) -> str:
     """What CuPy makes of an ElementwiseKernel, reduced to contiguous arrays."""
-    inputs, output, operation = pointwise.pointwise_parts(*definition)
+    return _elementwise_kernel(name, type_name, pointwise.pointwise_parts(*definition))
+
+
+def _elementwise_kernel(name: str, type_name: str, parts: tuple[str, str, str]) -> str:
+    inputs, output, operation = parts
     operands = [parameter.split() for parameter in (*inputs.split(", "), output)]
     pointers = ", ".join(f"{kind}* {operand}_pointer" for kind, operand in operands).replace("T*", f"{type_name}*")
     references = "\n".join(f"    {kind}& {operand} = {operand}_pointer[i];" for kind, operand in operands)
@@ -209,6 +215,23 @@ def _table_programs(modules: dict[str, Any]) -> Iterator[Program]:
         yield Program(f"table<{type_name}>", module.header("functions") + "".join(kernels), ())
 
 
+def _special_programs(modules: dict[str, Any]) -> Iterator[Program]:
+    """The special functions, a few to a program: what they share is long."""
+    module, special = modules["module"], modules["special"]
+    definitions = {**special.SPECIAL}
+    for n in (1, 2, 7):
+        definitions[f"polygamma_{n}"] = ("x", modules["gamma"].polygamma_expression(n))
+    names = sorted(definitions)
+    for type_name in module.FLOATS:
+        for start in range(0, len(names), 10):
+            kernels = [
+                _elementwise_kernel(f"special_{name}", type_name, special.special_parts(*definitions[name]))
+                for name in names[start : start + 10]
+            ]
+            source = _TYPES.get(type_name, "") + special.special_preamble() + "".join(kernels)
+            yield Program(f"special<{type_name}>", source, ())
+
+
 def _chain_programs(modules: dict[str, Any]) -> Iterator[Program]:
     """Chains as `tg.jit` has them: repeated rows, numbers, comparisons, sums; in packs and one by one."""
     fused, module = modules["fused"], modules["module"]
@@ -261,7 +284,13 @@ def programs() -> list[Program]:
         names = list(expressions)
         for start in range(0, len(names), _PER_PROGRAM):
             result.append(Program(stem, modules["module"].source(stem), tuple(names[start : start + _PER_PROGRAM])))
-    return [*result, *_pointwise_programs(modules), *_table_programs(modules), *_chain_programs(modules)]
+    return [
+        *result,
+        *_pointwise_programs(modules),
+        *_table_programs(modules),
+        *_special_programs(modules),
+        *_chain_programs(modules),
+    ]
 
 
 _COMPILED = re.compile(r"Compiling entry function '(\w+)'")

@@ -30,7 +30,7 @@ FLOORS = [
         "random",
         "births",
     ),
-    ("ops", "linalg", "fft", "func", "vmap", "einsum"),
+    ("ops", "linalg", "fft", "special", "func", "vmap", "einsum"),
     ("jit",),
     ("nn", "optim", "amp"),
     ("data", "train", "io", "viz", "distributed", "testing", "profiler", "onnx"),

@@ -17,7 +17,7 @@ try:  # the ufunc; `numpy.clip` goes through Python before it gets there
 except ImportError:
     from numpy import clip
 
-__all__ = ["clip", "constants", "erf", "erfc", "ratio"]
+__all__ = ["SCALED_DENOMINATOR", "SCALED_NUMERATOR", "clip", "constants", "erf", "erfc", "ratio"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Constants = tuple[Array, ...]
@@ -65,7 +65,7 @@ DENOMINATOR_D = constants(
 LIMITS_D = constants("d", 0.0, 37.5)
 
 # exp(t^2) erfc(t) at t, on [0, 28]; within 6e-17 relative.
-_SCALED_NUMERATOR = constants(
+SCALED_NUMERATOR = constants(
     "d",
     0.0000630210782783950004,
     0.00119707105610574644,
@@ -78,7 +78,7 @@ _SCALED_NUMERATOR = constants(
     2.19276922853788588,
     0.999999999999999947,
 )
-_SCALED_DENOMINATOR = constants(
+SCALED_DENOMINATOR = constants(
     "d",
     0.000111701952883071179,
     0.00212175320315611727,
@@ -140,7 +140,7 @@ def _erf_d(x: Array, out: Array, p: Array, q: Array, z: Array) -> None:
 def _erfc_d(x: Array, out: Array, p: Array, q: Array, a: Array, b: Array) -> None:
     np.absolute(x, a)
     clip(a, *_RANGE, a)
-    ratio(a, _SCALED_NUMERATOR, _SCALED_DENOMINATOR, p, q)
+    ratio(a, SCALED_NUMERATOR, SCALED_DENOMINATOR, p, q)
     # exp(-a^2) with a = b + (a - b), b a multiple of 1/16 whose square is exact (W. J. Cody, Math. Comp. 23, 1969)
     np.multiply(a, _SIXTEEN, b)
     np.rint(b, b)

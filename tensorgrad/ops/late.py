@@ -71,6 +71,9 @@ _FILES = {
         intersect1d setdiff1d setxor1d union1d unique unique_all unique_consecutive unique_counts unique_inverse
         unique_values
     """,
+    "special": """
+        digamma erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy
+    """,
     "statistics": """
         average corrcoef cov kthvalue median mode nanmedian nanpercentile nanquantile percentile ptp quantile
     """,

@@ -268,6 +268,17 @@ for _activation in ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid"):
         )
 
 for _name, _kernel in K.INSTRUCTIONS.items():
+    if _kernel.family in ("gamma", "bessel", "normal"):
+        for _shape in ((2, 3), (), (0, 3)):
+            _count = 2 if _name in ("zeta", "gammainc", "gammaincc") else 1
+
+            def _values(d, t, s=_shape, n=_count, up=1.0 if _name == "zeta" else 0.0):
+                return tuple(array(_random(*s, seed=i) + up * (i == 0), d, t) for i in range(n))
+
+            if _name == "polygamma":
+                case(_name, lambda d, t, v=_values: (*v(d, t), 3))
+            else:
+                case(_name, _values)
     if _kernel.family == "reduction":
         _axes = (None, 0, -1) if _name.startswith("arg") else (None, 0, -1, (0, 2), (), (0, 1, 2))
         for _axis in _axes:
