@@ -79,14 +79,15 @@ METHODS: dict[str, Any] = {
 
 
 _LATE = """
-    allclose amax amin aminmax addbmm addcdiv addcmul addmv addr argwhere baddbmm bincount bucketize cbrt compress
-    corrcoef cov cummax cummin cumprod cumsum deg2rad diag diag_embed diagflat diagonal_scatter diff dist dsplit
-    fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside histc hsplit index_add index_copy index_fill
-    index_put index_reduce index_select isclose isneginf isposinf kthvalue lcm ldexp lerp logaddexp2 logcumsumexp
-    masked_scatter masked_select median mode msort nan_to_num nanmean nanmedian nanquantile nansum nonzero ptp
-    quantile rad2deg renorm repeat_interleave rot90 scatter_reduce select_scatter slice_scatter take_along_dim
-    tensor_split unfold unique unique_consecutive vsplit cholesky cholesky_inverse cholesky_solve cross det geqrf
-    inverse logdet lu_solve matrix_exp matrix_power norm pinverse slogdet vdot
+    addbmm addcdiv addcmul addmv addr allclose amax amin aminmax argwhere baddbmm bincount bucketize cbrt cholesky
+    cholesky_inverse cholesky_solve compress corrcoef cov cross cummax cummin cumprod cumsum deg2rad det diag
+    diag_embed diagflat diagonal_scatter diff digamma dist dsplit erfinv fliplr flipud float_power fmax fmin fmod
+    frac frexp gcd geqrf heaviside histc hsplit i0 igamma igammac index_add index_copy index_fill index_put
+    index_reduce index_select inverse isclose isneginf isposinf kthvalue lcm ldexp lerp lgamma logaddexp2
+    logcumsumexp logdet logit lu_solve masked_scatter masked_select matrix_exp matrix_power median mode msort
+    mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero norm pinverse ptp quantile rad2deg renorm
+    repeat_interleave rot90 scatter_reduce select_scatter sinc slice_scatter slogdet take_along_dim tensor_split
+    unfold unique unique_consecutive vdot vsplit xlogy
 """.split()  # noqa: SIM905
 METHODS |= {name: late_method(name) for name in _LATE}
 

@@ -293,14 +293,20 @@ _CHANGED: dict[str, Method] = {
 }  # fmt: skip
 
 _CHANGED_LATE = """
-    addcdiv addcmul cumprod cumsum deg2rad fmod frac gcd index_add index_copy index_fill index_put index_reduce lcm
-    ldexp lerp masked_scatter nan_to_num rad2deg renorm scatter_reduce
+    addcdiv addcmul cumprod cumsum deg2rad digamma erfinv fmod frac gcd i0 igamma igammac index_add index_copy
+    index_fill index_put index_reduce lcm ldexp lerp lgamma logit masked_scatter mvlgamma nan_to_num rad2deg renorm
+    scatter_reduce sinc xlogy
 """.split()  # noqa: SIM905
 
 
 def _late(name: str) -> Method:
     """An op that is loaded when it is first used."""
     return lambda *args, **options: late_function(name)(*args, **options)
+
+
+def polygamma(x: Tensor, n: int) -> Any:
+    """The n-th derivative of the digamma function."""
+    return late_function("polygamma")(n, x)
 
 
 def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
@@ -319,7 +325,7 @@ PYTORCH_METHODS: dict[str, Method] = {
         for function in (
             type_as, contiguous, is_contiguous, numel, dim, expand, expand_as, reshape_as, t, narrow, select, unbind,
             unflatten, add, sub, div, mm, bmm, mv, dot, addmm, ger, new_empty, new_zeros, new_ones, new_full, copy_,
-            fill_, fill_diagonal_, zero_, normal_, uniform_,
+            fill_, fill_diagonal_, polygamma, zero_, normal_, uniform_,
         )
     },
 }  # fmt: skip

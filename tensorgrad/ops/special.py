@@ -167,7 +167,7 @@ def gammainc(x1: Any, x2: Any, /) -> Any:
     --------
     >>> import tensorgrad as tg
     >>> tg.special.gammainc(tg.tensor(1.0), tg.tensor(2.0))
-    tensor(0.8646647)
+    tensor(0.86466473)
     """
     return _gammainc(*_pair(_without_gradient("gammainc", x1), x2))
 
@@ -215,7 +215,7 @@ def polygamma(n: int, x: Any, /) -> Any:
     --------
     >>> import tensorgrad as tg
     >>> tg.special.polygamma(1, tg.tensor(1.0))
-    tensor(1.6449341)
+    tensor(1.644934)
     """
     order = operator.index(n)
     if order < 0:

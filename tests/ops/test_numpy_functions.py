@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
