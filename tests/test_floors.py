@@ -17,7 +17,7 @@ EXAMPLES = PACKAGE.parent / "examples"
 
 FLOORS = [
     ("kernels",),
-    ("dtypes", "backend", "inspection", "capture", "generator", "cuda", "backends"),
+    ("dtypes", "errors", "backend", "inspection", "capture", "generator", "cuda", "backends"),
     (
         "tape",
         "tensor",

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import kernels as K
+from ..errors import ArgumentError
 from .definition import Function, lift, primitive, unary
 from .elementwise import add, exp, multiply, negative, square, subtract, tanh, tanh_backward
 from .memory import zeros_like
@@ -96,7 +97,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
+        raise ArgumentError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
     return _gelu(lift(x), approximate == "tanh")
 
 
@@ -147,9 +148,9 @@ def bias_activation(x: Any, bias: Any, activation: str) -> Any:
     """
     x, bias = lift(x), lift(bias)
     if activation not in _CURVATURES:
-        raise ValueError(f"bias_activation: activation must be one of {', '.join(_CURVATURES)}, got {activation!r}")
+        raise ArgumentError(f"bias_activation: activation must be one of {', '.join(_CURVATURES)}, got {activation!r}")
     if bias.shape != x.shape[-1:] or bias.dtype != x.dtype:
-        raise ValueError(
+        raise ArgumentError(
             f"bias_activation: an input of shape {x.shape} and dtype {x.dtype} needs a bias of shape {x.shape[-1:]} "
             f"and that dtype, got {bias.shape}, {bias.dtype}"
         )

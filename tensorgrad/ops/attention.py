@@ -8,6 +8,7 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from ..backend import device_of, empty
+from ..errors import ArgumentError
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .dropout import _dropout
@@ -212,26 +213,26 @@ def _common(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 def _check(q: Any, k: Any, v: Any, mask: Any, causal: bool, p: float) -> None:
     shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
     if min(q.ndim, k.ndim, v.ndim) < 2:
-        raise ValueError(f"attention: query, key and value need at least 2 axes, got {shapes}")
+        raise ArgumentError(f"attention: query, key and value need at least 2 axes, got {shapes}")
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
-        raise ValueError(
+        raise ArgumentError(
             f"attention: the last axes of query and key, and axis -2 of key and value, must agree, got {shapes}"
         )
     if not (q.dtype == k.dtype == v.dtype) or q.dtype.kind in "biuc":
         raise TypeError(f"attention: expected one real floating dtype, got {q.dtype}, {k.dtype} and {v.dtype}")
     if mask is not None and causal:
-        raise ValueError("attention: give a mask or is_causal=True, not both")
+        raise ArgumentError("attention: give a mask or is_causal=True, not both")
     if mask is not None and mask.dtype.kind in "iuc":
         raise TypeError(f"attention: a mask must be boolean or floating, got {mask.dtype}")
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"attention: the dropout probability must be between 0 and 1, got {p}")
+        raise ArgumentError(f"attention: the dropout probability must be between 0 and 1, got {p}")
 
 
 def _repeated(x: Any, heads: int) -> Any:
     """Every head as often as there are queries' heads that share it."""
     own = x.shape[-3] if x.ndim > 2 else 0
     if not own or heads % own:
-        raise ValueError(f"attention: {heads} heads of the query are not a multiple of {own} of key and value")
+        raise ArgumentError(f"attention: {heads} heads of the query are not a multiple of {own} of key and value")
     if own == heads:
         return x
     wide = expand_dims(x, -3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
+from ..errors import ArgumentError
 from .definition import Function, lift, primitive
 from .elementwise import add
 from .memory import zeros
@@ -72,32 +73,32 @@ def per_axis(name: str, what: str, value: Any, axes: int, least: int = 0) -> Siz
     if len(sizes) == 1:
         sizes *= axes
     if len(sizes) != axes or min(sizes, default=least) < least:
-        raise ValueError(f"{name}: {what} must be an int or {axes} ints of at least {least}, got {value!r}")
+        raise ArgumentError(f"{name}: {what} must be an int or {axes} ints of at least {least}, got {value!r}")
     return sizes
 
 
 def _checked(name: str, x: Any, weight: Any, bias: Any, groups: int, channel_axis: int) -> None:
     """Complain about operands that do not fit; ``channel_axis`` is the weight's axis of input channels."""
     if x.ndim < 3 or weight.ndim != x.ndim:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: expected an input (N, C, ...) and a weight with as many axes, got shapes {x.shape} and "
             f"{weight.shape}"
         )
     if not hasattr(groups, "__index__") or groups < 1:
-        raise ValueError(f"{name}: groups must be at least 1, got {groups}")
+        raise ArgumentError(f"{name}: groups must be at least 1, got {groups}")
     if weight.shape[0] % groups:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: {weight.shape[0]} channels, axis 0 of the weight, cannot be divided by {groups} groups"
         )
     wanted = weight.shape[channel_axis] * (groups if channel_axis else 1)
     if x.shape[1] != wanted:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: a weight of shape {weight.shape} with groups={groups} needs an input of {wanted} channels, got "
             f"shape {x.shape}"
         )
     outputs = weight.shape[0] if channel_axis else weight.shape[1] * groups
     if bias is not None and bias.shape != (outputs,):
-        raise ValueError(f"{name}: {outputs} output channels need a bias of shape ({outputs},), got {bias.shape}")
+        raise ArgumentError(f"{name}: {outputs} output channels need a bias of shape ({outputs},), got {bias.shape}")
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype) or x.dtype.kind not in "fV":
         given = ", ".join(str(t.dtype) for t in (x, weight, *(() if bias is None else (bias,))))
         raise TypeError(f"{name}: input, weight and bias must have one floating-point dtype, got {given}")
@@ -158,7 +159,7 @@ def conv(
     holes = per_axis(name, "dilation", dilation, axes, 1)
     for n, k, p, d in zip(x.shape[2:], weight.shape[2:], margins, holes, strict=True):
         if k < 1 or n + 2 * p < d * (k - 1) + 1:
-            raise ValueError(
+            raise ArgumentError(
                 f"{name}: a kernel of size {weight.shape[2:]} with dilation {holes} does not fit into an input of size "
                 f"{x.shape[2:]} with padding {margins}"
             )
@@ -216,7 +217,7 @@ def conv_transpose(
     extra = per_axis(name, "output_padding", output_padding, axes)
     holes = per_axis(name, "dilation", dilation, axes, 1)
     if any(e >= max(s, d) for e, s, d in zip(extra, steps, holes, strict=True)):
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: output_padding must be smaller than stride or dilation, got {extra} with stride {steps} and "
             f"dilation {holes}"
         )
@@ -225,7 +226,7 @@ def conv_transpose(
         for n, k, s, p, e, d in zip(x.shape[2:], weight.shape[2:], steps, margins, extra, holes, strict=True)
     )
     if min(size) < 1 or min(x.shape[2:]) < 1:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: an input of size {x.shape[2:]} with a kernel of size {weight.shape[2:]}, stride {steps} and "
             f"padding {margins} has no output: its size would be {size}"
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
+from ..errors import ArgumentError
+from ..tape import grad_mode
 from .definition import Function, lift, primitive
-from .elementwise import add, divide, multiply, not_equal, subtract, where
+from .elementwise import add, divide, multiply, negative, not_equal, subtract, where
 from .indexing import take
 from .memory import cast, ones_like
 from .precision import raised
-from .reduction import sum
+from .reduction import mean, sum
 from .shape import broadcast_to, expand_dims, reshape
 from .softmax import log_softmax, softmax, softmax_backward
 
@@ -83,7 +85,7 @@ def _soft_forward(
     logits: Any, target: Any, weight: Any, label_smoothing: float, reduction: str
 ) -> tuple[Any, Any, Any]:
     losses, lse = K.soft_cross_entropy(logits, target, weight, label_smoothing)
-    count = max(losses.size, 1) if reduction == "mean" else None
+    count = losses.size if reduction == "mean" else None
     return _reduced(losses, count, reduction), lse, count
 
 
@@ -194,19 +196,19 @@ def cross_entropy(
     """
     input, target, weight = raised(lift(input)), raised(lift(target)), raised(weight)
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none", got {reduction!r}')
+        raise ArgumentError(f'cross_entropy: reduction must be "mean", "sum" or "none", got {reduction!r}')
     if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+        raise ArgumentError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.dtype.kind not in "fV":
         raise TypeError(f"cross_entropy: the logits must be floating, got {input.dtype}")
     if not input.ndim:
-        raise ValueError("cross_entropy: the logits need a class axis, got a 0-d tensor")
+        raise ArgumentError("cross_entropy: the logits need a class axis, got a 0-d tensor")
     soft = target.dtype.kind not in "iu"
     single = input.ndim == 1
     wanted = input.shape if soft else input.shape[:0] if single else (input.shape[0], *input.shape[2:])
     if target.shape != wanted:
         kind = "class probabilities" if soft else "class indices"
-        raise ValueError(
+        raise ArgumentError(
             f"cross_entropy: logits of shape {input.shape} need {kind} of shape {wanted}, "
             f"got {target.shape} ({target.dtype})"
         )
@@ -220,13 +222,21 @@ def cross_entropy(
     if weight is not None:
         weight = lift(weight)
         if weight.shape != (classes,) or weight.dtype != input.dtype:
-            raise ValueError(
+            raise ArgumentError(
                 f"cross_entropy: {classes} classes need weights of shape ({classes},) and dtype {input.dtype}, "
                 f"got {weight.shape}, {weight.dtype}"
             )
+    trained = weight is not None and getattr(weight, "requires_grad", False) and grad_mode.get()
+    if trained and not soft:
+        raise RuntimeError("cross_entropy: with class indices the weight has no gradient; pass weight.detach()")
     if soft:
         if target.dtype != input.dtype:
             target = cast(target, input.dtype)
+        if trained:  # which the fused kernel has no gradient for
+            y = negative(sum(multiply(_smoothed(target, weight, label_smoothing), log_softmax(input, 1)), 1))
+            if reduction != "none":
+                return sum(y) if reduction == "sum" else mean(y)
+            return reshape(y, ()) if single else y
         y = _soft_cross_entropy(input, target, weight, label_smoothing, reduction)
     else:
         y = _cross_entropy(input, target, weight, ignore_index, label_smoothing, reduction)

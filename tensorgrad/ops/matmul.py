@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..errors import ArgumentError
 from .definition import Function, lift, primitive
 from .memory import cast
 from .precision import lowered
@@ -58,10 +59,10 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     """
     x1, x2 = lift(x1), lift(x2)
     if not x1.ndim or not x2.ndim:
-        raise ValueError(f"matmul: both operands need at least one axis, got shapes {x1.shape} and {x2.shape}")
+        raise ArgumentError(f"matmul: both operands need at least one axis, got shapes {x1.shape} and {x2.shape}")
     inner = x2.shape[-2] if x2.ndim > 1 else x2.shape[0]
     if x1.shape[-1] != inner:
-        raise ValueError(
+        raise ArgumentError(
             f"matmul: shapes {x1.shape} and {x2.shape} do not agree: {x1.shape[-1]} != {inner} "
             f"(axis -1 of the first, {-2 if x2.ndim > 1 else -1} of the second)"
         )
@@ -110,12 +111,12 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         y = matmul(x, weight)
         return y if bias is None else y + bias
     if len(wanted) != 2 or not size or size[-1] != wanted[1]:
-        raise ValueError(
+        raise ArgumentError(
             f"linear: the last axis of the input, shape {size}, does not fit the weight, shape {wanted} "
             "(out_features, in_features)"
         )
     if bias is not None and bias.shape != wanted[:1]:
-        raise ValueError(f"linear: a weight of shape {wanted} needs a bias of shape {wanted[:1]}, got {bias.shape}")
+        raise ArgumentError(f"linear: a weight of shape {wanted} needs a bias of shape {wanted[:1]}, got {bias.shape}")
     dtype = weight.dtype
     if x.dtype != dtype or (bias is not None and bias.dtype != dtype):
         given = [x, weight] if bias is None else [x, weight, bias]

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..dtypes import float32
+from ..errors import ArgumentError
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .elementwise import add, multiply, negative, rsqrt, square, subtract
@@ -136,14 +137,14 @@ def _check(name: str, x: Any, shape: tuple[int, ...], **parameters: Any) -> None
     if x.dtype.kind in "biuc":
         raise TypeError(f"{name}: expected a real floating-point input, got {x.dtype}")
     if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"{name}: an input of shape {x.shape} does not end in normalized_shape {shape}")
+        raise ArgumentError(f"{name}: an input of shape {x.shape} does not end in normalized_shape {shape}")
     _check_parameters(name, x, shape, **parameters)
 
 
 def _check_parameters(name: str, x: Any, shape: tuple[int, ...], **parameters: Any) -> None:
     for label, p in parameters.items():
         if p is not None and (p.shape != shape or p.dtype != x.dtype):
-            raise ValueError(
+            raise ArgumentError(
                 f"{name}: {label} must have shape {shape} and the input's dtype {x.dtype}, got {p.shape}, {p.dtype}"
             )
 
@@ -282,7 +283,7 @@ def _check_channels(name: str, x: Any, **parameters: Any) -> None:
     if x.dtype.kind in "biuc":
         raise TypeError(f"{name}: expected a real floating-point input, got {x.dtype}")
     if x.ndim < 2:
-        raise ValueError(f"{name}: expected an input with at least 2 axes (samples, channels, ...), got {x.shape}")
+        raise ArgumentError(f"{name}: expected an input with at least 2 axes (samples, channels, ...), got {x.shape}")
     _check_parameters(name, x, x.shape[1:2], **parameters)
 
 
@@ -356,7 +357,7 @@ def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: f
         return cast(group_norm(wide, groups, weight, bias, eps), x.dtype)
     _check_channels("group_norm", x, weight=weight, bias=bias)
     if groups < 1 or x.shape[1] % groups:
-        raise ValueError(f"group_norm: {x.shape[1]} channels cannot be divided into {groups} groups")
+        raise ArgumentError(f"group_norm: {x.shape[1]} channels cannot be divided into {groups} groups")
     size = x.shape[1] // groups * math.prod(x.shape[2:])
     y = reshape(_layer_norm(reshape(x, (x.shape[0], groups, size)), None, None, 1, eps, True), x.shape)
     if weight is not None:

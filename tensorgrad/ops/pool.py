@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..backend import device_of, empty
+from ..errors import ArgumentError
 from ..kernels.windows import out_size
 from ..tape import grad_mode
 from ..tensor import Tensor
@@ -38,8 +39,8 @@ _max_pool_backward: Function = primitive(
 
 def _at(x: Any, indices: Any) -> Any:
     """The elements of each channel at indices into its flattened spatial axes."""
-    channels = (*x.shape[:2], -1)
-    return reshape(take_along_axis(reshape(x, channels), reshape(indices, channels), axis=-1), indices.shape)
+    flat, places = ((*y.shape[:2], math.prod(y.shape[2:])) for y in (x, indices))
+    return reshape(take_along_axis(reshape(x, flat), reshape(indices, places), axis=-1), indices.shape)
 
 
 def _windows(
@@ -47,7 +48,7 @@ def _windows(
 ) -> tuple[Sizes, Sizes, Sizes, Sizes]:
     """Kernel, stride, padding and dilation per axis; complains where they do not fit."""
     if x.ndim < 3:
-        raise ValueError(f"{name}: expected an input (N, C, ...), got shape {x.shape}")
+        raise ArgumentError(f"{name}: expected an input (N, C, ...), got shape {x.shape}")
     if x.dtype.kind not in "fV":
         raise TypeError(f"{name}: expected a floating-point input, got {x.dtype}")
     axes = x.ndim - 2
@@ -56,9 +57,9 @@ def _windows(
     margins = per_axis(name, "padding", padding, axes)
     holes = per_axis(name, "dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(margins, kernel, strict=True)):
-        raise ValueError(f"{name}: padding must be at most half of kernel_size, got {margins} and {kernel}")
+        raise ArgumentError(f"{name}: padding must be at most half of kernel_size, got {margins} and {kernel}")
     if min(out_size(x.shape[2:], kernel, steps, margins, holes, ceil_mode)) < 1:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: a window of size {kernel} with dilation {holes} does not fit into an input of size "
             f"{x.shape[2:]} with padding {margins}"
         )
@@ -167,7 +168,7 @@ def avg_pool(
     x = lift(x)
     kernel, steps, margins, _ = _windows(name, x, kernel_size, stride, padding, 1, ceil_mode)
     if divisor_override is not None and divisor_override == 0:
-        raise ValueError(f"{name}: divisor_override must not be 0")
+        raise ArgumentError(f"{name}: divisor_override must not be 0")
     return _avg_pool(x, kernel, steps, margins, bool(ceil_mode), bool(count_include_pad), divisor_override)
 
 
@@ -238,13 +239,13 @@ def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride
     x = lift(x)
     axes = x.ndim - 2
     if axes < 1:
-        raise ValueError(f"unfold: expected an input (N, C, ...), got shape {x.shape}")
+        raise ArgumentError(f"unfold: expected an input (N, C, ...), got shape {x.shape}")
     kernel = per_axis("unfold", "kernel_size", kernel_size, axes, 1)
     steps = per_axis("unfold", "stride", stride, axes, 1)
     margins = per_axis("unfold", "padding", padding, axes)
     holes = per_axis("unfold", "dilation", dilation, axes, 1)
     if min(out_size(x.shape[2:], kernel, steps, margins, holes)) < 1:
-        raise ValueError(
+        raise ArgumentError(
             f"unfold: a window of size {kernel} with dilation {holes} does not fit into an input of size "
             f"{x.shape[2:]} with padding {margins}"
         )
@@ -271,7 +272,7 @@ def fold(
     holes = per_axis("fold", "dilation", dilation, axes, 1)
     windows = out_size(size, kernel, steps, margins, holes)
     if x.ndim != 3 or x.shape[1] % math.prod(kernel) or min(windows) < 1 or x.shape[2] != math.prod(windows):
-        raise ValueError(
+        raise ArgumentError(
             f"fold: an output of size {size} with a window of size {kernel} has {windows} windows of "
             f"{math.prod(kernel)} elements per channel, which an input of shape {x.shape} does not fit"
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import autograd
 from .. import kernels as K
+from ..errors import ArgumentError
 from ..tape import grad_mode, on_arrays
 from ..tensor import Tensor
 from .activation import relu, sigmoid
@@ -403,7 +404,7 @@ def rnn(
     or "relu".
     """
     if nonlinearity not in _NONLINEARITIES:
-        raise ValueError(f"rnn: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+        raise ArgumentError(f"rnn: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
     operands = _operands("rnn", 1, batch_first, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh)
     if not _differentiated(operands):
         return Tensor(K.rnn(*_arrays(operands), nonlinearity, batch_first, reverse))
@@ -416,7 +417,7 @@ def _operands(name: str, gates: int, batch_first: bool, x: Any, states: State, *
     operands = lowered(*(None if t is None else lift(t) for t in (x, *states, *weights)))
     x, weight_hh = operands[0], operands[-3]
     if x.ndim != 3 or weight_hh.ndim != 2 or not x.shape[int(batch_first)]:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: expected a sequence with three axes and at least one step, and a matrix of weights, got shapes "
             f"{x.shape} and {weight_hh.shape}"
         )
@@ -426,7 +427,7 @@ def _operands(name: str, gates: int, batch_first: bool, x: Any, states: State, *
     shapes += [("weight_hh", (gates * size, size)), ("bias_ih", (gates * size,)), ("bias_hh", (gates * size,))]
     for (what, shape), operand in zip(shapes, operands[1:], strict=True):
         if operand is not None and operand.shape != shape:
-            raise ValueError(
+            raise ArgumentError(
                 f"{name}: an input of shape {x.shape} and a hidden size of {size} need {what} of shape {shape}, got "
                 f"{operand.shape}"
             )

@@ -280,3 +280,9 @@ def test_complex_numbers(transposed, device):
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1)))
         expected = sum(np.einsum("nct,oc->not", padded[:, :, k : k + 7], w[:, :, k]) for k in range(3))
     np.testing.assert_allclose(found.cpu().numpy(), expected + b[:, None], rtol=1e-12)
+
+
+def test_pooling_nothing_with_indices(device):
+    x = tg.zeros(0, 4, 7, device=device)
+    for y, indices in (tg.nn.functional.max_pool1d(x, 2, return_indices=True), tg.nn.AdaptiveMaxPool1d(2, True)(x)):
+        assert y.shape == indices.shape == (0, 4, y.shape[2])

@@ -321,3 +321,44 @@ def test_gaussian_variance_may_be_one_for_all_samples():
     x, y, var = tg.ones(4, 3), tg.zeros(4, 3), tg.tensor([[1.0, 2.0, 4.0]])
     expected = F.gaussian_nll_loss(x, y, tg.broadcast_to(var, (4, 3))).item()
     assert F.gaussian_nll_loss(x, y, var).item() == expected
+
+
+def test_class_weights_and_gradients(device):
+    """With probabilities the weight has a gradient; with class indices it has none, which is said."""
+    rng = np.random.default_rng(0)
+    z, p, w = rng.standard_normal((3, 4)), rng.dirichlet(np.ones(4), 3), rng.uniform(0.5, 1.5, 4)
+    logits, target, weight = (tg.tensor(a, device=device) for a in (z, p, w))
+    weight.requires_grad = True
+    log_p = z - np.log(np.exp(z).sum(1, keepdims=True))
+    mixed = 0.8 * p + 0.2 / 4
+    for reduction, scale in (("mean", 1 / 3), ("sum", 1.0)):
+        loss = F.cross_entropy(logits, target, weight, reduction=reduction, label_smoothing=0.2)
+        (gradient,) = tg.autograd.grad(loss, [weight])
+        np.testing.assert_allclose(loss.item(), -(mixed * w * log_p).sum() * scale)
+        np.testing.assert_allclose(gradient.cpu().numpy(), -(mixed * log_p).sum(0) * scale)
+    with pytest.raises(RuntimeError, match="weight has no gradient"):
+        F.cross_entropy(logits, tg.tensor([0, 1, 2], device=device), weight)
+
+
+def test_losses_of_nothing_and_of_infinity(device):
+    empty = tg.zeros(0, 4, device=device)
+    assert np.isnan(F.cross_entropy(empty, empty).item())
+    assert F.cross_entropy(empty, empty, reduction="sum").item() == 0
+    for loss in (F.smooth_l1_loss, F.huber_loss):
+        x = tg.tensor([np.inf, 1e30, 0.0], device=device, requires_grad=True)
+        loss(x, tg.zeros(3, device=device), reduction="sum").backward()
+        assert x.grad.tolist() == [1, 1, 0]
+    row, target = tg.randn(3, 4, device=device), tg.ones(4, device=device)
+    y = F.multilabel_soft_margin_loss(row, target, reduction="none")
+    assert y.tolist() == F.multilabel_soft_margin_loss(row, tg.ones(3, 4, device=device), reduction="none").tolist()
+
+
+def test_errors_are_also_pytorchs():
+    for call in (
+        lambda: F.glu(tg.ones(3)), lambda: F.huber_loss(tg.ones(1), tg.ones(1), delta=0.0),
+        lambda: F.gelu(tg.ones(1), "bad"), lambda: F.linear(tg.ones(2, 3), tg.ones(4, 2)),
+        lambda: F.conv1d(tg.ones(1, 2, 3), tg.ones(1, 1, 1)), lambda: F.prelu(tg.ones(2, 3), tg.ones(2)),
+    ):  # fmt: skip
+        for kind in (ValueError, RuntimeError):
+            with pytest.raises(kind):
+                call()

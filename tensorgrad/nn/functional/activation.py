@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ...errors import ArgumentError
 from ...ops import activation as ops
 from ...ops import softmax as softmax_ops
 from ...ops.elementwise import abs, exp, expm1, greater, less_equal, log, log1p, logical_xor, multiply, tanh, where
@@ -52,7 +53,7 @@ def rrelu(
 ) -> Tensor:
     """`leaky_relu` with a slope drawn from U(lower, upper) for each element; with their mean unless ``training``."""
     if not lower <= upper:
-        raise ValueError(f"rrelu: lower must not be greater than upper, got {lower} and {upper}")
+        raise ArgumentError(f"rrelu: lower must not be greater than upper, got {lower} and {upper}")
     if not training or lower == upper:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = uniform(lower, upper, input.shape, dtype=input.dtype, device=input.device)
@@ -67,11 +68,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     He et al., Delving Deep into Rectifiers, 2015.
     """
     if weight.ndim > 1:
-        raise ValueError(f"prelu: the weight must have 0 or 1 axes, got shape {weight.shape}")
+        raise ArgumentError(f"prelu: the weight must have 0 or 1 axes, got shape {weight.shape}")
     if weight.size != 1:
         channels = 1 if input.ndim < 2 else input.shape[1]
         if weight.size != channels:
-            raise ValueError(
+            raise ArgumentError(
                 f"prelu: an input of shape {input.shape} has {channels} channels, got {weight.size} weights"
             )
         weight = weight.reshape((1, -1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (-1,))
@@ -112,7 +113,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(0, input) + min(0, alpha * (exp(input / alpha) - 1))`` (Barron, 2017)."""
     if alpha == 0:
-        raise ValueError("celu: alpha must not be 0")
+        raise ArgumentError("celu: alpha must not be 0")
     return applied("celu", lambda x: _elu(x, alpha, 1.0, 1.0 / alpha), input, inplace)
 
 
@@ -166,7 +167,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` limited to [min_val, max_val]; the gradient at the limits is 0."""
     if min_val > max_val:
-        raise ValueError(f"hardtanh: min_val must not be greater than max_val, got {min_val} and {max_val}")
+        raise ArgumentError(f"hardtanh: min_val must not be greater than max_val, got {min_val} and {max_val}")
 
     def limited(x: Tensor) -> Tensor:
         y: Tensor = where(less_equal(x, min_val), min_val, where(at_least(x, max_val), max_val, x))
@@ -202,7 +203,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input`` moved towards 0 by ``lambd``, at most to 0."""
     if not lambd >= 0:
-        raise ValueError(f"softshrink: lambd must be at least 0, got {lambd}")
+        raise ArgumentError(f"softshrink: lambd must be at least 0, got {lambd}")
     shrunk = where(greater(input, lambd), input - lambd, input + lambd)
     y: Tensor = where(_within(input, lambd), 0.0, shrunk)
     return y
@@ -233,7 +234,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise IndexError(f"glu: dim {dim} is out of range for shape {input.shape}")
     size = input.shape[dim]
     if size % 2:
-        raise ValueError(f"glu: the size along dim {dim} must be even, got shape {input.shape}")
+        raise ArgumentError(f"glu: the size along dim {dim} must be even, got shape {input.shape}")
     before = (slice(None),) * (dim % input.ndim)
     return input[(*before, slice(size // 2))] * input[(*before, slice(size // 2, None))].sigmoid()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import ArgumentError
 from ...ops.elementwise import clip, less, log, multiply, not_equal, where
 from ...ops.indexing import take, take_along_axis
 from ...ops.loss import cross_entropy
@@ -35,16 +36,16 @@ def nll_loss(
         Samples with this class index count for nothing.
     """
     if not input.ndim:
-        raise ValueError("nll_loss: the input needs a class axis, got a 0-d tensor")
+        raise ArgumentError("nll_loss: the input needs a class axis, got a 0-d tensor")
     axis = min(input.ndim - 1, 1)
     wanted = (*input.shape[:axis], *input.shape[axis + 1 :])
     if target.shape != wanted or target.dtype.kind not in "iu":
-        raise ValueError(
+        raise ArgumentError(
             f"nll_loss: an input of shape {input.shape} needs class indices of shape {wanted}, got {target.shape} "
             f"({target.dtype})"
         )
     if weight is not None and weight.shape != input.shape[axis : axis + 1]:
-        raise ValueError(
+        raise ArgumentError(
             f"nll_loss: {input.shape[axis]} classes need weights of shape ({input.shape[axis]},), got {weight.shape}"
         )
     counted = not_equal(target, ignore_index)
@@ -120,7 +121,6 @@ def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
     """`binary_cross_entropy_with_logits`, averaged over the classes, which are the last axis."""
-    same_shape("multilabel_soft_margin_loss", input, target)
     losses = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     losses = losses if weight is None else losses * weight
     return reduced("multilabel_soft_margin_loss", losses.mean(-1), reduction)
@@ -165,21 +165,21 @@ def linear_cross_entropy(
     1.3863
     """
     if options is not None:
-        raise ValueError(f"linear_cross_entropy: options must be None, as there are no chunks here, got {options!r}")
+        raise ArgumentError(f"linear_cross_entropy: options must be None, as there are no chunks here, got {options!r}")
     shape = linear_weight.shape[:-1]
     if input.ndim not in (1, 2) or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1]:
-        raise ValueError(
+        raise ArgumentError(
             "linear_cross_entropy: expected an input (N, in_features) or (in_features,) and a weight (C, ..., "
             f"in_features), got {input.shape} and {linear_weight.shape}"
         )
     if input.ndim == 1 and len(shape) > 1:
-        raise ValueError(
+        raise ArgumentError(
             f"linear_cross_entropy: a weight of shape {linear_weight.shape} needs an input (N, in_features)"
         )
     if linear_bias is not None and linear_bias.shape != shape:
-        raise ValueError(f"linear_cross_entropy: linear_bias must have shape {shape}, got {linear_bias.shape}")
+        raise ArgumentError(f"linear_cross_entropy: linear_bias must have shape {shape}, got {linear_bias.shape}")
     if ignore_index is not None and target.dtype.kind not in "iu":
-        raise ValueError("linear_cross_entropy: ignore_index is for class indices, but the target has probabilities")
+        raise ArgumentError("linear_cross_entropy: ignore_index is for class indices, but the target has probabilities")
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = linear(input, linear_weight.reshape(-1, input.shape[-1]), bias).reshape(*input.shape[:-1], *shape)
     ignored = -100 if ignore_index is None else ignore_index

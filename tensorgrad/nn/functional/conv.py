@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...errors import ArgumentError
 from ...ops import conv as ops
 from ...ops import pool as columns
 from ...ops.complex_parts import join_parts
@@ -19,7 +20,7 @@ __all__ = [
 def batched(name: str, axes: int, input: Tensor, function: Callable[[Tensor], Any]) -> Any:
     """Apply a function of (N, C, ...) also to (C, ...), as a batch of one."""
     if input.ndim not in (axes + 1, axes + 2):
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: expected an input with {axes + 2} axes, or {axes + 1} without a batch, got shape {input.shape}"
         )
     if input.ndim == axes + 2:
@@ -33,7 +34,7 @@ def _conv(
 ) -> Tensor:
     name = f"conv{axes}d"
     if weight.ndim != axes + 2:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: expected a weight with {axes + 2} axes (out_channels, in_channels / groups, ...), got shape "
             f"{weight.shape}"
         )
@@ -61,9 +62,9 @@ def _by_name(
     if padding == "valid":
         return input, 0
     if padding != "same":
-        raise ValueError(f'{name}: padding must be "same", "valid" or numbers, got {padding!r}')
+        raise ArgumentError(f'{name}: padding must be "same", "valid" or numbers, got {padding!r}')
     if any(s != 1 for s in ops.per_axis(name, "stride", stride, axes, 1)):
-        raise ValueError(f'{name}: padding="same" needs stride 1, got {stride}')
+        raise ArgumentError(f'{name}: padding="same" needs stride 1, got {stride}')
     holes = ops.per_axis(name, "dilation", dilation, axes, 1)
     total = [d * (k - 1) for d, k in zip(holes, weight.shape[2:], strict=True)]
     if any(t % 2 for t in total):  # one more on the right

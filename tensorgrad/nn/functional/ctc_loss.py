@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...creation import tensor
+from ...errors import ArgumentError
 from ...ops.alignment import alignment_scan
 from ...ops.elementwise import equal, exp, less, logical_and, maximum, not_equal, where
 from ...ops.indexing import take_along_axis
@@ -73,15 +74,15 @@ def ctc_loss(
     if single:
         log_probs = log_probs.expand_dims(1)
     if log_probs.ndim != 3 or log_probs.dtype.kind not in "fV":
-        raise ValueError(
+        raise ArgumentError(
             f"ctc_loss: expected floating log_probs of shape (T, N, C) or (T, C), got {log_probs.dtype} of shape "
             f"{log_probs.shape}"
         )
     steps, samples, classes = log_probs.shape
     if not 0 <= blank < classes:
-        raise ValueError(f"ctc_loss: blank must be one of {classes} classes, got {blank}")
+        raise ArgumentError(f"ctc_loss: blank must be one of {classes} classes, got {blank}")
     if steps < 1:
-        raise ValueError(f"ctc_loss: log_probs of shape {log_probs.shape} have no steps")
+        raise ArgumentError(f"ctc_loss: log_probs of shape {log_probs.shape} have no steps")
     if targets.dtype.kind not in "iu":
         raise TypeError(f"ctc_loss: targets must be integers, got {targets.dtype}")
     inputs = _lengths("input_lengths", input_lengths, samples, steps, log_probs)
@@ -104,10 +105,10 @@ def _lengths(name: str, given: Tensor | Sequence[int], samples: int, limit: int 
     else:
         listed = [int(n) for n in given]
         if listed and (min(listed) < 0 or (limit is not None and max(listed) > limit)):
-            raise ValueError(f"ctc_loss: {name} must be from 0 to {limit}, got {listed}")
+            raise ArgumentError(f"ctc_loss: {name} must be from 0 to {limit}, got {listed}")
         lengths = tensor(listed, "int64", like.device)
     if lengths.shape != (samples,) or lengths.dtype.kind not in "iu":
-        raise ValueError(
+        raise ArgumentError(
             f"ctc_loss: {name} must be integers of shape ({samples},), got {lengths.dtype} of shape {lengths.shape}"
         )
     return lengths.to(like.device).astype("int64")
@@ -120,14 +121,14 @@ def _in_rows(
     if longest is not None:
         rows = targets.reshape(samples, longest) if targets.size == samples * longest else targets
         if rows.shape != (samples, longest):
-            raise ValueError(f"ctc_loss: {samples} samples do not fit targets of shape {targets.shape}")
+            raise ArgumentError(f"ctc_loss: {samples} samples do not fit targets of shape {targets.shape}")
         counted = less(arange(longest, device=targets.device), counts.expand_dims(1))
         return where(counted, rows.astype("int64"), blank)  # type: ignore[no-any-return]
     if targets.ndim != 1:
-        raise ValueError(f"ctc_loss: targets must have shape (N, S) or be labels in a row, got {targets.shape}")
+        raise ArgumentError(f"ctc_loss: targets must have shape (N, S) or be labels in a row, got {targets.shape}")
     sizes = given.tolist() if isinstance(given, Tensor) else [int(n) for n in given]
     if sum(sizes) != targets.shape[0]:
-        raise ValueError(
+        raise ArgumentError(
             f"ctc_loss: target_lengths add up to {sum(sizes)}, but there are {targets.shape[0]} targets in a row"
         )
     longest, start, rows_of = max(sizes, default=0), 0, []

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ...creation import tensor
+from ...errors import ArgumentError
 from ...ops.elementwise import abs, equal, pow, sqrt, where
 from ...ops.indexing import take
 from ...ops.shape import broadcast_arrays
@@ -68,9 +69,9 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     tensor([1., 3., 2.])
     """
     if input.ndim != 2:
-        raise ValueError(f"pdist: expected an input with 2 axes, got shape {input.shape}")
+        raise ArgumentError(f"pdist: expected an input with 2 axes, got shape {input.shape}")
     if not p >= 0:
-        raise ValueError(f"pdist: p must be at least 0, got {p}")
+        raise ArgumentError(f"pdist: p must be at least 0, got {p}")
     first, second = (tensor(rows, device=input.device) for rows in np.triu_indices(input.shape[0], 1))
     return _norm(take(input, first, axis=0) - take(input, second, axis=0), p, -1, False)
 
@@ -90,4 +91,6 @@ def _at_least(length: Tensor, eps: float) -> Tensor:
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """``input / max(norm, eps)`` with the p-norm along ``dim``."""
+    if not input.ndim and dim in (0, -1):
+        return normalize(input.reshape(1), p, 0, eps).reshape(())
     return input / _norm(input, p, dim, True).clip(eps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import kernels as K
 from ... import random
+from ...errors import ArgumentError
 from ...ops import dropout as ops
 from ...ops.memory import ones
 from ...tensor import Tensor
@@ -16,7 +17,7 @@ _SELU_LIMIT = 1.7580993408473766  # minus the limit of selu at minus infinity
 
 def _check(name: str, p: float) -> None:
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
+        raise ArgumentError(f"{name}: p must be between 0 and 1, got {p}")
 
 
 def _dropped(x: Tensor, p: float) -> Tensor:
@@ -50,7 +51,7 @@ def _channel_mask(x: Tensor, p: float, channel_axes: int) -> Tensor:
 def _channels(name: str, spatial: int, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     _check(name, p)
     if input.ndim not in (spatial + 1, spatial + 2):
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: expected an input with {spatial + 2} axes, or {spatial + 1} without a batch, got {input.shape}"
         )
     if not training or p == 0.0:
@@ -108,5 +109,5 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     if not training or p == 0.0:
         return input
     if input.ndim < 2:
-        raise ValueError(f"feature_alpha_dropout: expected an input with at least 2 axes, got shape {input.shape}")
+        raise ArgumentError(f"feature_alpha_dropout: expected an input with at least 2 axes, got shape {input.shape}")
     return applied("feature_alpha_dropout", lambda x: _alpha(x, p, 2), input, inplace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import ArgumentError
 from ...ops.conv import per_axis
 from ...ops.elementwise import trunc
 from ...ops.indexing import take_along_axis
@@ -22,12 +23,14 @@ __all__ = [
 
 def _sizes(name: str, size: tuple[int, ...], output_size: Any, output_ratio: Any) -> tuple[int, ...]:
     if (output_size is None) == (output_ratio is None):
-        raise ValueError(f"{name}: give one of output_size and output_ratio, got {output_size!r} and {output_ratio!r}")
+        raise ArgumentError(
+            f"{name}: give one of output_size and output_ratio, got {output_size!r} and {output_ratio!r}"
+        )
     if output_size is not None:
         return per_axis(name, "output_size", output_size, len(size), 1)
     ratios = tuple(output_ratio) if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * len(size)
     if len(ratios) != len(size) or not all(0 < r < 1 for r in ratios):
-        raise ValueError(f"{name}: output_ratio must be between 0 and 1, or {len(size)} such, got {output_ratio!r}")
+        raise ArgumentError(f"{name}: output_ratio must be between 0 and 1, or {len(size)} such, got {output_ratio!r}")
     return tuple(int(n * r) for n, r in zip(size, ratios, strict=True))
 
 
@@ -53,7 +56,7 @@ def _fractional_max_pool(
         kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
         wanted = _sizes(name, size, output_size, output_ratio)
         if not all(m >= 1 and m + k - 1 <= n for n, m, k in zip(size, wanted, kernel, strict=True)):
-            raise ValueError(
+            raise ArgumentError(
                 f"{name}: {wanted} windows of size {kernel} do not fit into an input of shape {input.shape}"
             )
         channels = x.shape[:2]
@@ -61,7 +64,7 @@ def _fractional_max_pool(
         if input.ndim == axes + 1 and place.ndim == 3:  # PyTorch takes those of a batch for one sample, too
             place = place[:1]
         if place.shape != (*channels, axes):
-            raise ValueError(f"{name}: _random_samples must have shape {(*channels, axes)}, got {place.shape}")
+            raise ArgumentError(f"{name}: _random_samples must have shape {(*channels, axes)}, got {place.shape}")
         # of each window, the flat indices of its elements: (N, C, windows, elements)
         order = (1, 0) if axes == 2 else (0, 1, 2)  # which sample is for which axis, as in PyTorch
         table: Any = None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...creation import tensor
+from ...errors import ArgumentError
 from ...ops.indexing import take
 from ...ops.matmul import matmul
 from ...ops.shape import broadcast_to
@@ -138,7 +139,7 @@ def _repeated(x: Tensor, place: int, axis: _Axis) -> Tensor:
 def _scales(scale_factor: Any, axes: int) -> tuple[float, ...]:
     given = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * axes
     if len(given) != axes or not all(s > 0 for s in given):
-        raise ValueError(
+        raise ArgumentError(
             f"interpolate: scale_factor must be a number greater than 0, or {axes} of them, got {scale_factor!r}"
         )
     return tuple(float(s) for s in given)
@@ -147,24 +148,26 @@ def _scales(scale_factor: Any, axes: int) -> tuple[float, ...]:
 def _sizes(size: Any, axes: int) -> tuple[int, ...]:
     given = tuple(size) if isinstance(size, (tuple, list)) else (size,) * axes
     if len(given) != axes or not all(hasattr(n, "__index__") and n > 0 for n in given):
-        raise ValueError(f"interpolate: size must be an int greater than 0, or {axes} of them, got {size!r}")
+        raise ArgumentError(f"interpolate: size must be an int greater than 0, or {axes} of them, got {size!r}")
     return tuple(n.__index__() for n in given)
 
 
 def _check(input: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
     axes = input.ndim - 2
     if mode not in _MODES:
-        raise ValueError(f"interpolate: mode must be one of {', '.join(_MODES)}, got {mode!r}")
+        raise ArgumentError(f"interpolate: mode must be one of {', '.join(_MODES)}, got {mode!r}")
     if axes not in (1, 2, 3):
-        raise ValueError(f"interpolate: expected an input (N, C, ...) with 3 to 5 axes, got shape {input.shape}")
+        raise ArgumentError(f"interpolate: expected an input (N, C, ...) with 3 to 5 axes, got shape {input.shape}")
     if (mode in _LINEAR.values() and mode != _LINEAR[axes]) or (mode in ("bicubic", "lanczos") and axes != 2):
-        raise ValueError(f"interpolate: mode {mode!r} does not fit an input of shape {input.shape}")
+        raise ArgumentError(f"interpolate: mode {mode!r} does not fit an input of shape {input.shape}")
     if align_corners is not None and (mode.startswith("nearest") or mode == "area"):
-        raise ValueError(f"interpolate: align_corners is for linear, bilinear, trilinear and bicubic, not for {mode!r}")
+        raise ArgumentError(
+            f"interpolate: align_corners is for linear, bilinear, trilinear and bicubic, not for {mode!r}"
+        )
     if antialias and mode not in ("bilinear", "bicubic", "lanczos"):
-        raise ValueError(f"interpolate: antialias is for bilinear, bicubic and lanczos, not for {mode!r}")
+        raise ArgumentError(f"interpolate: antialias is for bilinear, bicubic and lanczos, not for {mode!r}")
     if mode == "lanczos" and (align_corners or not antialias):
-        raise ValueError("interpolate: mode 'lanczos' needs antialias=True and has no align_corners=True")
+        raise ArgumentError("interpolate: mode 'lanczos' needs antialias=True and has no align_corners=True")
 
 
 def interpolate(
@@ -219,20 +222,20 @@ def interpolate(
     """
     _check(input, mode, align_corners, antialias)
     if (size is None) == (scale_factor is None):
-        raise ValueError(f"interpolate: give one of size and scale_factor, got {size!r} and {scale_factor!r}")
+        raise ArgumentError(f"interpolate: give one of size and scale_factor, got {size!r} and {scale_factor!r}")
     given = input.shape[2:]
     if min(input.shape[1:]) < 1:
-        raise ValueError(f"interpolate: expected an input that is not empty off axis 0, got shape {input.shape}")
+        raise ArgumentError(f"interpolate: expected an input that is not empty off axis 0, got shape {input.shape}")
     scales: tuple[float, ...] | None = None
     if size is not None:
         if recompute_scale_factor:
-            raise ValueError("interpolate: recompute_scale_factor is for scale_factor, but size is given")
+            raise ArgumentError("interpolate: recompute_scale_factor is for scale_factor, but size is given")
         sizes = _sizes(size, len(given))
     else:
         scales = _scales(scale_factor, len(given))
         sizes = tuple(int(n * s) for n, s in zip(given, scales, strict=True))
         if min(sizes) < 1:
-            raise ValueError(f"interpolate: scale_factor {scale_factor!r} leaves nothing of an input {input.shape}")
+            raise ArgumentError(f"interpolate: scale_factor {scale_factor!r} leaves nothing of an input {input.shape}")
     if mode == "area":
         return _AREA[len(given)](input, sizes)
     kind = "linear" if mode in _LINEAR.values() else "cubic" if mode == "bicubic" else mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import ArgumentError
 from ...ops import matmul as ops
 from ...tensor import Tensor
 
@@ -53,12 +54,12 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         Shape (..., out_features).
     """
     if weight.ndim != 3 or input1.shape[:-1] != input2.shape[:-1]:
-        raise ValueError(
+        raise ArgumentError(
             f"bilinear: inputs of shapes {input1.shape} and {input2.shape} must have the same leading axes, and the "
             f"weight 3 axes (out_features, in1_features, in2_features), got {weight.shape}"
         )
     if (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]:
-        raise ValueError(
+        raise ArgumentError(
             f"bilinear: inputs of shapes {input1.shape} and {input2.shape} do not fit the weight, shape {weight.shape} "
             "(out_features, in1_features, in2_features)"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...errors import ArgumentError
 from ...ops.arrangement import split
 from ...ops.elementwise import logical_and, logical_not, where
 from ...ops.matmul import matmul
@@ -106,16 +107,16 @@ def multi_head_attention_forward(
     name = "multi_head_attention_forward"
     check_operands(name, query, key, value, attn_mask, is_causal)
     if query.shape[-1] != embed_dim_to_check:
-        raise ValueError(f"{name}: expected queries of {embed_dim_to_check} features, got shape {query.shape}")
+        raise ArgumentError(f"{name}: expected queries of {embed_dim_to_check} features, got shape {query.shape}")
     if embed_dim_to_check % num_heads:
-        raise ValueError(f"{name}: embed_dim ({embed_dim_to_check}) must be divisible by num_heads ({num_heads})")
+        raise ArgumentError(f"{name}: embed_dim ({embed_dim_to_check}) must be divisible by num_heads ({num_heads})")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     if use_separate_proj_weight and any(w is None for w in separate):
-        raise ValueError(f"{name}: use_separate_proj_weight needs q_proj_weight, k_proj_weight and v_proj_weight")
+        raise ArgumentError(f"{name}: use_separate_proj_weight needs q_proj_weight, k_proj_weight and v_proj_weight")
     if not use_separate_proj_weight and in_proj_weight is None:
-        raise ValueError(f"{name}: in_proj_weight is needed unless use_separate_proj_weight")
+        raise ArgumentError(f"{name}: in_proj_weight is needed unless use_separate_proj_weight")
     if (bias_k is None) != (bias_v is None):
-        raise ValueError(f"{name}: bias_k and bias_v must be given both or neither")
+        raise ArgumentError(f"{name}: bias_k and bias_v must be given both or neither")
     if bias_k is not None and not (static_k is None and static_v is None):
         raise RuntimeError(f"{name}: bias_k and bias_v cannot be added to static keys or values")
     batched = query.ndim == 3
@@ -162,7 +163,7 @@ def check_operands(
 ) -> None:
     """Complain about numbers of axes, and about a hint without a mask."""
     if query.ndim not in (2, 3) or not query.ndim == key.ndim == value.ndim:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: query, key and value need 3 axes, or 2 without a batch, got {query.shape}, {key.shape} and "
             f"{value.shape}"
         )
@@ -221,7 +222,7 @@ def _of_heads(name: str, x: Tensor, static: Tensor | None, samples: int, heads: 
     if static is None:
         return x.reshape(samples, -1, heads, size).transpose(1, 2)
     if static.ndim != 3 or static.shape[0] != samples * heads or static.shape[2] != size:
-        raise ValueError(f"{name} must have shape ({samples * heads}, S, {size}), got {static.shape}")
+        raise ArgumentError(f"{name} must have shape ({samples * heads}, S, {size}), got {static.shape}")
     return static.reshape(samples, heads, -1, size)
 
 
@@ -249,7 +250,7 @@ def _merged(q: Tensor, keys: int, added: int, padding: Tensor | None, attn_mask:
     found: list[Tensor] = []
     if padding is not None:
         if padding.shape != (samples, keys):
-            raise ValueError(f"key_padding_mask must have shape {(samples, keys)}, got {padding.shape}")
+            raise ArgumentError(f"key_padding_mask must have shape {(samples, keys)}, got {padding.shape}")
         found.append(padding.reshape(samples, 1, 1, keys))
     if attn_mask is not None:
         if attn_mask.shape == (queries, keys):
@@ -257,7 +258,7 @@ def _merged(q: Tensor, keys: int, added: int, padding: Tensor | None, attn_mask:
         elif attn_mask.shape == (samples * heads, queries, keys):
             found.append(attn_mask.reshape(samples, heads, queries, keys))
         else:
-            raise ValueError(
+            raise ArgumentError(
                 f"attn_mask must have shape {(queries, keys)} or {(samples * heads, queries, keys)}, got "
                 f"{attn_mask.shape}"
             )

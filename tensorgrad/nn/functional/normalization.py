@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...errors import ArgumentError
 from ...ops import norm as ops
 from ...ops.elementwise import multiply, square
 from ...ops.memory import zeros
@@ -97,12 +98,14 @@ def batch_norm(
     """
     if not training:
         if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: expected running_mean and running_var where not training, got None")
+            raise ArgumentError("batch_norm: expected running_mean and running_var where not training, got None")
         y: Tensor = ops.batch_norm_with(input, running_mean, running_var, weight, bias, eps)
         return y
     count = math.prod((*input.shape[:1], *input.shape[2:]))
     if count == 1:
-        raise ValueError(f"batch_norm: expected more than 1 value per channel when training, got shape {input.shape}")
+        raise ArgumentError(
+            f"batch_norm: expected more than 1 value per channel when training, got shape {input.shape}"
+        )
     y, mean, var = ops.batch_norm(input, weight, bias, eps)
     if count and (running_mean is not None or running_var is not None):
         with no_grad():
@@ -139,12 +142,12 @@ def instance_norm(
     """
     if not use_input_stats:
         if running_mean is None or running_var is None:
-            raise ValueError("instance_norm: expected running statistics where use_input_stats is False, got None")
+            raise ArgumentError("instance_norm: expected running statistics where use_input_stats is False, got None")
         y: Tensor = ops.batch_norm_with(input, running_mean, running_var, weight, bias, eps)
         return y
     positions = math.prod(input.shape[2:])
     if input.ndim < 3 or positions == 1:
-        raise ValueError(f"instance_norm: expected more than 1 position per channel, got shape {input.shape}")
+        raise ArgumentError(f"instance_norm: expected more than 1 position per channel, got shape {input.shape}")
     y = ops.group_norm(input, input.shape[1], weight, bias, eps)
     if running_mean is not None or running_var is not None:
         with no_grad():
@@ -180,9 +183,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep Convolutional Neural Networks, 2012.
     """
     if input.ndim < 3:
-        raise ValueError(f"local_response_norm: expected an input with at least 3 axes, got shape {input.shape}")
+        raise ArgumentError(f"local_response_norm: expected an input with at least 3 axes, got shape {input.shape}")
     if size < 1:
-        raise ValueError(f"local_response_norm: size must be at least 1, got {size}")
+        raise ArgumentError(f"local_response_norm: size must be at least 1, got {size}")
     samples, channels, *positions = input.shape
     squares = square(input)
     before, after = size // 2, (size - 1) // 2

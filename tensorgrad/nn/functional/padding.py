@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ...errors import ArgumentError
 from ...ops.memory import full
 from ...ops.shape import broadcast_to, concat, flip
 from ...tensor import Tensor
@@ -83,16 +84,16 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     pairs = [(int(pad[i]), int(pad[i + 1])) for i in range(0, len(pad) - 1, 2)]
     if len(pad) % 2 or len(pairs) > input.ndim:
-        raise ValueError(
+        raise ArgumentError(
             f"pad: expected (left, right) of at most {input.ndim} axes of shape {input.shape}, got {tuple(pad)}"
         )
     if mode != "constant":
         if mode not in _MODES:
-            raise ValueError(f'pad: mode must be "constant" or one of {", ".join(_MODES)}, got {mode!r}')
+            raise ArgumentError(f'pad: mode must be "constant" or one of {", ".join(_MODES)}, got {mode!r}')
         if value is not None and value != 0:
-            raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
+            raise ArgumentError(f"pad: mode {mode!r} takes no value, got {value}")
         if not 1 <= len(pairs) <= 3 or input.ndim - len(pairs) not in (1, 2):
-            raise ValueError(
+            raise ArgumentError(
                 f"pad: mode {mode!r} takes 1 to 3 pairs for inputs with one or two axes more, got {tuple(pad)} for "
                 f"shape {input.shape}"
             )
@@ -103,14 +104,14 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             continue
         n = y.shape[axis]
         if n + left + right < 0:
-            raise ValueError(f"pad: {(left, right)} takes more than the {n} elements of axis {axis} away")
+            raise ArgumentError(f"pad: {(left, right)} takes more than the {n} elements of axis {axis} away")
         cropped = _part(y, axis, max(-left, 0), n - max(-right, 0)) if left < 0 or right < 0 else y
         if mode == "constant":
             sides = [_constant(y, axis, max(count, 0), value or 0.0) for count in (left, right)]
         else:
             between, fits = _MODES[mode]
             if not (fits(left, n) and fits(right, n)):
-                raise ValueError(f"pad: {(left, right)} is too much for mode {mode!r}: axis {axis} has {n} elements")
+                raise ArgumentError(f"pad: {(left, right)} is too much for mode {mode!r}: axis {axis} has {n} elements")
             # What is taken away does not come round on the other side, but is still mirrored: PyTorch's choice.
             sides = list(between(cropped if mode == "circular" else y, axis, max(left, 0), max(right, 0)))
         y = cropped

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...creation import tensor
+from ...errors import ArgumentError
 from ...ops import pool as ops
 from ...ops.conv import per_axis
 from ...ops.elementwise import abs, maximum, pow, sign
@@ -102,12 +103,12 @@ def _max_unpool(
 ) -> Tensor:
     name = f"max_unpool{axes}d"
     if indices.shape != input.shape:
-        raise ValueError(f"{name}: indices of shape {indices.shape} do not fit the input, shape {input.shape}")
+        raise ArgumentError(f"{name}: indices of shape {indices.shape} do not fit the input, shape {input.shape}")
     kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
     steps = kernel if stride is None or stride == () else per_axis(name, "stride", stride, axes, 1)
     margins = per_axis(name, "padding", padding, axes)
     if input.ndim not in (axes + 1, axes + 2):
-        raise ValueError(f"{name}: expected an input with {axes + 1} or {axes + 2} axes, got shape {input.shape}")
+        raise ArgumentError(f"{name}: expected an input with {axes + 1} or {axes + 2} axes, got shape {input.shape}")
     least = tuple(
         (n - 1) * s - 2 * p + k for n, s, p, k in zip(input.shape[-axes:], steps, margins, kernel, strict=True)
     )
@@ -115,7 +116,9 @@ def _max_unpool(
     if output_size is not None:
         size = per_axis(name, "output_size", tuple(output_size)[-axes:], axes, 1)
         if any(not -s < n - m < s for n, m, s in zip(size, least, steps, strict=True)):
-            raise ValueError(f"{name}: output_size must be within stride {steps} of {least}, got {tuple(output_size)}")
+            raise ArgumentError(
+                f"{name}: output_size must be within stride {steps} of {least}, got {tuple(output_size)}"
+            )
     channels = input.shape[:-axes]
     empty = zeros((*channels, math.prod(size)), dtype=input.dtype, device=input.device)
     flat = indices.reshape(*channels, -1)
@@ -255,11 +258,13 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 def _sizes(name: str, axes: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
     given = (output_size,) * axes if output_size is None or hasattr(output_size, "__index__") else tuple(output_size)
     if input.ndim < axes + 1 or len(given) not in (1, axes):
-        raise ValueError(f"{name}: output_size must be an int or {axes} ints or None, got {output_size!r}")
+        raise ArgumentError(f"{name}: output_size must be an int or {axes} ints or None, got {output_size!r}")
     given = given * axes if len(given) == 1 else given
     sizes = tuple(n if m is None else int(m) for n, m in zip(input.shape[-axes:], given, strict=True))
     if min(sizes) < 1 or min(input.shape[-axes:]) < 1:
-        raise ValueError(f"{name}: output_size {output_size!r} and an input of shape {input.shape} must not be empty")
+        raise ArgumentError(
+            f"{name}: output_size {output_size!r} and an input of shape {input.shape} must not be empty"
+        )
     return sizes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...errors import ArgumentError
 from ...ops.activation import relu
 from ...ops.elementwise import clip, equal, less, minimum, not_equal, sqrt, where
 from ...ops.indexing import scatter, take, take_along_axis
@@ -38,7 +39,7 @@ def margin_ranking_loss(
 ) -> Tensor:
     """``max(0, -target * (input1 - input2) + margin)``: target 1 wants ``input1`` larger, -1 ``input2``."""
     if not input1.ndim == input2.ndim == target.ndim:
-        raise ValueError(
+        raise ArgumentError(
             f"margin_ranking_loss: inputs and target need equally many axes, got shapes {input1.shape}, {input2.shape} "
             f"and {target.shape}"
         )
@@ -58,9 +59,9 @@ def cosine_embedding_loss(
         1 or -1, shape (N,) or ().
     """
     if not -1 <= margin <= 1:
-        raise ValueError(f"cosine_embedding_loss: margin must be between -1 and 1, got {margin}")
+        raise ArgumentError(f"cosine_embedding_loss: margin must be between -1 and 1, got {margin}")
     if target.ndim > 1 or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
-        raise ValueError(
+        raise ArgumentError(
             "cosine_embedding_loss: expected inputs (N, D) with a target (N,), or (D,) with (), got "
             f"{input1.shape}, {input2.shape} and {target.shape}"
         )
@@ -91,7 +92,7 @@ def triplet_margin_loss(
     Balntas et al., Learning shallow convolutional feature descriptors with triplet losses, 2016.
     """
     if not margin > 0:
-        raise ValueError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
+        raise ArgumentError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
 
     def distance(x1: Tensor, x2: Tensor) -> Tensor:
         return pairwise_distance(x1, x2, p, eps)
@@ -111,7 +112,7 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor:
     """`triplet_margin_loss` with a distance function of your own; by default `pairwise_distance`."""
     if not margin > 0:
-        raise ValueError(f"triplet_margin_with_distance_loss: margin must be greater than 0, got {margin}")
+        raise ArgumentError(f"triplet_margin_with_distance_loss: margin must be greater than 0, got {margin}")
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplet("triplet_margin_with_distance_loss", anchor, positive, negative, distance, margin, swap, reduction)
 
@@ -127,7 +128,7 @@ def _triplet(
     reduction: str,
 ) -> Tensor:
     if not anchor.ndim == positive.ndim == negative.ndim:
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: anchor, positive and negative need equally many axes, got shapes {anchor.shape}, "
             f"{positive.shape} and {negative.shape}"
         )
@@ -145,7 +146,7 @@ def _as_rows(name: str, input: Tensor, target: Tensor, target_shape: tuple[int, 
     if input.ndim == 1 and not target_shape and target.shape == (1,):
         target = target.squeeze(0)
     if input.ndim not in (1, 2) or target.shape != target_shape or target.dtype.kind not in "iu":
-        raise ValueError(
+        raise ArgumentError(
             f"{name}: scores of shape (N, C) or (C,) need integer targets of shape {target_shape}, got {input.shape} "
             f"and {target.shape} ({target.dtype})"
         )
@@ -173,11 +174,13 @@ def multi_margin_loss(
         One factor per class, shape (C,).
     """
     if p not in (1, 2):
-        raise ValueError(f"multi_margin_loss: p must be 1 or 2, got {p}")
+        raise ArgumentError(f"multi_margin_loss: p must be 1 or 2, got {p}")
     scores, index = _as_rows("multi_margin_loss", input, target, input.shape[:-1])
     classes = scores.shape[1]
     if weight is not None and weight.shape != (classes,):
-        raise ValueError(f"multi_margin_loss: {classes} classes need weights of shape ({classes},), got {weight.shape}")
+        raise ArgumentError(
+            f"multi_margin_loss: {classes} classes need weights of shape ({classes},), got {weight.shape}"
+        )
     column = expand_dims(index, 1)
     gap: Tensor = relu(scores - take_along_axis(scores, column, axis=1) + margin)
     gap = gap if p == 1 else gap.square()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ...errors import ArgumentError
 from ...tensor import Tensor
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -37,7 +38,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """
     r = upscale_factor
     if input.ndim < 3 or r < 1 or input.shape[-3] % r**2:
-        raise ValueError(
+        raise ArgumentError(
             f"pixel_shuffle: expected an input (..., channels, height, width) whose channels are a multiple of "
             f"upscale_factor ** 2, got shape {input.shape} and upscale_factor {r}"
         )
@@ -50,7 +51,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """The inverse of `pixel_shuffle`: shape (..., C, H r, W r) to (..., C r**2, H, W)."""
     r = downscale_factor
     if input.ndim < 3 or r < 1 or input.shape[-2] % r or input.shape[-1] % r:
-        raise ValueError(
+        raise ArgumentError(
             f"pixel_unshuffle: expected an input (..., channels, height, width) whose height and width are multiples "
             f"of downscale_factor, got shape {input.shape} and downscale_factor {r}"
         )
@@ -73,7 +74,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     tensor([0, 3, 1, 4, 2, 5])
     """
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
-        raise ValueError(
+        raise ArgumentError(
             f"channel_shuffle: expected an input (N, channels, ...) whose channels are a multiple of groups, got shape "
             f"{input.shape} and groups {groups}"
         )

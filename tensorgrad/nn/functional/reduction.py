@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Literal
 
+from ...errors import ArgumentError
 from ...ops.shape import broadcast_arrays
 from ...tensor import Tensor
 
@@ -21,7 +22,7 @@ def reduced(name: str, losses: Tensor, reduction: str, weight_sum: Tensor | None
         return losses.sum()
     if reduction == "none":
         return losses
-    raise ValueError(f'{name}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+    raise ArgumentError(f'{name}: reduction must be "mean", "sum" or "none", got {reduction!r}')
 
 
 def paired(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,4 +41,4 @@ def paired(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 def same_shape(name: str, input: Tensor, target: Tensor) -> None:
     """Refuse a target of another shape."""
     if input.shape != target.shape:
-        raise ValueError(f"{name}: the target must have the shape {input.shape} of the input, got {target.shape}")
+        raise ArgumentError(f"{name}: the target must have the shape {input.shape} of the input, got {target.shape}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ...errors import ArgumentError
 from ...ops.elementwise import abs, clip, equal, exp, greater, less, less_equal, log, where
 from ...ops.memory import full
 from ...tensor import Tensor
@@ -23,7 +24,7 @@ def _times(name: str, losses: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
         return losses
     if weight.shape != losses.shape:
-        raise ValueError(f"{name}: the weight must have the shape {losses.shape} of the losses, got {weight.shape}")
+        raise ArgumentError(f"{name}: the weight must have the shape {losses.shape} of the losses, got {weight.shape}")
     return losses * weight
 
 
@@ -54,13 +55,14 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     Girshick, Fast R-CNN, 2015.
     """
     if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: beta must be at least 0, got {beta}")
+        raise ArgumentError(f"smooth_l1_loss: beta must be at least 0, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction)
     input, target = paired("smooth_l1_loss", input, target)
     difference = input - target
     distance = abs(difference)
-    losses = where(less(distance, beta), difference.square() * (0.5 / beta), distance - 0.5 * beta)
+    near = less(distance, beta)  # what is far, infinity for one, is not squared
+    losses = where(near, where(near, difference, 0.0).square() * (0.5 / beta), distance - 0.5 * beta)
     return reduced("smooth_l1_loss", losses, reduction)
 
 
@@ -72,11 +74,12 @@ def huber_loss(
     As in PyTorch, ``"mean"`` divides by the number of elements also where there is a weight.
     """
     if not delta > 0:
-        raise ValueError(f"huber_loss: delta must be greater than 0, got {delta}")
+        raise ArgumentError(f"huber_loss: delta must be greater than 0, got {delta}")
     input, target = paired("huber_loss", input, target)
     difference = input - target
     distance = abs(difference)
-    losses = where(less_equal(distance, delta), difference.square() * 0.5, (distance - 0.5 * delta) * delta)
+    near = less_equal(distance, delta)
+    losses = where(near, where(near, difference, 0.0).square() * 0.5, (distance - 0.5 * delta) * delta)
     return reduced("huber_loss", _times("huber_loss", losses, weight), reduction)
 
 
@@ -156,16 +159,16 @@ def gaussian_nll_loss(
     Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
     """
     if not eps > 0:
-        raise ValueError(f"gaussian_nll_loss: eps must be greater than 0, got {eps}")
+        raise ArgumentError(f"gaussian_nll_loss: eps must be greater than 0, got {eps}")
     if not isinstance(var, Tensor):
         if not var >= 0:
-            raise ValueError(f"gaussian_nll_loss: var must be at least 0, got {var}")
+            raise ArgumentError(f"gaussian_nll_loss: var must be at least 0, got {var}")
         var = _constant(var, input)
     elif var.shape != input.shape:
         if var.shape == input.shape[:-1]:
             var = var.expand_dims(-1)
         elif var.ndim != input.ndim or [n for n, m in zip(var.shape, input.shape, strict=True) if n != m] != [1]:
-            raise ValueError(
+            raise ArgumentError(
                 f"gaussian_nll_loss: var must have the shape {input.shape} of the input, with one axis of size 1 or "
                 f"without the last one, got {var.shape}"
             )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...creation import tensor
+from ...errors import ArgumentError
 from ...ops.elementwise import abs, clip, floor, greater, less, logical_and, logical_or, remainder, round, where
 from ...ops.indexing import take
 from ...ops.matmul import matmul
@@ -50,14 +51,14 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     """
     axes = len(size) - 2
     if axes not in (2, 3) or theta.shape != (size[0], axes, axes + 1):
-        raise ValueError(
+        raise ArgumentError(
             f"affine_grid: size must be (N, C, H, W) with theta (N, 2, 3), or (N, C, D, H, W) with theta (N, 3, 4), "
             f"got size {tuple(size)} and theta of shape {theta.shape}"
         )
     if theta.dtype.kind not in "fV":
         raise TypeError(f"affine_grid: theta must be floating, got {theta.dtype}")
     if min(size) < 1:
-        raise ValueError(f"affine_grid: size must be greater than 0, got {tuple(size)}")
+        raise ArgumentError(f"affine_grid: size must be greater than 0, got {tuple(size)}")
     wanted = tuple(int(n) for n in size[2:])
     places = tensor(_homogeneous(wanted, bool(align_corners)), theta.dtype, theta.device)
     grid: Tensor = matmul(places, theta.transpose(1, 2))
@@ -192,17 +193,17 @@ def grid_sample(
 def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
     axes = input.ndim - 2
     if mode not in _MODES:
-        raise ValueError(f"grid_sample: mode must be one of {', '.join(_MODES)}, got {mode!r}")
+        raise ArgumentError(f"grid_sample: mode must be one of {', '.join(_MODES)}, got {mode!r}")
     if padding_mode not in _PADDINGS:
-        raise ValueError(f"grid_sample: padding_mode must be one of {', '.join(_PADDINGS)}, got {padding_mode!r}")
+        raise ArgumentError(f"grid_sample: padding_mode must be one of {', '.join(_PADDINGS)}, got {padding_mode!r}")
     if axes not in (2, 3) or grid.ndim != input.ndim or grid.shape[0] != input.shape[0] or grid.shape[-1] != axes:
-        raise ValueError(
+        raise ArgumentError(
             "grid_sample: expected an input (N, C, H, W) and a grid (N, H', W', 2), or (N, C, D, H, W) and "
             f"(N, D', H', W', 3), got {input.shape} and {grid.shape}"
         )
     if mode == "bicubic" and axes != 2:
-        raise ValueError(f"grid_sample: mode 'bicubic' is for two dimensions, got an input of shape {input.shape}")
+        raise ArgumentError(f"grid_sample: mode 'bicubic' is for two dimensions, got an input of shape {input.shape}")
     if input.dtype != grid.dtype or input.dtype.kind not in "fV":
         raise TypeError(f"grid_sample: input and grid must have one floating dtype, got {input.dtype} and {grid.dtype}")
     if min(input.shape[2:]) < 1:
-        raise ValueError(f"grid_sample: the image must not be empty, got shape {input.shape}")
+        raise ArgumentError(f"grid_sample: the image must not be empty, got shape {input.shape}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import kernels as K
+from ...errors import ArgumentError
 from ...ops.elementwise import equal, greater, logical_and, maximum, not_equal, where
 from ...ops.indexing import embedding as looked_up
 from ...ops.indexing import scatter, sum_by_index, take_along_axis
@@ -74,7 +75,7 @@ def embedding(
             [1., 2.]])
     """
     if sparse:
-        raise ValueError("embedding: sparse gradients do not exist here; use sparse=False")
+        raise ArgumentError("embedding: sparse gradients do not exist here; use sparse=False")
     if max_norm is not None:
         _renormalized(weight, input._data, float(max_norm), float(norm_type))
     y: Tensor = looked_up(input, weight, padding_idx, scale_grad_by_freq)
@@ -202,11 +203,11 @@ def _check_bags(
     include_last: bool,
 ) -> None:
     if mode not in ("sum", "mean", "max"):
-        raise ValueError(f'embedding_bag: mode must be "sum", "mean" or "max", got {mode!r}')
+        raise ArgumentError(f'embedding_bag: mode must be "sum", "mean" or "max", got {mode!r}')
     if sparse:
-        raise ValueError("embedding_bag: sparse gradients do not exist here; use sparse=False")
+        raise ArgumentError("embedding_bag: sparse gradients do not exist here; use sparse=False")
     if input.ndim not in (1, 2) or weight.ndim != 2 or (offsets is None) != (input.ndim == 2):
-        raise ValueError(
+        raise ArgumentError(
             "embedding_bag: expected an input (bags, indices), or (indices,) with offsets, and a weight (rows, "
             f"features); got input {input.shape}, weight {weight.shape}, "
             f"{'no offsets' if offsets is None else f'offsets {offsets.shape}'}"
@@ -214,13 +215,13 @@ def _check_bags(
     if offsets is not None and (
         offsets.ndim != 1 or offsets.dtype.kind not in "iu" or offsets.shape[0] < int(include_last)
     ):
-        raise ValueError(
+        raise ArgumentError(
             f"embedding_bag: offsets must be integers with one axis, got {offsets.dtype} of shape {offsets.shape}"
         )
     if by_frequency and mode == "max":
-        raise ValueError('embedding_bag: scale_grad_by_freq is not for mode "max"')
+        raise ArgumentError('embedding_bag: scale_grad_by_freq is not for mode "max"')
     if factors is not None and (mode != "sum" or factors.shape != input.shape):
-        raise ValueError(
+        raise ArgumentError(
             f'embedding_bag: per_sample_weights are for mode "sum" and of the shape {input.shape} of the input, got '
             f"mode {mode!r} and shape {factors.shape}"
         )
@@ -252,7 +253,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if tensor.dtype.kind not in "iu":
         raise TypeError(f"one_hot: expected integers, got {tensor.dtype}")
     if num_classes < -1 or (num_classes < 1 and not tensor.size):
-        raise ValueError(
+        raise ArgumentError(
             f"one_hot: num_classes must be greater than 0, or -1 for an input that is not empty, got {num_classes}"
         )
     classes = int(tensor.max().item()) + 1 if num_classes == -1 else num_classes
