@@ -335,10 +335,9 @@ def _adaptive_max_pool(axes: int, input: Tensor, output_size: Any, return_indice
         if all(n % m == 0 for n, m in zip(size, sizes, strict=True)):
             kernel = tuple(n // m for n, m in zip(size, sizes, strict=True))
             return ops.max_pool(x, kernel, return_indices=return_indices, name=name)
-        table = tensor(
-            _members(size, sizes), device=x.device
-        )  # (windows, elements): repeated where a window is smaller
-        flat = x.reshape(*x.shape[:2], -1)
+        # (windows, elements), repeated where a window is smaller
+        table = tensor(_members(size, sizes), device=x.device)
+        flat = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
         winners = argmax(take(flat.detach(), table, axis=-1), axis=-1)
         rows = take_along_axis(table.reshape(1, 1, *table.shape), winners.expand_dims(-1), axis=-1).squeeze(-1)
         values = take_along_axis(flat, rows, axis=-1).reshape(*x.shape[:2], *sizes)
