@@ -25,7 +25,6 @@ __all__ = [
     "broadcast_view",
     "device_of",
     "diagonal_view",
-    "dlpack_view",
     "empty",
     "get_default_device",
     "is_array",
@@ -339,22 +338,8 @@ def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
     moved = to_device(data, device)
     if dtype is not None and moved.dtype != dtype:
         return K.cast(moved, dtype)
-    return K.copy(moved) if moved is data else moved
-
-
-_HOST_MEMORY = (1, 3)  # DLPack's numbers of plain and of page-locked memory
-
-
-def dlpack_view(x: Any) -> Any:
-    """An array on the memory of an object that exports DLPack."""
-    kind = int(x.__dlpack_device__()[0])
-    if kind in _HOST_MEMORY:
-        return np.from_dlpack(x)
-    if kind in (2, 13):  # CUDA memory, managed CUDA memory
-        return require_cuda().from_dlpack(x)
-    raise BufferError(
-        f"from_dlpack: {type(x).__name__} is on a device of DLPack's type {kind}, which tensors cannot use"
-    )
+    made = K.copy(moved) if moved is data else moved
+    return made if dtype is None or made.dtype is dtype else made.view(dtype)  # pickling makes other dtype objects
 
 
 def _from_object(data: Any, dtype: DType | None) -> Any:
@@ -364,7 +349,9 @@ def _from_object(data: Any, dtype: DType | None) -> Any:
     if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array_interface__"):
         array = np.asarray(data)
     elif hasattr(data, "__dlpack__"):
-        array = dlpack_view(data)
+        from .exchange import array_from_dlpack
+
+        array = array_from_dlpack(data)
         if not isinstance(array, np.ndarray):
             array = to_numpy(array)
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import CPU, as_array, device_of, dlpack_view, is_array, resolve_device
+from .backend import CPU, as_array, device_of, is_array, resolve_device
 from .dtypes import dtype_of
 from .tensor import Tensor
 
@@ -57,7 +57,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, _BUFFERS):
         data = np.asarray(data)
     elif not is_array(data) and hasattr(data, "__dlpack__") and not hasattr(data, "__array_interface__"):
-        data = dlpack_view(data)
+        from .exchange import array_from_dlpack
+
+        data = array_from_dlpack(data)
     shareable = type(data) is np.ndarray and data.flags.writeable and data.dtype.isnative and dtype_of(data.dtype)
     if shareable and resolve_device(device).type == "cpu" and wanted in (None, data.dtype):
         return _sharing(data)
@@ -71,7 +73,8 @@ _BUFFERS = (memoryview, bytearray, array)
 
 def _sharing(array: Any) -> Tensor:
     """A tensor on memory that somebody else holds too."""
-    x = Tensor(array)
+    dtype = dtype_of(array.dtype)
+    x = Tensor(array if array.dtype is dtype else array.view(dtype))
     x._shared_storage().shared = True
     return x
 
@@ -110,8 +113,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
             raise BufferError("from_dlpack: this tensor requires a gradient; use .detach()")
         y = x.detach()
     else:
-        y = _sharing(dlpack_view(x))
-        dtype_of(y.dtype)
+        from .exchange import array_from_dlpack
+
+        y = _sharing(array_from_dlpack(x))
     place = y.device if device is None else resolve_device(device)
     if place != y.device and copy is False:
         raise BufferError(f"from_dlpack: copy=False, but the data is on {y.device} and is wanted on {place}")

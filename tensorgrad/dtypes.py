@@ -54,10 +54,11 @@ complex64 = np.dtype(np.complex64)
 complex128 = np.dtype(np.complex128)
 
 _default = float32
-_SUPPORTED = {
+_ALL = (
     bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
     float16, float32, float64, complex64, complex128,
-}  # fmt: skip
+)  # fmt: skip
+_SUPPORTED = {dtype: dtype for dtype in _ALL}
 
 
 def get_default_dtype() -> DType:
@@ -128,8 +129,11 @@ def dtype_of(spec: Any) -> DType:
     except TypeError:
         raise TypeError(f"{spec!r} is not a dtype; tensors have {_names()}") from None
     dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
-    if dtype in _SUPPORTED or dtype.name == "bfloat16":
-        return dtype
+    known = _SUPPORTED.get(dtype)  # the one object that all tensors of this dtype share; pickling makes others
+    if known is not None:
+        return known
+    if dtype.name == "bfloat16":
+        return bfloat16()
     raise TypeError(f"tensors cannot have dtype {dtype}; they have {_names()}")
 
 

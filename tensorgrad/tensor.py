@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -288,11 +289,15 @@ class Tensor(TensorMethods):
         self._shared_storage().shared = True
         here = self.__dlpack_device__()
         there = here if dl_device is None else (int(dl_device[0]), int(dl_device[1]))
-        if copy and there == here:
-            return K.copy(self._data).__dlpack__(stream=stream, max_version=max_version)
+        if any(stride < 0 for stride in self._data.strides):  # which other libraries reject, some by aborting
+            if copy is False:
+                raise BufferError("__dlpack__: this tensor runs backwards through its memory; use .clone()")
+            copy = True
+        from .exchange import capsule_of
+
         if there != here:
-            return self._elsewhere(there, copy).__dlpack__(max_version=max_version)
-        return self._data.__dlpack__(stream=stream, max_version=max_version)
+            return capsule_of(self._elsewhere(there, copy), None, max_version)
+        return capsule_of(K.copy(self._data) if copy else self._data, stream, max_version)
 
     def _elsewhere(self, there: tuple[int, int], copy: bool | None) -> Any:
         """The array on a device that DLPack's numbers name."""
@@ -312,6 +317,8 @@ class Tensor(TensorMethods):
         return array.data
 
     def __dlpack_device__(self) -> tuple[int, int]:
+        if type(self._data) is np.ndarray:
+            return 1, 0
         kind, index = self._data.__dlpack_device__()
         return int(kind), int(index)
 
@@ -449,19 +456,42 @@ class Tensor(TensorMethods):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
+    def __copy__(self) -> Tensor:
+        """Another tensor on the same memory; of a tensor that an op made, a view through which gradients flow."""
+        if not self.is_leaf:
+            return self[...]
+        y = self._another(self._data)
+        y.requires_grad = self.requires_grad
+        y._share_memory_of(self)
+        return y
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
-            raise RuntimeError(f"deepcopy: only leaves can be copied, this tensor was made by {self._node!r}")
-        y = type(self).__new__(type(self))
-        Tensor.__init__(y, K.copy(self._data))
+            raise RuntimeError(
+                f"deepcopy: only leaves can be copied, and this tensor was made by {self._node!r}; "
+                "copy its .detach(), or use .clone(), through which gradients flow"
+            )
+        y = self._another(K.copy(self._data))
         y.requires_grad = self.requires_grad
         memo[id(self)] = y
         if self.grad is not None:
             y.grad = self.grad.__deepcopy__(memo)
+        for name, value in getattr(self, "__dict__", {}).items():
+            setattr(y, name, deepcopy(value, memo))
+        return y
+
+    def _another(self, data: Any) -> Tensor:
+        """A tensor of this class on an array."""
+        y = type(self).__new__(type(self))
+        Tensor.__init__(y, data)
+        for name, value in getattr(self, "__dict__", {}).items():
+            setattr(y, name, value)
         return y
 
     def __reduce__(self) -> Any:
-        return _rebuilt, (type(self), to_numpy(self._data), str(self.device), self.requires_grad)
+        own = getattr(self, "__dict__", None)
+        rebuilt = _rebuilt, (type(self), to_numpy(self._data), str(self.device), self.requires_grad)
+        return (*rebuilt, own) if own else rebuilt
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         import tensorgrad
@@ -474,6 +504,6 @@ class Tensor(TensorMethods):
 def _rebuilt(kind: type[Tensor], array: Any, device: str, requires_grad: bool) -> Tensor:
     """Unpickle: the array, back on its device."""
     x = kind.__new__(kind)
-    Tensor.__init__(x, to_device(array, resolve_device(device)))
+    Tensor.__init__(x, to_device(array.view(dtype_of(array.dtype)), resolve_device(device)))
     x.requires_grad = requires_grad
     return x

@@ -17,7 +17,7 @@ EXAMPLES = PACKAGE.parent / "examples"
 
 FLOORS = [
     ("kernels",),
-    ("dtypes", "errors", "backend", "inspection", "capture", "generator", "cuda", "backends"),
+    ("dtypes", "errors", "backend", "inspection", "exchange", "capture", "generator", "cuda", "backends"),
     (
         "tape",
         "tensor",

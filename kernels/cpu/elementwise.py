@@ -22,7 +22,6 @@ __all__ = [
     "divisor_gradient",
     "erf",
     "erfc",
-    "expm1",
     "floor_divide",
     "frexp",
     "imag",
@@ -36,7 +35,7 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _clip, _power = in_pieces(_clip_ufunc), in_pieces(np.power)
-_expm1, _floor_divide = in_pieces(np.expm1), in_pieces(np.floor_divide)
+_floor_divide = in_pieces(np.floor_divide)
 _BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 negative = np.negative
@@ -48,6 +47,7 @@ sqrt = np.sqrt
 cbrt = np.cbrt
 exp = np.exp
 exp2 = np.exp2
+expm1 = np.expm1
 log = np.log
 log2 = np.log2
 log10 = np.log10
@@ -127,16 +127,6 @@ def join_parts(real: Array, imag: Array, out: Array | None = None) -> Array:
     return out
 
 
-def expm1(x: Array, out: Array | None = None) -> Array:
-    """``exp(x) - 1``; of infinite complex numbers what the exponential gives, where NumPy's formula is NaN."""
-    if x.dtype.kind != "c":
-        return _expm1(x, out=out) if x.size > BLOCK else np.expm1(x, out=out)
-    usual = np.isfinite(x)
-    special = None if usual.all() else np.exp(x) - x.dtype.type(1)
-    y: Array = np.expm1(x, out=out)
-    return y if special is None else np.where(usual, y, special) if out is None else _put(special, ~usual, y)
-
-
 def _put(value: Any, where: Any, out: Array) -> Array:
     np.copyto(out, value, where=where)
     return out
@@ -192,6 +182,10 @@ def power(x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``x1 ** x2``."""
     if (x2.__class__ is int or (x2.__class__ is float and x2.is_integer())) and x1.dtype.char in "fd":
         return elementwise(_whole_power(x2), out, x1)
+    if getattr(x2, "size", 0) == 1 and x2.ndim <= getattr(x1, "ndim", -1) and x2.dtype.kind == "f" and x2.item() == 0.5:
+        infinite = np.isneginf(x1)  # NumPy takes the root, which is NaN of minus infinity and -0 of -0
+        y: Array = np.sqrt(x1, out=out)
+        return _put(np.inf, infinite, np.add(y, 0, out=np.asarray(y)))
     if getattr(x1, "size", 1) > BLOCK or getattr(x2, "size", 1) > BLOCK:
         return _power(x1, x2, out=out)
     return np.power(x1, x2, out=out)  # type: ignore[no-any-return]

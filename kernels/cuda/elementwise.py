@@ -26,6 +26,7 @@ reciprocal = cupy.reciprocal
 sqrt = cupy.sqrt
 exp = cupy.exp
 exp2 = cupy.exp2
+expm1 = cupy.expm1
 log = cupy.log
 log2 = cupy.log2
 log10 = cupy.log10
@@ -152,13 +153,6 @@ logical_or = on_complex(_generated("logical_or"), cupy.logical_or)
 logical_xor = on_complex(_generated("logical_xor"), cupy.logical_xor)
 bitwise_left_shift = _generated("bitwise_left_shift")
 bitwise_right_shift = _generated("bitwise_right_shift")
-
-
-def expm1(x: Any, out: Any | None = None) -> Any:
-    """``exp(x) - 1``; of infinite complex numbers what the exponential gives."""
-    if x.dtype.kind != "c":
-        return cupy.expm1(x) if out is None else cupy.expm1(x, out)
-    return stored(cupy.where(cupy.isfinite(x), cupy.expm1(x), cupy.exp(x) - 1), out)
 
 
 def round(x: Any, out: Any | None = None) -> Any:

@@ -77,6 +77,21 @@ class Module(Stateful, Hooked):
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
+    # ------------------------------------------------------------------------------------------------------ copies
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what hooks compute from the rest, such as a normalized weight."""
+        computed = {hook.computes for hook in self._computing_hooks()}
+        return {name: value for name, value in self.__dict__.items() if name not in computed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for hook in self._computing_hooks():
+            hook.compute(self)
+
+    def _computing_hooks(self) -> list[Any]:
+        """The hooks before the forward that say which attribute they compute."""
+        return [h for h, _ in self.__dict__.get("_forward_pre_hooks", {}).values() if hasattr(h, "computes")]
+
     # ------------------------------------------------------------------------------------------------- registration
     def __setattr__(self, name: str, value: Any) -> None:
         bump()

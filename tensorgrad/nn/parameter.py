@@ -83,9 +83,14 @@ class Buffer(Tensor):
         memo[id(self)] = copy
         return copy
 
+    def _another(self, data: Any) -> Tensor:
+        copy = super()._another(data)
+        copy.persistent = self.persistent  # type: ignore[attr-defined]
+        return copy
+
     def __reduce__(self) -> Any:
-        rebuild, arguments = super().__reduce__()
-        return _rebuilt_buffer, (rebuild, arguments, self.persistent)
+        rebuild, arguments, *state = super().__reduce__()
+        return (_rebuilt_buffer, (rebuild, arguments, self.persistent), *state)
 
 
 def _share(made: Tensor, data: Any) -> None:

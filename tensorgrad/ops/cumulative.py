@@ -243,7 +243,7 @@ def cummin(x: Any, /, axis: int | None = None) -> Extrema:
     return _extreme("cummin", x, axis, False)
 
 
-def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+def diff(x: Any, /, n: int = 1, axis: int = -1, *, prepend: Any = None, append: Any = None) -> Any:
     """Differences of neighbours along ``axis``, ``n`` times over; of booleans, whether they differ.
 
     Parameters

@@ -94,6 +94,7 @@ def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
 
 
 _INTEGERS = frozenset("biu")
+_COMPLEX = frozenset("c")
 _WEAK = frozenset("fc")  # kinds that keep their dtype when they meet a Python number
 _NUMBERS = frozenset((int, float))
 
@@ -107,6 +108,7 @@ def unary(
     fractional: bool = True,
     delicate: bool = False,
     backward: Kernel | None = None,
+    on_complex: Callable[[Any], Any] | None = None,
 ) -> Function:
     """Define an elementwise op of one input.
 
@@ -125,6 +127,8 @@ def unary(
     backward : Kernel, optional
         The elementwise kernel that the rule is, called with ``g`` and what else the rule names, in that order. The
         engine then lets it write over a large ``g`` that nobody else has.
+    on_complex : callable, optional
+        What to call in place of the kernel with a complex array.
     """
     op = _defined(Op(name, (rule,), ("x", "out", "x_shape", "x_dtype"), ("x", "out")))
     if backward is not None:
@@ -132,6 +136,7 @@ def unary(
     launch = kernel.launch
     saved_code = op.codes[0]
     differentiable = rule is not None
+    particular = (_INTEGERS if fractional else frozenset()) | (_COMPLEX if on_complex is not None else frozenset())
 
     def function(x: Any, /) -> Any:
         if not isinstance(x, Tensor):
@@ -141,9 +146,12 @@ def unary(
         if delicate:
             x = raised(x)
         data = x._data
-        if fractional and data.dtype.kind in _INTEGERS:
+        if data.dtype.kind not in particular:
+            y = launch(data)
+        elif on_complex is None or data.dtype.kind != "c":
             return function(x.astype(dtypes.get_default_dtype()))
-        y = launch(data)
+        else:
+            y = on_complex(data)
         node = x._node
         if node is None or not differentiable or not grad_mode.get():
             return Tensor(y)
@@ -231,7 +239,7 @@ def _promoted(x1: Tensor, x2: Tensor, fractional: bool) -> tuple[Tensor, Tensor]
     dtype = dtypes.promote_types(x1.dtype, x2.dtype)
     if fractional and dtype.kind in _INTEGERS:
         dtype = dtypes.get_default_dtype()
-    if dtype is x1.dtype and dtype is x2.dtype:
+    if dtype == x1.dtype and dtype == x2.dtype:  # not one object each: pickling makes others
         return None
     return x1.astype(dtype, copy=False), x2.astype(dtype, copy=False)
 

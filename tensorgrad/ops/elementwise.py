@@ -10,6 +10,7 @@ from .. import dtypes
 from .. import kernels as K
 from .complex_parts import conj, imag, real
 from .definition import Function, binary, is_tensor, lift, primitive, unary
+from .late import late_function
 from .memory import cast, zeros_like
 from .precision import raised
 
@@ -235,8 +236,21 @@ exp: Function = unary(
     "exp", K.exp, lambda g, out: multiply(g, out), delicate=True, backward=K.multiply, doc="``e ** x``."
 )
 exp2: Function = unary("exp2", K.exp2, lambda g, out: multiply(multiply(g, out), _LN2), doc="``2 ** x``.")
+
+
+def _complex_expm1(x: Any) -> Any:
+    """``exp(x) - 1`` of complex numbers, also of infinite ones; the real part is never -0."""
+    y = K.where(K.isfinite(x), K.expm1(x), K.subtract(K.exp(x), 1))
+    return K.join_parts(K.add(y.real, 0.0), y.imag)
+
+
 expm1: Function = unary(
-    "expm1", K.expm1, lambda g, out: multiply(g, add(out, 1.0)), delicate=True, doc="``e ** x - 1``, accurate near 0."
+    "expm1",
+    K.expm1,
+    lambda g, out: multiply(g, add(out, 1.0)),
+    delicate=True,
+    on_complex=_complex_expm1,
+    doc="``e ** x - 1``, accurate near 0.",
 )
 log: Function = unary(
     "log", K.log, lambda g, x: divide(g, x), delicate=True, backward=K.divide, doc="Natural logarithm."
@@ -269,8 +283,22 @@ acos: Function = unary(
 atan: Function = unary("atan", K.atan, lambda g, x: divide(g, add(square(x), 1.0)), doc="Inverse tangent.")
 sinh: Function = unary("sinh", K.sinh, lambda g, x: multiply(g, cosh(x)), delicate=True, doc="Hyperbolic sine.")
 cosh: Function = unary("cosh", K.cosh, lambda g, x: multiply(g, sinh(x)), delicate=True, doc="Hyperbolic cosine.")
+
+
+def _complex_tanh(x: Any) -> Any:
+    """The hyperbolic tangent of complex numbers: 1 or -1 at infinity, and a zero with the imaginary part's sign."""
+    real, imag = x.real, x.imag
+    limit = K.join_parts(K.sign(real), K.copysign(K.multiply(K.sign(real), 0.0), imag))
+    return K.where(K.isinf(real), limit, K.tanh(x))
+
+
 tanh: Function = unary(
-    "tanh", K.tanh, lambda g, out: tanh_backward(g, out), backward=K.tanh_backward, doc="Hyperbolic tangent."
+    "tanh",
+    K.tanh,
+    lambda g, out: tanh_backward(g, out),
+    backward=K.tanh_backward,
+    on_complex=_complex_tanh,
+    doc="Hyperbolic tangent.",
 )
 tanh_backward: Function = primitive(
     "tanh_backward",
@@ -402,8 +430,8 @@ _where: Function = primitive(
 )
 
 
-def where(condition: Any, x1: Any, x2: Any, /) -> Any:
-    """``x1`` where the condition holds, else ``x2``; all three broadcast.
+def where(condition: Any, x1: Any = None, x2: Any = None, /) -> Any:
+    """``x1`` where the condition holds, else ``x2``; all three broadcast. ``where(condition)`` is `nonzero`.
 
     Examples
     --------
@@ -411,6 +439,10 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     >>> tg.where(tg.tensor([True, False]), tg.tensor([1.0, 2.0]), 0.0)
     tensor([1., 0.])
     """
+    if x1 is None or x2 is None:
+        if x1 is not x2:
+            raise TypeError("where: expected a condition alone, or a condition and two tensors or numbers")
+        return late_function("nonzero")(condition)
     condition = lift(condition)
     if condition.dtype.kind != "b":
         raise TypeError(f"where: the condition must be bool, got {condition.dtype}")

@@ -148,8 +148,27 @@ def _assigned(self: Module, name: str, value: Any) -> None:
 def _give_class(module: Module) -> None:
     """The class that reads the tensors that are parametrized now: a new one, so that copies keep theirs."""
     plain = type_before_parametrizations(module)
-    members = {name: _read(name) for name in module.parametrizations}
-    module.__class__ = type(f"Parametrized{plain.__name__}", (plain,), {**members, "__setattr__": _assigned})
+    members: dict[str, Any] = {name: _read(name) for name in module.parametrizations}
+    members |= {"__setattr__": _assigned, "__setstate__": _restored, "__reduce_ex__": _reduced}
+    module.__class__ = type(f"Parametrized{plain.__name__}", (plain,), members)
+
+
+def _reduced(self: Module, protocol: Any) -> Any:
+    """How to copy and to pickle a module whose class is of its own making."""
+    return _without_state, (type_before_parametrizations(self),), self.__getstate__()
+
+
+def _without_state(plain: type[_M]) -> _M:
+    """A parametrized module before it gets its attributes, and with them the names of its parametrized tensors."""
+    made: type[_M] = type(
+        f"Parametrized{plain.__name__}", (plain,), {"__setattr__": _assigned, "__setstate__": _restored}
+    )
+    return made.__new__(made)
+
+
+def _restored(self: Module, state: dict[str, Any]) -> None:
+    Module.__setstate__(self, state)
+    _give_class(self)
 
 
 def type_before_parametrizations(module: Module) -> type:

@@ -54,7 +54,7 @@ class _SpectralNorm:
     """The hook that makes a step of the power method and divides the weight."""
 
     def __init__(self, name: str, iterations: int, eps: float, dim: int) -> None:
-        self.name = name
+        self.name = self.computes = name
         self.iterations = iterations
         self.eps = eps
         self.dim = dim
@@ -68,6 +68,10 @@ class _SpectralNorm:
                     overwrite(v, normalize(matmul(u, matrix), dim=0, eps=self.eps))
                     overwrite(u, normalize(matmul(matrix, v), dim=0, eps=self.eps))
         return weight / largest_singular_value(matrix, u, v)  # type: ignore[no-any-return]
+
+    def compute(self, module: Module) -> None:
+        """Divide the weight by the value found so far."""
+        module.__dict__[self.name] = self.weight(module, False)
 
     def __call__(self, module: Module, args: tuple[Any, ...]) -> None:
         # a plain attribute, which does not count as a change of the module

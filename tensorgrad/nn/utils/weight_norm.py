@@ -29,15 +29,19 @@ class _WeightNorm:
     """The hook that puts the weight together."""
 
     def __init__(self, name: str, dim: int | None) -> None:
-        self.name = name
+        self.name = self.computes = name
         self.dim = dim
 
     def weight(self, module: Module) -> Tensor:
         g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
         return v * (g / norm_except(v, self.dim))  # type: ignore[no-any-return]
 
+    def compute(self, module: Module) -> None:
+        """Put the weight together: a plain attribute, which does not count as a change of the module."""
+        module.__dict__[self.name] = self.weight(module)
+
     def __call__(self, module: Module, args: tuple[Any, ...]) -> None:
-        module.__dict__[self.name] = self.weight(module)  # a plain attribute, which does not count as a change of it
+        self.compute(module)
 
 
 def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
