@@ -1,4 +1,4 @@
-"""Write down PyTorch's public names, which docs/pytorch.md is compared with: ``python -m tests.reference.make_names``."""
+"""Write down the names of PyTorch that docs/pytorch.md is compared with: ``python -m tests.reference.make_names``."""
 
 from __future__ import annotations
 
