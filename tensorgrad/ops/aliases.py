@@ -181,16 +181,16 @@ def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 
 
 
 # ---------------------------------------------------------------------------------------------------------- statistics
-def var_mean(x: Any, /, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> tuple[Any, Any]:
-    """`var` and `mean`."""
+def var_mean(x: Any, /, axis: Any = None, *, correction: float = 1.0, keepdims: bool = False) -> tuple[Any, Any]:
+    """`var` and `mean`; with PyTorch's name comes its correction, 1."""
     return (
         reduction.var(x, axis, correction=correction, keepdims=keepdims),
         reduction.mean(x, axis, keepdims=keepdims),
     )
 
 
-def std_mean(x: Any, /, axis: Any = None, *, correction: float = 0.0, keepdims: bool = False) -> tuple[Any, Any]:
-    """`std` and `mean`."""
+def std_mean(x: Any, /, axis: Any = None, *, correction: float = 1.0, keepdims: bool = False) -> tuple[Any, Any]:
+    """`std` and `mean`; with PyTorch's name comes its correction, 1."""
     return (
         reduction.std(x, axis, correction=correction, keepdims=keepdims),
         reduction.mean(x, axis, keepdims=keepdims),

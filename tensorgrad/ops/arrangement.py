@@ -43,7 +43,7 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
     return reshape(y, tuple(n * m for n, m in zip(counts, shape, strict=True)))
 
 
-def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, output_size: int | None = None) -> Any:
+def repeat(x: Any, repeats: Any, /, axis: int | None = None, *, output_size: int | None = None) -> Any:
     """Every element ``repeats`` times in a row along ``axis``; None flattens first.
 
     Parameters
@@ -105,7 +105,7 @@ def _repeated(x: Any, repeats: Any, axis: int, output_size: int | None) -> Any:
     return take(x, _repeated_indices(repeats, int(output_size)), axis=axis)
 
 
-def roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Any:
+def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Any:
     """The elements moved on by ``shift`` along ``axis``, those from the end to the start; None rolls them flattened.
 
     Examples
@@ -188,7 +188,7 @@ def parts_between(x: Any, place: int, indices: Sequence[int]) -> tuple[Any, ...]
     return parts
 
 
-def chunk(x: Any, chunks: int, /, *, axis: int = 0) -> tuple[Any, ...]:
+def chunk(x: Any, chunks: int, /, axis: int = 0) -> tuple[Any, ...]:
     """At most ``chunks`` parts along ``axis``, as views, of equal size but for the last, which may be smaller.
 
     Examples
@@ -238,7 +238,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     return grids
 
 
-def tril(x: Any, /, *, k: int = 0) -> Any:
+def tril(x: Any, /, k: int = 0) -> Any:
     """The matrices of the last two axes with zeros above diagonal ``k``.
 
     Examples
@@ -251,7 +251,7 @@ def tril(x: Any, /, *, k: int = 0) -> Any:
     return _triangle("tril", x, k, False)
 
 
-def triu(x: Any, /, *, k: int = 0) -> Any:
+def triu(x: Any, /, k: int = 0) -> Any:
     """The matrices of the last two axes with zeros below diagonal ``k``.
 
     Examples
@@ -299,7 +299,7 @@ def _scattered(x: Any, part: Any, offset: int, axis1: int, axis2: int) -> Any:
     return diagonal_scatter(x, part, offset, axis1, axis2)
 
 
-def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The elements whose places on the two axes differ by ``offset``, along a new last axis; a view.
 
     Examples
@@ -313,7 +313,7 @@ def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
     return _diagonal(x, operator.index(offset), first, second)
 
 
-def trace(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Sum of the `diagonal`.
 
     Examples

@@ -102,7 +102,7 @@ def _accumulated(x: Any, dtype: Any) -> Any:
     return cast(x, {"b": dtypes.int64, "i": dtypes.int64, "u": dtypes.uint64}.get(x.dtype.kind, x.dtype))
 
 
-def cumsum(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
+def cumsum(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     """Sums of all elements up to each one along ``axis``; None flattens first.
 
     Booleans and integers narrower than 64 bits are summed in 64.
@@ -117,7 +117,7 @@ def cumsum(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
     return _scanned(_cumsum, _accumulated(raised(x), dtype), place, False)
 
 
-def cumprod(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
+def cumprod(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     """Products of all elements up to each one along ``axis``; None flattens first.
 
     The gradient is exact also where elements are 0.
@@ -243,7 +243,7 @@ def cummin(x: Any, /, axis: int | None = None) -> Extrema:
     return _extreme("cummin", x, axis, False)
 
 
-def diff(x: Any, /, n: int = 1, axis: int = -1, *, prepend: Any = None, append: Any = None) -> Any:
+def diff(x: Any, /, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """Differences of neighbours along ``axis``, ``n`` times over; of booleans, whether they differ.
 
     Parameters

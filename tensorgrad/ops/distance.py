@@ -18,6 +18,8 @@ __all__ = ["cdist", "dist", "renorm", "vector_length"]
 
 def vector_length(x: Any, p: float, axis: Any, keepdims: bool = False) -> Any:
     """The p-norm over ``axis``; where it is 0, its gradient is 0."""
+    if x.dtype.kind == "c":
+        x = abs(x)
     if p == 1:
         return sum(abs(x), axis, keepdims=keepdims)
     if p == math.inf:

@@ -143,7 +143,13 @@ def sign(x: Any, /) -> Any:
     return where(still, zeros_like(x), divide(x, cast(where(still, 1.0, size), x.dtype)))
 
 
-floor_divide: Function = binary("floor_divide", K.floor_divide, doc="``floor(x1 / x2)``; has no gradient.")
+floor_divide: Function = binary(
+    "floor_divide",
+    K.floor_divide,
+    lambda g: zeros_like(g),
+    lambda g: zeros_like(g),
+    doc="``floor(x1 / x2)``; its gradient is 0.",
+)
 remainder: Function = binary(
     "remainder",
     K.remainder,

@@ -209,12 +209,7 @@ def _bins_of(x: Any, edges: Any, equal_bins: tuple[float, float, int] | None) ->
 
 
 def histogram(
-    x: Any,
-    bins: Any = 10,
-    range: tuple[float, float] | None = None,
-    *,
-    weights: Any = None,
-    density: bool = False,
+    x: Any, bins: Any = 10, range: tuple[float, float] | None = None, density: bool = False, weights: Any = None
 ) -> tuple[Any, Any]:
     """How many elements are in each of the bins, or the sums of their weights; each includes its lower edge.
 
@@ -278,9 +273,8 @@ def histogramdd(
     sample: Any,
     bins: Any = 10,
     range: Sequence[tuple[float, float] | None] | None = None,
-    *,
-    weights: Any = None,
     density: bool = False,
+    weights: Any = None,
 ) -> tuple[Any, tuple[Any, ...]]:
     """Histogram of points in several dimensions.
 
@@ -347,9 +341,8 @@ def histogram2d(
     y: Any,
     bins: Any = 10,
     range: Sequence[tuple[float, float] | None] | None = None,
-    *,
-    weights: Any = None,
     density: bool = False,
+    weights: Any = None,
 ) -> tuple[Any, Any, Any]:
     """Histogram of points in the plane; see `histogramdd`."""
     counts, (first, second) = histogramdd(

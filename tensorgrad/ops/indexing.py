@@ -232,7 +232,7 @@ def _indices(name: str, indices: Any, x: Any) -> Any:
     return indices
 
 
-def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
+def take(x: Any, indices: Any, /, axis: int | None = None) -> Any:
     """The slices of ``x`` at ``indices`` along ``axis``; ``indices`` may have any shape.
 
     Parameters
@@ -339,7 +339,7 @@ _embedding: Function = primitive(
 )
 
 
-def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Any:
     """``y[i, j] = x[indices[i, j], j]`` for axis 0, and so on; the other axes broadcast."""
     x, indices = lift(x), _indices("take_along_axis", indices, x)
     if x.ndim != indices.ndim:
@@ -426,6 +426,6 @@ def scatter_add(x: Any, axis: int, index: Any, values: Any) -> Any:
     return _scattered("scatter_add", _add_at, x, axis, index, values)
 
 
-def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int) -> Any:
+def put_along_axis(x: Any, indices: Any, values: Any, /, axis: int) -> Any:
     """A copy of ``x`` with ``values`` where `take_along_axis` would read."""
     return scatter(x, axis, indices, values)

@@ -169,7 +169,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return subtract(first, multiply(roll(x1, -2, axis=axis), roll(x2, -1, axis=axis)))
 
 
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+def diagonal(x: Any, /, offset: int = 0) -> Any:
     """The diagonals of the matrices on the last two axes.
 
     Examples
@@ -183,7 +183,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
     return diagonal_of(x, offset=offset, axis1=-2, axis2=-1)
 
 
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+def trace(x: Any, /, offset: int = 0, *, dtype: Any = None) -> Any:
     """Sums of the diagonals of the matrices on the last two axes.
 
     Examples

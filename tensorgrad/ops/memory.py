@@ -211,10 +211,10 @@ def linspace(
     stop: Any,
     /,
     num: int = 50,
+    endpoint: bool = True,
     *,
     dtype: Any = None,
     device: Any = None,
-    endpoint: bool = True,
     requires_grad: bool = False,
 ) -> Tensor:
     """``num`` evenly spaced numbers from ``start`` to ``stop``, which is included unless ``endpoint=False``."""
@@ -234,7 +234,7 @@ def linspace(
     return x
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones on the ``k``-th diagonal, zeros elsewhere."""
     columns = n_rows if n_cols is None else n_cols
     x = zeros(n_rows, columns, dtype=dtype, device=device)

@@ -42,7 +42,7 @@ def _filled(x: Any, value: float) -> Any:
     return where(isnan(x), zeros_like(x) if value == 0 else full_like(x, value), x)
 
 
-def nansum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+def nansum(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """`sum` with NaN as 0.
 
     Examples
@@ -54,17 +54,17 @@ def nansum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = 
     return sum(_filled(x, 0), axis, dtype=dtype, keepdims=keepdims)
 
 
-def nanprod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+def nanprod(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """`prod` with NaN as 1."""
     return prod(_filled(x, 1), axis, dtype=dtype, keepdims=keepdims)
 
 
-def nancumsum(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
+def nancumsum(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     """`cumsum` with NaN as 0."""
     return cumsum(_filled(x, 0), axis, dtype=dtype)
 
 
-def nancumprod(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Any:
+def nancumprod(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     """`cumprod` with NaN as 1."""
     return cumprod(_filled(x, 1), axis, dtype=dtype)
 
@@ -74,7 +74,7 @@ def _count(x: Any, axis: Axis, keepdims: bool) -> Any:
     return sum(cast(logical_not(isnan(x)), x.dtype), axis, keepdims=keepdims)
 
 
-def nanmean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+def nanmean(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """`mean` of what is not NaN; NaN where nothing else is.
 
     Examples

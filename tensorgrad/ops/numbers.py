@@ -271,7 +271,7 @@ def spacing(x: Any, /) -> Any:
     return where(isfinite(x), subtract(nextafter(x, outward), x), full_like(x, math.nan))
 
 
-def isclose(x1: Any, x2: Any, /, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+def isclose(x1: Any, x2: Any, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Whether ``abs(x1 - x2) <= atol + rtol * abs(x2)``; infinities are close to themselves only.
 
     Parameters
@@ -293,12 +293,12 @@ def isclose(x1: Any, x2: Any, /, *, rtol: float = 1e-5, atol: float = 1e-8, equa
     return logical_or(close, logical_and(isnan(x1), isnan(x2))) if equal_nan else close
 
 
-def allclose(x1: Any, x2: Any, /, *, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+def allclose(x1: Any, x2: Any, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether all elements are close in the sense of `isclose`; waits for the device."""
     return bool(all_(isclose(x1, x2, rtol=rtol, atol=atol, equal_nan=equal_nan)))
 
 
-def array_equal(x1: Any, x2: Any, /, *, equal_nan: bool = False) -> bool:
+def array_equal(x1: Any, x2: Any, /, equal_nan: bool = False) -> bool:
     """Whether shapes and all elements are equal; waits for the device.
 
     Examples
@@ -327,7 +327,7 @@ def array_equiv(x1: Any, x2: Any, /) -> bool:
 
 
 def nan_to_num(
-    x: Any, /, *, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+    x: Any, /, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Any:
     """NaN as ``nan``, and infinities as the largest numbers of the dtype or as told; there the gradient is 0.
 

@@ -227,7 +227,7 @@ def _contract(x1: Any, labels1: Labels, x2: Any, labels2: Labels, kept: set[Labe
     return reshape(matmul(x1, x2), shape), result
 
 
-def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
+def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
     """Sum of products over several axes of both operands.
 
     Parameters
@@ -264,7 +264,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
     return _contract(x1, labels1, x2, labels2, kept)[0]
 
 
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
     """Dot products of the vectors along ``axis``, the first of them conjugated; the other axes broadcast.
 
     Examples

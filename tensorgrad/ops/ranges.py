@@ -26,11 +26,11 @@ def logspace(
     stop: Any,
     /,
     num: int = 50,
-    *,
+    endpoint: bool = True,
     base: float = 10.0,
+    *,
     dtype: Any = None,
     device: Any = None,
-    endpoint: bool = True,
 ) -> Any:
     """``num`` numbers from ``base**start`` to ``base**stop`` whose logarithms are evenly spaced.
 
@@ -46,7 +46,7 @@ def logspace(
 
 
 def geomspace(
-    start: Any, stop: Any, /, num: int = 50, *, dtype: Any = None, device: Any = None, endpoint: bool = True
+    start: Any, stop: Any, /, num: int = 50, endpoint: bool = True, *, dtype: Any = None, device: Any = None
 ) -> Any:
     """``num`` numbers from ``start`` to ``stop``, each the same multiple of the one before.
 

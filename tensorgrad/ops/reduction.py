@@ -53,7 +53,7 @@ summed: Function = primitive(
 )
 
 
-def sum(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+def sum(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """Sum over ``axis``, all axes by default.
 
     Booleans and integers narrower than 64 bits are summed in 64.
@@ -93,7 +93,7 @@ _mean: Function = primitive(
 )
 
 
-def mean(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+def mean(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """Arithmetic mean over ``axis``, all axes by default; NaN where there is nothing to average."""
     x = _fractional(lift(x) if dtype is None else cast(lift(x), dtypes.dtype_of(dtype)))
     return _mean(x, normalize_axes("mean", axis, x.ndim), keepdims)
@@ -129,7 +129,7 @@ def _product_before(rows: Any) -> Any:
     return products
 
 
-def prod(x: Any, /, axis: Axis = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+def prod(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     """Product over ``axis``, all axes by default; the gradient is exact also where elements are 0."""
     x = _accumulated(raised(lift(x)), dtype)
     return _prod(x, normalize_axes("prod", axis, x.ndim), keepdims)

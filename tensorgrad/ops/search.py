@@ -75,7 +75,7 @@ def _orderly(name: str, *tensors: Any) -> list[Any]:
     return [cast(x, dtype) for x in tensors]
 
 
-def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None, right: bool | None = None) -> Any:
+def searchsorted(x1: Any, x2: Any, /, side: str = "left", sorter: Any = None, *, right: bool | None = None) -> Any:
     """Where the elements of ``x2`` would have to go into ``x1`` so that it stays sorted.
 
     Parameters
@@ -170,7 +170,7 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     return searchsorted(bins, x, side=side)
 
 
-def isin(x1: Any, x2: Any, /, *, invert: bool = False, assume_unique: bool = False) -> Any:
+def isin(x1: Any, x2: Any, /, assume_unique: bool = False, invert: bool = False) -> Any:
     """Whether each element of ``x1`` is one of the elements of ``x2``; NaN is none.
 
     Parameters

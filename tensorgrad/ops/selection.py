@@ -31,7 +31,7 @@ def _checked(name: str, x: Any, axis: int) -> tuple[Any, int]:
     return x, normalize_axes(name, axis, max(x.ndim, 1))[0]
 
 
-def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+def argsort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Any:
     """Indices (int64) that put ``x`` in order along ``axis``. NaN counts as the largest number.
 
     Parameters
@@ -53,7 +53,7 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
     return _argsort(x, place, descending, stable)
 
 
-def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+def sort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Any:
     """The elements in order along ``axis``; differentiable. NaN counts as the largest number.
 
     Examples
@@ -68,7 +68,7 @@ def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = 
     return take_along_axis(x, _argsort(x, place, descending, stable), axis=place)
 
 
-def topk(x: Any, k: int, /, axis: int = -1, *, largest: bool = True, sorted: bool = True) -> TopK:
+def topk(x: Any, k: int, /, axis: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
     """The ``k`` largest, or smallest, elements along ``axis`` and their indices (int64); differentiable.
 
     Parameters

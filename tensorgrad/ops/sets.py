@@ -67,11 +67,11 @@ def _distinct(x: Any, index: bool, inverse: bool, counts: bool, equal_nan: bool,
 def unique(
     x: Any,
     /,
-    *,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
     axis: int | None = None,
+    *,
     equal_nan: bool = True,
 ) -> Any:
     """The distinct elements in order, or the distinct slices along ``axis``.
@@ -202,7 +202,7 @@ def union1d(x1: Any, x2: Any, /) -> Any:
     return unique(concat(_flat("union1d", x1, x2)))
 
 
-def intersect1d(x1: Any, x2: Any, /, *, assume_unique: bool = False, return_indices: bool = False) -> Any:
+def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices: bool = False) -> Any:
     """The distinct elements that are in both, in order.
 
     Parameters
@@ -228,7 +228,7 @@ def intersect1d(x1: Any, x2: Any, /, *, assume_unique: bool = False, return_indi
     return common, take(where1, kept), take(where2, flatnonzero(isin(others, values)))
 
 
-def setdiff1d(x1: Any, x2: Any, /, *, assume_unique: bool = False) -> Any:
+def setdiff1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> Any:
     """The distinct elements of ``x1`` that are not in ``x2``, in order; as they come if ``assume_unique``.
 
     Examples
@@ -242,7 +242,7 @@ def setdiff1d(x1: Any, x2: Any, /, *, assume_unique: bool = False) -> Any:
     return take(values, flatnonzero(isin(values, second, invert=True)))
 
 
-def setxor1d(x1: Any, x2: Any, /, *, assume_unique: bool = False) -> Any:
+def setxor1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> Any:
     """The distinct elements that are in exactly one of the two, in order.
 
     Parameters

@@ -252,7 +252,7 @@ def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
     return _concat(tensors, place)
 
 
-def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
+def stack(arrays: Sequence[Any], /, axis: int = 0) -> Any:
     """The tensors, all of one shape, along a new axis."""
     tensors = _common("stack", arrays)
     if len({x.shape for x in tensors}) > 1:
@@ -261,7 +261,7 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Any:
     return _concat([expand_dims(x, place) for x in tensors], place)
 
 
-def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
     """The slices along ``axis``, without it."""
     x = lift(x)
     place = _axis("unstack", axis, x.ndim)

@@ -9,6 +9,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..backend import CPU, as_array
 from ..tensor import Tensor
+from .complex_parts import conj, imag, join_parts, real
 from .cumulative import cummax, cumsum, part
 from .definition import Function, lift, primitive
 from .elementwise import (
@@ -441,7 +442,7 @@ def ptp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 
 def average(
-    x: Any, /, axis: Axis = None, *, weights: Any = None, returned: bool = False, keepdims: bool = False
+    x: Any, /, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
     """Weighted mean over ``axis``: ``sum(x * weights) / sum(weights)``.
 
@@ -482,13 +483,13 @@ def cov(
     x: Any,
     y: Any = None,
     /,
-    *,
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
-    correction: int | None = None,
     fweights: Any = None,
     aweights: Any = None,
+    *,
+    correction: int | None = None,
 ) -> Any:
     """Covariances of variables, each a row of observations.
 
@@ -533,7 +534,7 @@ def cov(
     if weights is None:
         centered = subtract(rows, mean(rows, 1, keepdims=True)) if n else rows
         left, scale = centered, 1.0 / (n - less_by) if n > less_by else math.inf if n else math.nan
-        result = multiply(matmul(left, matrix_transpose(centered)), scale)
+        result = multiply(matmul(left, matrix_transpose(conj(centered))), scale)
         return reshape(result, ()) if result.shape == (1, 1) else result
     if weights.shape != (n,):
         raise ValueError(f"cov: {n} observations, weights of shape {weights.shape}")
@@ -545,7 +546,7 @@ def cov(
         factor = subtract(
             total, divide(multiply(sum(multiply(weights, cast(lift(aweights, rows), rows.dtype))), less_by), total)
         )
-    result = divide(matmul(centered, matrix_transpose(multiply(centered, weights))), factor)
+    result = divide(matmul(centered, matrix_transpose(conj(multiply(centered, weights)))), factor)
     return reshape(result, ()) if result.shape == (1, 1) else result
 
 
@@ -560,7 +561,7 @@ def _variables(name: str, x: Any, rowvar: bool) -> Any:
     return x if rowvar or x.shape[0] == 1 else matrix_transpose(x)
 
 
-def corrcoef(x: Any, y: Any = None, /, *, rowvar: bool = True) -> Any:
+def corrcoef(x: Any, y: Any = None, /, rowvar: bool = True) -> Any:
     """Correlation coefficients of variables: `cov` divided by the deviations of both, within -1 and 1.
 
     Examples
@@ -575,5 +576,8 @@ def corrcoef(x: Any, y: Any = None, /, *, rowvar: bool = True) -> Any:
     c = cov(x, y, rowvar=rowvar)
     if not c.ndim:
         return divide(c, c)
-    deviation = sqrt(diagonal(c))
-    return clip(divide(divide(c, expand_dims(deviation, 1)), deviation), -1.0, 1.0)
+    deviation = sqrt(real(diagonal(c)))
+    r = divide(divide(c, expand_dims(deviation, 1)), deviation)
+    if c.dtype.kind == "c":
+        return join_parts(clip(real(r), -1.0, 1.0), clip(imag(r), -1.0, 1.0))
+    return clip(r, -1.0, 1.0)
