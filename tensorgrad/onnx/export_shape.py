@@ -302,3 +302,17 @@ def _take_backward(g: Graph, step: Step, values: Operand, indices: Operand, axis
     zeros = g.op("Expand", g.number(0, values.dtype), g.vector(shape, values))
     places = g.op("Unsqueeze", _int64(g, indices), g.integers([indices.ndim]))
     return g.op("ScatterND", zeros, places, values, reduction="add")
+
+
+@exports("diagonal")
+def _diagonal(g: Graph, step: Step, x: Operand, offset: int, axis1: int, axis2: int) -> str:
+    """The two axes as one, of which elements at equal distances are taken."""
+    rows, columns = x.shape[axis1], x.shape[axis2]
+    g.fixed(rows, columns, what="the size of a matrix whose diagonal is taken")
+    others = [axis for axis in range(x.ndim) if axis not in (axis1, axis2)]
+    moved = g.op("Transpose", x, perm=[*others, axis1, axis2])
+    flat = g.op("Reshape", moved, g.integers([*(0,) * len(others), -1]))  # 0 keeps a size
+    first, count = (
+        (offset, min(rows, columns - offset)) if offset >= 0 else (-offset * columns, min(rows + offset, columns))
+    )
+    return g.op("Gather", flat, g.integers([first + i * (columns + 1) for i in range(max(count, 0))]), axis=len(others))
