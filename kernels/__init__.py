@@ -350,6 +350,9 @@ rnn_backward = Kernel(
 
 # --------------------------------------------------------------------------------------------------------- selection
 argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
+sort = Kernel("sort", "selection", "x, axis=-1, descending=False", rules.first_operand)
+partition = Kernel("partition", "selection", "x, kth, axis=-1", rules.first_operand)
+argpartition = Kernel("argpartition", "selection", "x, kth, axis=-1", rules.first_as_index)
 # ranks counted from 0: a tuple, or an array with the axes of x, of which `axis` says how many
 ranked_indices = Kernel("ranked_indices", "selection", "x, ranks, axis=-1", rules.ranked)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
@@ -392,6 +395,8 @@ unique = Kernel(
     "unique", "search", "x, index=False, inverse=False, counts=False, equal_nan=False, axis=None", rules.by_values
 )
 searchsorted = Kernel("searchsorted", "search", "x, values, right=False", rules.second_as_index)
+# which of the intervals between edges, equal ones from low to high, each number is in; how many there are for none
+interval_indices = Kernel("interval_indices", "search", "x, edges, low, high", rules.first_as_index)
 isin = Kernel("isin", "search", "x, values", rules.first_as_boolean)
 repeated_indices = Kernel("repeated_indices", "search", "repeats, total", rules.repeated)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
+from .blocked import walk
+
+__all__ = ["interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -96,6 +98,35 @@ def _of_nothing(x: Array, index: bool, inverse: bool, counts: bool, axis: int) -
     values = x[(slice(None),) * axis + (slice(0, one),)].copy()
     arrays = [np.zeros(one, np.int64), np.zeros(n, np.int64), np.full(one, n, np.int64)]
     return (values, *[a for a, wanted in zip(arrays, (index, inverse, counts), strict=True) if wanted])
+
+
+def interval_indices(x: Array, edges: Array, low: float, high: float, out: Array | None = None) -> Array:
+    """Which of the intervals between ``edges``, equal ones from ``low`` to ``high``, each number is in (int64).
+
+    Intervals include their lower edge, the last one both. Of a number that is in none, it is how many there are.
+    """
+    y = np.empty(x.shape, np.int64) if out is None else out
+    count = len(edges) - 1
+    flat, places = x.reshape(-1), y.reshape(-1) if y.flags.c_contiguous else np.empty(x.size, np.int64)
+    scale = count / (high - low)
+    real = np.result_type(x.dtype, np.float32) if x.dtype.kind != "V" else np.dtype(np.float32)
+
+    def task(first: int, last: int, step: int) -> None:
+        for start in range(first, last, step):
+            part = slice(start, min(start + step, last))
+            v = flat[part].astype(real)
+            inside = (v >= low) & (v <= high)
+            place = (np.where(inside, v, low) - low) * scale
+            k = np.minimum(place.astype(np.int64), count - 1)
+            # rounding may have put a number that is close to an edge on its other side
+            k -= v < edges[k]
+            k += (v >= edges[k + 1]) & (k != count - 1)
+            places[part] = np.where(inside, k, count)
+
+    walk(task, flat.size, 1, 20)
+    if places.base is not y and places is not y:
+        y[...] = places.reshape(y.shape)
+    return y
 
 
 def isin(x: Array, values: Array, out: Array | None = None) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["argsort", "ranked_indices", "topk_indices"]
+__all__ = ["argpartition", "argsort", "partition", "ranked_indices", "sort", "topk_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,6 +34,24 @@ def _order(x: Array, axis: int, descending: bool, stable: bool) -> Array:
 def argsort(x: Array, axis: int = -1, descending: bool = False, stable: bool = True, out: Array | None = None) -> Array:
     """Indices (int64) that put ``x`` in order along ``axis``; without ``stable``, equal elements in any order."""
     return _stored(np.ascontiguousarray(_order(_sortable(x), axis, descending, stable)), out)
+
+
+def sort(x: Array, axis: int = -1, descending: bool = False, out: Array | None = None) -> Array:
+    """The elements in order along ``axis``."""
+    y = np.sort(_sortable(x), axis)
+    if descending:
+        y = np.flip(y, axis)
+    return _stored(np.ascontiguousarray(y, x.dtype), out)
+
+
+def partition(x: Array, kth: tuple[int, ...], axis: int = -1, out: Array | None = None) -> Array:
+    """The elements such that those at ``kth`` stand where they do in order, smaller ones before them."""
+    return _stored(np.partition(_sortable(x), kth, axis).astype(x.dtype, copy=False), out)
+
+
+def argpartition(x: Array, kth: tuple[int, ...], axis: int = -1, out: Array | None = None) -> Array:
+    """Indices (int64) of the elements as `partition` arranges them."""
+    return _stored(np.argpartition(_sortable(x), kth, axis), out)
 
 
 def ranked_indices(x: Array, ranks: Any, axis: int = -1, out: Array | None = None) -> Array:

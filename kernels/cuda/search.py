@@ -11,7 +11,7 @@ import numpy as np
 
 from .module import is_half, stored
 
-__all__ = ["isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
+__all__ = ["interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
 
 
 def _known(x: Any) -> Any:
@@ -106,6 +106,36 @@ def unique(
 def _sorted_order(column: Any) -> Any:
     column = cupy.ascontiguousarray(column)
     return cupy.argsort(column, 0, kind="stable").astype(np.int64, copy=False) if column.size else cupy.arange(0)
+
+
+@functools.cache
+def _intervals() -> Any:
+    return cupy.ElementwiseKernel(
+        "T x, raw T edges, float64 low, float64 high, int64 count",
+        "int64 place",
+        """
+        const bool inside = x >= static_cast<T>(low) && x <= static_cast<T>(high);
+        place = count;
+        if (inside) {
+            long long k = static_cast<long long>((x - low) * (count / (high - low)));
+            k = k < count - 1 ? k : count - 1;
+            k -= x < edges[k];
+            k += x >= edges[k + 1] && k != count - 1;
+            place = k;
+        }
+        """,
+        "tg_interval_indices",
+    )
+
+
+def interval_indices(x: Any, edges: Any, low: float, high: float, out: Any | None = None) -> Any:
+    """Which of the intervals between ``edges``, equal ones from ``low`` to ``high``, each number is in (int64).
+
+    Intervals include their lower edge, the last one both. Of a number that is in none, it is how many there are.
+    """
+    wide = np.dtype(np.float32 if is_half(x.dtype) else np.float64) if x.dtype != np.float32 else x.dtype
+    y = _intervals()(x.astype(wide, copy=False), edges.astype(wide, copy=False), low, high, edges.size - 1)
+    return stored(y, out)
 
 
 def isin(x: Any, values: Any, out: Any | None = None) -> Any:

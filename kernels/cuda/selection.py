@@ -10,7 +10,7 @@ import numpy as np
 from .indexing import take_along_axis
 from .module import is_half, stored
 
-__all__ = ["argsort", "ranked_indices", "topk_indices"]
+__all__ = ["argpartition", "argsort", "partition", "ranked_indices", "sort", "topk_indices"]
 
 
 def _sortable(x: Any) -> Any:
@@ -32,6 +32,24 @@ def _order(x: Any, axis: int, descending: bool) -> Any:
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True, out: Any | None = None) -> Any:
     """Indices (int64) that put ``x`` in order along ``axis``; equal elements keep their order, asked for or not."""
     return stored(cupy.ascontiguousarray(_order(_sortable(x), axis, descending)), out)
+
+
+def sort(x: Any, axis: int = -1, descending: bool = False, out: Any | None = None) -> Any:
+    """The elements in order along ``axis``."""
+    y = cupy.sort(cupy.ascontiguousarray(_sortable(x)), axis) if x.size else x
+    if descending:
+        y = cupy.flip(y, axis)
+    return stored(cupy.ascontiguousarray(y).astype(x.dtype, copy=not x.size), out)
+
+
+def partition(x: Any, kth: tuple[int, ...], axis: int = -1, out: Any | None = None) -> Any:
+    """The elements such that those at ``kth`` stand where they do in order: here all of them do."""
+    return sort(x, axis, False, out)
+
+
+def argpartition(x: Any, kth: tuple[int, ...], axis: int = -1, out: Any | None = None) -> Any:
+    """Indices (int64) of the elements as `partition` arranges them."""
+    return argsort(x, axis, False, True, out)
 
 
 def ranked_indices(x: Any, ranks: Any, axis: int = -1, out: Any | None = None) -> Any:

@@ -13,9 +13,20 @@ from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import diff
 from .definition import Function, lift, primitive
-from .elementwise import add, divide, floor, greater_equal, less, less_equal, logical_and, multiply, subtract, where
+from .elementwise import (
+    add,
+    divide,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_or,
+    multiply,
+    subtract,
+    where,
+)
 from .indexing import take
-from .memory import cast, full_like, linspace, zeros
+from .memory import cast, linspace, zeros
 from .reduction import any as any_
 from .reduction import max, mean, min, std, sum
 from .search import flatnonzero, searchsorted
@@ -186,26 +197,21 @@ def _edges(
     return edges, None
 
 
-def _bins_of(x: Any, edges: Any, equal_bins: tuple[float, float, int] | None) -> tuple[Any, Any]:
-    """The bin of each number and whether it has one; the last bin includes its upper edge."""
+_interval_indices: Function = primitive("interval_indices", K.interval_indices, None, None)
+
+
+def _bins_of(x: Any, edges: Any, equal_bins: tuple[float, float, int] | None) -> Any:
+    """The bin of each number; how many there are for one that is in none. The last bin includes its upper edge."""
     count = edges.shape[0] - 1
-    if equal_bins is None:
-        dtype = dtypes.result_type(x.dtype, edges.dtype)
-        x, edges = cast(x, dtype), cast(edges, dtype)
-        index = subtract(searchsorted(edges, x, side="right"), 1)
-        inside = logical_and(greater_equal(x, edges[:1]), less_equal(x, edges[-1:]))
-        return where(greater_equal(index, count), full_like(index, count - 1), index), inside
-    low, high, _ = equal_bins
-    if x.dtype.kind in "biu":
-        x = cast(x, dtypes.float64)
-    inside = logical_and(greater_equal(x, low), less_equal(x, high))
-    place = multiply(divide(subtract(where(inside, x, full_like(x, low)), low), high - low), count)
-    index = cast(floor(place), dtypes.int64)
-    index = where(greater_equal(index, count), full_like(index, count - 1), index)
-    # rounding may have put a number that is close to an edge on its other side
-    index = subtract(index, cast(logical_and(less(x, take(edges, index)), inside), dtypes.int64))
-    above = logical_and(greater_equal(x, take(edges, add(index, 1))), less(index, count - 1))
-    return add(index, cast(logical_and(above, inside), dtypes.int64)), inside
+    if equal_bins is not None:
+        if x.dtype.kind in "biu":
+            x = cast(x, dtypes.float64)
+        return _interval_indices(x, edges, equal_bins[0], equal_bins[1])
+    dtype = dtypes.result_type(x.dtype, edges.dtype)
+    x, edges = cast(x, dtype), cast(edges, dtype)
+    index = subtract(searchsorted(edges, x, side="right"), 1)
+    inside = logical_and(greater_equal(x, edges[:1]), less_equal(x, edges[-1:]))
+    return where(inside, where(greater_equal(index, count), count - 1, index), count)
 
 
 def histogram(
@@ -244,8 +250,7 @@ def histogram(
         weights = reshape(weights, (weights.size,))
     edges, equal_bins = _edges("histogram", flat, bins, range, weights)
     count = edges.shape[0] - 1
-    index, inside = _bins_of(flat, edges, equal_bins)
-    found = _gathered_counts(index, inside, count, weights)
+    found = _gathered_counts(_bins_of(flat, edges, equal_bins), count, weights)
     if density:
         found = divide(_share(found, edges), diff(edges))
     return found, edges
@@ -258,9 +263,8 @@ def _share(counts: Any, edges: Any) -> Any:
     return divide(counts, sum(counts))
 
 
-def _gathered_counts(index: Any, inside: Any, count: int, weights: Any) -> Any:
-    """Counts of the indices that are inside; the others go to one bin more."""
-    index = where(inside, index, full_like(index, count))
+def _gathered_counts(index: Any, count: int, weights: Any) -> Any:
+    """Counts of the indices below ``count``."""
     if weights is None:
         return _counts(index, count + 1, None)[:count]
     kind = weights.dtype
@@ -314,18 +318,20 @@ def histogramdd(
     if len(each) != count or len(limits) != count:
         raise ValueError(f"histogramdd: {count} coordinates, {len(each)} bins and {len(limits)} ranges")
     index: Any = None
-    inside: Any = None
+    outside: Any = None
     shape, found = [], []
     for x, how, limit in zip(columns, each, limits, strict=True):
         edges, equal_bins = _edges("histogramdd", x, how, limit, weights)
-        place, within = _bins_of(x, edges, equal_bins)
         size = edges.shape[0] - 1
+        place = _bins_of(x, edges, equal_bins)
+        beyond = greater_equal(place, size)
         index = place if index is None else add(multiply(index, size), place)
-        inside = within if inside is None else logical_and(inside, within)
+        outside = beyond if outside is None else logical_or(outside, beyond)
         shape.append(size)
         found.append(edges)
+    index = where(outside, math.prod(shape), index)
     weights = None if weights is None else lift(weights)
-    counts = reshape(_gathered_counts(index, inside, math.prod(shape), weights), tuple(shape))
+    counts = reshape(_gathered_counts(index, math.prod(shape), weights), tuple(shape))
     if counts.dtype.kind in "biu":  # as in NumPy, other than for one coordinate
         counts = cast(counts, found[0].dtype if found[0].dtype.kind not in "biu" else dtypes.float64)
     if density:

@@ -10,7 +10,7 @@ from .. import kernels as K
 from .cumulative import cumprod, cumsum
 from .definition import Function, lift, primitive
 from .elementwise import divide, equal, isnan, logical_not, maximum, multiply, sqrt, square, subtract, where
-from .memory import cast, full_like, ones_like, zeros_like
+from .memory import cast, ones_like, zeros_like
 from .reduction import all as all_
 from .reduction import any as any_
 from .reduction import argmax, argmin, mean, normalize_axes, prod, spread, sum, summed, var
@@ -39,7 +39,7 @@ def _filled(x: Any, value: float) -> Any:
     x = lift(x)
     if x.dtype.kind in "biu":
         return x
-    return where(isnan(x), zeros_like(x) if value == 0 else full_like(x, value), x)
+    return where(equal(x, x), x, value)  # 0 in the last place is what the kernel is fastest with
 
 
 def nansum(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
@@ -102,9 +102,9 @@ def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
     if x.dtype.kind in "biu":
         return var(x, axis, correction=correction, keepdims=keepdims)
     distance = subtract(_filled(x, 0), nanmean(x, axis, keepdims=True))
-    total = sum(square(where(isnan(x), zeros_like(x), distance)), axis, keepdims=keepdims)
+    total = sum(square(where(equal(x, x), distance, 0.0)), axis, keepdims=keepdims)
     left = subtract(_count(x, axis, keepdims), correction)
-    return divide(total, where(left > 0, left, full_like(left, math.nan)))
+    return divide(total, where(left > 0, left, math.nan))
 
 
 def nanstd(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
@@ -148,7 +148,7 @@ def _index_of(name: str, op: Any, x: Any, axis: int | None, keepdims: bool, wors
         if bool(any_(all_(missing, axis))):
             raise ValueError(f"{name}: there is nothing but NaN along axis {axis} of shape {x.shape}")
         # where all numbers are infinities of the worst sign, the first of them is not where a NaN was
-        x = where(missing, full_like(x, worst), x)
+        x = where(missing, worst, x)
         y = op(x, axis, keepdims=keepdims)
         lost = equal(x, worst)
         return where(all_(lost, axis, keepdims=keepdims), argmax(logical_not(missing), axis, keepdims=keepdims), y)

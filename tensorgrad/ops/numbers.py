@@ -38,7 +38,7 @@ from .elementwise import (
     trunc,
     where,
 )
-from .memory import cast, clone, full_like, zeros_like
+from .memory import cast, clone, zeros_like
 from .reduction import all as all_
 
 __all__ = [
@@ -267,8 +267,8 @@ def spacing(x: Any, /) -> Any:
     x = lift(x)
     if x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
-    outward = where(less(x, 0), full_like(x, -math.inf), full_like(x, math.inf))
-    return where(isfinite(x), subtract(nextafter(x, outward), x), full_like(x, math.nan))
+    outward = where(less(x, 0), cast(lift(-math.inf, x), x.dtype), cast(lift(math.inf, x), x.dtype))
+    return where(isfinite(x), subtract(nextafter(x, outward), x), math.nan)
 
 
 def isclose(x1: Any, x2: Any, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
@@ -348,9 +348,9 @@ def nan_to_num(
     if x.dtype.kind == "c":
         raise TypeError(f"nan_to_num: real numbers only, got {x.dtype}")
     largest = float(np.finfo(x.dtype).max) if x.dtype.kind == "f" else 3.3895313892515355e38  # bfloat16's
-    y = where(isnan(x), full_like(x, nan), x)
-    y = where(equal(x, math.inf), full_like(x, largest if posinf is None else posinf), y)
-    y = where(equal(x, -math.inf), full_like(x, -largest if neginf is None else neginf), y)
+    y = where(equal(x, x), x, nan)
+    y = where(equal(x, math.inf), largest if posinf is None else float(posinf), y)
+    y = where(equal(x, -math.inf), -largest if neginf is None else float(neginf), y)
     if copy:
         return y
     x[...] = y

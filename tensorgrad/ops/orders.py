@@ -7,11 +7,12 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from .. import kernels as K
 from ..creation import tensor
 from ..dtypes import int64
 from .arrangement import repeat
 from .cumulative import cumsum
-from .definition import lift
+from .definition import Function, lift, primitive
 from .elementwise import add, clip, floor_divide, greater_equal, less, logical_or, multiply, remainder, subtract
 from .indexing import take_along_axis
 from .memory import arange, zeros
@@ -49,33 +50,47 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     return order
 
 
-def partition(x: Any, kth: int | Sequence[int], /, axis: int | None = -1) -> Any:
-    """The elements such that each one at ``kth`` stands where it does in order, smaller ones before it.
+_partition: Function = primitive("partition", K.partition, None)
+_argpartition: Function = primitive("argpartition", K.argpartition, None)
 
-    This library puts them all in order, which is one such arrangement.
+
+def partition(x: Any, kth: int | Sequence[int], /, axis: int | None = -1) -> Any:
+    """The elements such that each one at ``kth`` stands where it does in order, smaller ones before it; None flattens.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.partition(tg.tensor([3.0, 1.0, 2.0]), 1)
+    tensor([1., 2., 3.])
     """
     x = _flat_if_none(lift(x), axis)
-    _places("partition", x, kth, -1 if axis is None else axis)
-    return sort(x, axis=-1 if axis is None else axis)
+    places, place = _places("partition", x, kth, -1 if axis is None else axis)
+    if x.requires_grad:
+        return take_along_axis(x, _argpartition(x, places, place), axis=place)
+    return _partition(x, places, place)
 
 
 def argpartition(x: Any, kth: int | Sequence[int], /, axis: int | None = -1) -> Any:
-    """Indices of the elements as `partition` arranges them."""
+    """Indices (int64) of the elements as `partition` arranges them."""
     x = _flat_if_none(lift(x), axis)
-    _places("argpartition", x, kth, -1 if axis is None else axis)
-    return argsort(x, axis=-1 if axis is None else axis)
+    return _argpartition(x, *_places("argpartition", x, kth, -1 if axis is None else axis))
 
 
 def _flat_if_none(x: Any, axis: int | None) -> Any:
     return reshape(x, (x.size,)) if axis is None else x
 
 
-def _places(name: str, x: Any, kth: int | Sequence[int], axis: int) -> None:
+def _places(name: str, x: Any, kth: int | Sequence[int], axis: int) -> tuple[tuple[int, ...], int]:
+    """The wanted places, counted from 0, and the axis."""
+    if x.dtype.kind == "c":
+        raise TypeError(f"{name}: complex numbers have no order, got {x.dtype}")
     (place,) = normalize_axes(name, axis, x.ndim)
     n = x.shape[place]
-    for k in (kth,) if hasattr(kth, "__index__") else kth:
-        if not -n <= operator.index(k) < n:
+    places = tuple(operator.index(k) for k in ((kth,) if isinstance(kth, int) else kth))
+    for k in places:
+        if not -n <= k < n:
             raise ValueError(f"{name}: kth {k} is out of range for {n} elements along axis {axis}")
+    return tuple(k % n for k in places), place
 
 
 def aminmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> tuple[Any, Any]:

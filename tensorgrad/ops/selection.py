@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import kernels as K
+from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .indexing import take_along_axis
 from .reduction import normalize_axes
@@ -21,6 +22,7 @@ class TopK(NamedTuple):
 
 
 _argsort: Function = primitive("argsort", K.argsort, None)
+_sort: Function = primitive("sort", K.sort, None)
 _topk_indices: Function = primitive("topk_indices", K.topk_indices, None)
 
 
@@ -65,6 +67,8 @@ def sort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = 
     x, place = _checked("sort", x, axis)
     if not x.ndim:
         return reshape(x, ())
+    if isinstance(x, Tensor) and not x.requires_grad:
+        return _sort(x, place, descending)  # values alone come several times faster
     return take_along_axis(x, _argsort(x, place, descending, stable), axis=place)
 
 

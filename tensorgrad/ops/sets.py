@@ -13,12 +13,13 @@ from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import cumsum, diff, part
 from .definition import Function, lift, primitive
-from .elementwise import logical_and, logical_not, not_equal, subtract
+from .elementwise import equal, logical_and, logical_not, not_equal, subtract
 from .indexing import take
 from .memory import cast, ones
 from .reduction import any as any_
 from .reduction import normalize_axes
 from .search import flatnonzero, isin
+from .selection import sort
 from .shape import concat, moveaxis, reshape
 
 __all__ = [
@@ -219,13 +220,13 @@ def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices
     tensor([2, 3])
     """
     first, second = _flat("intersect1d", x1, x2)
+    if not return_indices:
+        both = sort(concat([unique(first), unique(second)]))  # what both have stands there twice
+        return take(both, flatnonzero(equal(both[1:], both[:-1])))
     values, where1 = unique(first, return_index=True)
     others, where2 = unique(second, return_index=True)
     kept = flatnonzero(isin(values, others))
-    common = take(values, kept)
-    if not return_indices:
-        return common
-    return common, take(where1, kept), take(where2, flatnonzero(isin(others, values)))
+    return take(values, kept), take(where1, kept), take(where2, flatnonzero(isin(others, values)))
 
 
 def setdiff1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> Any:

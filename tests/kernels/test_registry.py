@@ -535,6 +535,21 @@ case("bincount", lambda d, t: (array([1, 3, 1], d), 4, array(_random(3), d, t)))
 for _axis in (0, -1):
     case("ranked_indices", lambda d, t, a=_axis: (array(_random(3, 4), d, t), (2, 0), a))
 case("ranked_indices", lambda d, t: (array(_random(3, 4), d, t), array([[2, 0, 1, 1]], d), 0))
+for _axis in (0, -1):
+    for _down in (False, True):
+        case(
+            "sort",
+            lambda d, t, a=_axis, f=_down: (array(_random(3, 4) * 9, d, t), a, f),
+            ("float32", "float16", "int64"),
+        )
+case("sort", lambda d, t: (array(np.zeros((0, 3)), d, t), 1))
+case("partition", lambda d, t: (array([[3, 1], [1, 3]], d, t), (0,), 1))
+case("argpartition", lambda d, t: (array([[3, 1], [1, 3]], d, t), (0, 1), 0))
+case(
+    "interval_indices",
+    lambda d, t: (array([[0, 1], [3, 9]], d, t), array([0, 1, 2, 3], d, t), 0.0, 3.0),
+    ("float32", "float64"),
+)
 case("isin", lambda d, t: (array([[1, 2], [3, 0]], d, t), array([3, 1], d, t)), EVERY)
 case("repeated_indices", lambda d, t: (array([2, 0, 1], d, t), 3), ("int64", "int32"))
 case("nonzero", lambda d, t: (array([[0, 1], [2, 0]], d, t),), EVERY)

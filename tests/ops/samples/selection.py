@@ -48,3 +48,17 @@ for _label, _x, _axis in (
             reference=lambda x, a=_axis, m=_largest: np.take(-np.sort(-x, a) if m else np.sort(x, a), [0, 1], a),
             constant=_not_differentiable,
         )
+
+for _axis in (0, 1):
+    for _down in (False, True):
+        add(
+            "sort",
+            f"values, axis {_axis} {_down}",
+            lambda x, a=_axis, d=_down: tg.sort(x.detach(), axis=a, descending=d),
+            values(3, 4),
+            reference=lambda x, a=_axis, d=_down: np.flip(np.sort(x, a), a) if d else np.sort(x, a),
+        )
+_SHUFFLED = np.array([[3.0, 1.0, 2.0]])
+add("partition", "last", lambda x: tg.partition(x.detach(), (0, 1)), _SHUFFLED, reference=np.sort)
+add("argpartition", "last", lambda x: tg.argpartition(x, (0, 1)), _SHUFFLED, reference=np.argsort)
+add("take_along_axis", "partition", lambda x: tg.partition(x, (0, 1)), _SHUFFLED, reference=np.sort)

@@ -102,3 +102,11 @@ add(
 add("take_along_axis", "mode", lambda x: tg.mode(x).values, [[2.5, 1.0, 2.5, 3.0, 1.0]],
     reference=lambda x: stats.mode(x, 1).mode, constant=(0,))  # fmt: skip
 add("take_along_axis", "kthvalue", lambda x: tg.kthvalue(x, 2, 0).values, _X, reference=lambda x: np.sort(x, 0)[1])
+add(
+    "interval_indices",
+    "histogram",
+    lambda x: tg.histogram(x.detach(), 4, (-1.0, 1.0))[0],
+    [-1.0, -0.5, 0.0, 0.99, 1.0, 1.1, nan],
+    reference=lambda x: np.histogram(x[:5], 4, (-1, 1))[0],
+    halves=False,
+)
