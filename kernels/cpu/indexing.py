@@ -65,8 +65,36 @@ def take_add(out: Array, indices: Array, value: Any, axis: int) -> None:
     if axis == 0 and width >= 8 and indices.size * width >= 4096 and (out.dtype.kind == "f" or is_half(out.dtype)):
         value = np.broadcast_to(value, (*indices.shape, *out.shape[1:])).reshape(indices.size, width)
         _add_rows(out, indices.reshape(-1), value)
+    elif axis and indices.ndim == 1 and out.dtype.kind == "f" and _size(value) >= 4096 and indices.min() >= 0:
+        _add_along(
+            out, indices, np.broadcast_to(value, (*out.shape[:axis], indices.size, *out.shape[axis + 1 :])), axis
+        )
     else:
         scatter_add(out, (*(slice(None),) * axis, indices), value)
+
+
+def _size(value: Any) -> int:
+    return value.size if isinstance(value, np.ndarray) else 1
+
+
+def _add_along(out: Array, places: Array, value: Array, axis: int) -> None:
+    """Add slices of ``value`` to those of ``out`` along an axis: as for resampling, where places ascend."""
+    if (places[1:] < places[:-1]).any():
+        order = places.argsort(kind="stable")
+        places, value = places.take(order), value.take(order, axis)
+    wide = np.float32 if is_half(out.dtype) else out.dtype
+    starts = np.flatnonzero(np.append(True, places[1:] != places[:-1]))
+    before: tuple[Any, ...] = (slice(None),) * axis
+    longest = int(np.diff(np.append(starts, len(places))).max())
+    if longest <= 4:  # round after round of slices, where a reduction's inner loop would be as short
+        ends = np.append(starts[1:], len(places))
+        for k in range(longest):
+            has = starts + k < ends
+            out[(*before, places[starts[has]])] += value.take(starts[has] + k, axis)
+        return
+    sums = np.add.reduceat(value.astype(wide, copy=False), starts, axis)
+    target: Any = (*before, places[starts])
+    out[target] = out[target] + sums
 
 
 def _add_rows(out: Array, rows: Array, value: Array) -> None:

@@ -47,6 +47,7 @@ _or: Any = np.logical_or.reduce
 _and: Any = np.logical_and.reduce
 
 _subtract, _square, _exp = in_pieces(np.subtract), in_pieces(np.square), in_pieces(np.exp)
+_FEW = 8  # elements in an axis that is summed slice by slice
 SMALL = 4096  # elements up to which NumPy's sums are the faster ones
 _EXTREMUM_WORK = 4  # see `walk`
 _RUN = 1024  # elements that BLAS adds up in one go: its rounding errors grow with their number
@@ -126,9 +127,19 @@ def _stages(shape: tuple[int, ...], axis: Axis, keepdims: bool) -> tuple[Stages,
     return tuple(stages), tuple(1 if fate else n for n, fate in zip(shape, gone, strict=True) if keepdims or not fate)
 
 
+def _few(x: Array, keepdims: bool, out: Array | None) -> Array:
+    """Sum along a last axis of a few elements by slices: NumPy's inner loop would be as short as the axis."""
+    y = np.add(x[..., 0], x[..., 1])
+    for k in range(2, x.shape[-1]):
+        np.add(y, x[..., k], out=y)
+    return _stored(y[..., None] if keepdims else y, x.dtype, out)
+
+
 def _total(x: Array, axis: Axis, keepdims: bool, out: Array | None = None) -> Array:
     """Sum of an array of the dtype to accumulate in."""
     if x.size < SMALL or x.dtype.char not in "fd" or not x.flags.c_contiguous:
+        if x.size >= SMALL and 1 < x.shape[-1] <= _FEW and axis in (x.ndim - 1, (x.ndim - 1,), -1):
+            return _few(x, keepdims, out)
         return _add(x, axis, x.dtype, out, keepdims)  # type: ignore[no-any-return]
     stages, shape = _stages(x.shape, axis, keepdims)
     y = x

@@ -98,3 +98,18 @@ def test_setitem_broadcasts_and_casts_nothing(device):
     assert to_numpy(x).tolist() == [[1, 2, 3, 4], [0] * 4, [1, 2, 3, 4]]
     K.setitem(x, (slice(None), array([0, 1], device)), array([[7.0], [8], [9]], device))
     assert to_numpy(x)[:, :2].tolist() == [[7, 7], [8, 8], [9, 9]]
+
+
+@pytest.mark.parametrize("places", [np.repeat(np.arange(20), 3), np.zeros(60, int), (np.arange(60) * 7) % 31])
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_take_add_of_many_along_an_axis(places, axis, dtype):
+    rng = np.random.default_rng(0)
+    out = rng.standard_normal((4, 31, 31)).astype(dtype)
+    shape = list(out.shape)
+    shape[axis] = len(places)
+    value = rng.standard_normal(shape).astype(dtype)
+    expected = out.astype(np.float64)
+    np.add.at(expected, (slice(None),) * axis + (places,), value.astype(np.float64))
+    K.take_add(out, places, value, axis)
+    np.testing.assert_allclose(out, expected, atol=1e-5 if dtype is np.float32 else 0.1)

@@ -138,3 +138,14 @@ def test_extrema_of_rows_on_several_threads(keepdims):
             np.testing.assert_array_equal(K.max(view, axes, keepdims), wanted)
             np.testing.assert_array_equal(K.max(view, axes, keepdims, out=np.zeros_like(wanted)), wanted)
             np.testing.assert_array_equal(K.min(view, axes, keepdims), view.min(axes, keepdims=keepdims))
+
+
+def test_short_last_axes_of_views():
+    x = np.random.default_rng(0).standard_normal((80, 90, 1))
+    for n in (2, 5, 8, 9):
+        wide = np.broadcast_to(x, (80, 90, n))
+        for keepdims in (False, True):
+            np.testing.assert_allclose(K.sum(wide, (2,), keepdims), n * x if keepdims else n * x[..., 0], rtol=1e-14)
+        out = np.empty((80, 90))
+        K.sum(wide, 2, out=out)
+        np.testing.assert_allclose(out, n * x[..., 0], rtol=1e-14)
