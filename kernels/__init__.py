@@ -169,6 +169,12 @@ det = Kernel("det", "solving", "x", matrix_rules.invertible)
 slogdet = Kernel("slogdet", "solving", "x", matrix_rules.sign_and_logarithm)
 cofactor = Kernel("cofactor", "solving", "x", rules.first_operand)
 cofactor_slope = Kernel("cofactor_slope", "solving", "h, x", rules.first_operand)
+# numbers per matrix have one more axis of size 1
+pinv = Kernel("pinv", "solving", "x, rtol, atol=0.0, hermitian=False", matrix_rules.transposed)
+truncation_slope = Kernel("truncation_slope", "solving", "z, x, rtol, atol=0.0", rules.first_operand)
+truncation_curvature = Kernel("truncation_curvature", "solving", "x, rtol, atol=0.0", rules.first_operand)
+lstsq = Kernel("lstsq", "solving", "a, b, rtol", matrix_rules.least_squares)
+cross = Kernel("cross", "solving", "x1, x2, axis=-1", matrix_rules.crossed)
 matrix_exp = Kernel("matrix_exp", "solving", "x", rules.first_operand)
 independent = Kernel("independent", "solving", "v", rules.first_operand)
 # quotients of gradients of eigenvectors and singular vectors; op is whose

@@ -16,11 +16,16 @@ from .matrix_rules import real_dtype
 __all__ = [
     "cofactor",
     "cofactor_slope",
+    "cross",
     "exponential",
     "independent",
+    "least_squares",
     "over_gaps",
     "over_values",
     "permutation_from_pivots",
+    "pseudoinverse",
+    "truncation_curvature",
+    "truncation_slope",
     "where_is",
 ]
 
@@ -109,6 +114,99 @@ def _products_but_two(xp: Any, s: Array) -> Array:
         y[..., first, second] = value
         y[..., second, first] = value
         between = between[..., : n - gap] * s[..., gap:]
+    return y
+
+
+# ------------------------------------------------------------------------------------------------- inverses of any rank
+def _inverted(xp: Any, values: Array, rtol: Any, atol: Any) -> tuple[Array, Array]:
+    """``1 / values`` where their size is above ``max(rtol * largest, atol)`` and else 0; and where that is."""
+    size = xp.abs(values)
+    limit = size.max(-1)[..., None] * rtol
+    if not isinstance(atol, float) or atol > 0:
+        limit = xp.maximum(limit, atol)
+    kept = size > limit
+    return xp.where(kept, 1 / xp.where(kept, values, 1), 0).astype(values.dtype, copy=False), kept
+
+
+def pseudoinverse(xp: Any, x: Array, rtol: Any, atol: Any, factors: Callable[..., Any], hermitian: bool) -> Array:
+    """Moore and Penrose's inverse, from singular values and vectors or from eigenvalues and eigenvectors."""
+    m, n = x.shape[-2:]
+    if not x.size:
+        return xp.zeros((*x.shape[:-2], n, m), x.dtype)
+    if hermitian:
+        values, v = factors(x, False)
+        u = v
+    else:
+        u, values, vh = factors(x, False)
+        v = xp.swapaxes(vh, -1, -2).conj()
+    inverse, _ = _inverted(xp, values, rtol, atol)
+    return xp.matmul(v * inverse[..., None, :], xp.swapaxes(u, -1, -2).conj())
+
+
+def _dropped(xp: Any, s: Array, shape: tuple[int, ...], rtol: Any, atol: Any) -> tuple[Array, Array]:
+    """Which singular values count as not 0, and which are dropped although they are more than rounding errors."""
+    _, kept = _inverted(xp, s, rtol, atol)
+    noise = 16 * max(shape[-2:]) * float(np.finfo(s.dtype).eps) * s.max(-1)[..., None]
+    return kept, ~kept & (s > noise)
+
+
+def truncation_slope(xp: Any, z: Array, x: Array, rtol: Any, atol: Any, factors: Callable[..., Any]) -> Array:
+    """What dropping singular values that are not 0 adds to the derivative of a pseudoinverse in the direction ``z``.
+
+    In the coordinates of the singular vectors, a pair of a value a that is kept and a value b that is dropped takes
+    part with ``1 / a`` over ``a - b`` in what turns both sides alike and over ``a + b`` in what turns them against each
+    other, instead of over a. The map is its own adjoint.
+    """
+    if not x.size:
+        return x.copy()
+    u, s, vh = factors(x, False)
+    kept, dropped = _dropped(xp, s, x.shape, rtol, atol)
+    if not bool(dropped.any()):
+        return xp.zeros(x.shape, x.dtype)
+    a, b = xp.where(kept, s, 1)[..., :, None], xp.where(dropped, s, 0)[..., None, :]
+    pairs = kept[..., :, None] & dropped[..., None, :]
+    alike, against = (xp.where(pairs, sign * b / (a * a * (a - sign * b)), 0) for sign in (1, -1))
+    alike, against = (y + xp.swapaxes(y, -1, -2) for y in (alike, against))
+    inner = xp.matmul(xp.matmul(xp.swapaxes(u, -1, -2).conj(), z), xp.swapaxes(vh, -1, -2).conj())
+    turned = xp.swapaxes(inner, -1, -2).conj()
+    inner = (alike * (inner + turned) + against * (inner - turned)) / 2
+    return xp.matmul(xp.matmul(u, inner), vh).astype(x.dtype, copy=False)
+
+
+def truncation_curvature(xp: Any, x: Array, rtol: Any, atol: Any, values: Callable[..., Any]) -> Array:
+    """0, the derivative of `truncation_slope` where nothing is dropped that is not 0; else an error."""
+    if x.size:
+        _, dropped = _dropped(xp, values(x), x.shape, rtol, atol)
+        if bool(dropped.any()):
+            index = tuple(int(k) for k in xp.argwhere(dropped)[0])[:-1]
+            raise LinAlgError(
+                f"pinv: backward: singular values of {where_is(index)} are dropped that are not 0: then there are "
+                "first derivatives only; use a smaller tolerance"
+            )
+    return xp.zeros(x.shape, x.dtype)
+
+
+def least_squares(xp: Any, a: Array, b: Array, rtol: Any, factors: Callable[..., Any]) -> tuple[Array, Array, Array]:
+    """The shortest of the x for which ``a @ x`` is nearest to b, the ranks, and the singular values."""
+    u, s, vh = factors(a, False)
+    if not s.size:
+        shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-1], b.shape[-1])
+        return xp.zeros(shape, b.dtype), xp.zeros(s.shape[:-1], np.int64), s
+    inverse, kept = _inverted(xp, s, rtol, 0.0)
+    x = xp.matmul(xp.swapaxes(u, -1, -2).conj(), b) * inverse[..., None]
+    return xp.matmul(xp.swapaxes(vh, -1, -2).conj(), x), kept.sum(-1, dtype=np.int64), s
+
+
+def cross(xp: Any, x1: Array, x2: Array, axis: int) -> Array:
+    """Cross products along ``axis``, which is counted from the end."""
+    a, b = xp.moveaxis(x1, axis, 0), xp.moveaxis(x2, axis, 0)
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    y = xp.empty(shape, x1.dtype)
+    c = xp.moveaxis(y, axis, 0)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        xp.multiply(a[j], b[k], out=c[i, ...])
+        c[i] -= a[k] * b[j]
     return y
 
 

@@ -9,12 +9,14 @@ import numpy as np
 from .rules import Spec
 
 __all__ = [
+    "crossed",
     "eigenpairs",
     "eigenpairs_general",
     "eigenvalues",
     "eigenvalues_general",
     "factor_and_info",
     "invertible",
+    "least_squares",
     "lu_factors",
     "orthogonal_and_triangular",
     "permutations",
@@ -25,6 +27,7 @@ __all__ = [
     "singular_vectors",
     "solution",
     "solution_and_info",
+    "transposed",
 ]
 
 _INFO = np.dtype(np.int32)
@@ -51,6 +54,22 @@ def _solution_shape(a: Any, b: Any) -> tuple[int, ...]:
 def solution(a: Any, b: Any, *_: Any, **__: Any) -> Spec:
     """The right-hand sides, over the broadcast batch."""
     return _solution_shape(a, b), b.dtype
+
+
+def transposed(x: Any, *_: Any, **__: Any) -> Spec:
+    """The last two axes exchanged."""
+    return (*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype
+
+
+def least_squares(a: Any, b: Any, *_: Any, **__: Any) -> list[Spec]:
+    """The solutions, ranks and singular values."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return [((*batch, a.shape[-1], b.shape[-1]), b.dtype), (a.shape[:-2], np.dtype(np.int64)), singular_values(a)]
+
+
+def crossed(x1: Any, x2: Any, axis: int = -1) -> Spec:
+    """The broadcast shape; the one dtype that the operands share."""
+    return np.broadcast_shapes(x1.shape, x2.shape), x1.dtype
 
 
 def solution_and_info(a: Any, b: Any, *_: Any, **__: Any) -> list[Spec]:

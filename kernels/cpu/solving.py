@@ -9,11 +9,11 @@ import numpy as np
 
 from .. import matrices
 from ..matrices import where_is
-from . import lapack
+from . import decomposition, lapack
 
 __all__ = [
-    "cofactor", "cofactor_slope", "det", "independent", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet",
-    "solve", "solve_triangular",
+    "cofactor", "cofactor_slope", "cross", "det", "independent", "inv", "lstsq", "matrix_exp", "over_gaps",
+    "over_values", "pinv", "slogdet", "solve", "solve_triangular", "truncation_curvature", "truncation_slope",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -161,6 +161,32 @@ def cofactor_slope(h: Array, x: Array, out: Array | None = None) -> Array:
 def matrix_exp(x: Array, out: Array | None = None) -> Array:
     """Exponentials of square matrices."""
     return _one(matrices.exponential(np, x, np.matmul, np.linalg.solve), out)
+
+
+def pinv(x: Array, rtol: Any, atol: Any = 0.0, hermitian: bool = False, out: Array | None = None) -> Array:
+    """Pseudoinverses, in which singular values up to ``max(rtol * largest, atol)`` count as 0."""
+    factors = decomposition.eigh if hermitian else decomposition.svd
+    return _one(matrices.pseudoinverse(np, x, rtol, atol, factors, hermitian), out)
+
+
+def truncation_slope(z: Array, x: Array, rtol: Any, atol: Any = 0.0, out: Array | None = None) -> Array:
+    """What singular values that are dropped and not 0 add to the derivative of `pinv` in the direction ``z``."""
+    return _one(matrices.truncation_slope(np, z, x, rtol, atol, decomposition.svd), out)
+
+
+def truncation_curvature(x: Array, rtol: Any, atol: Any = 0.0, out: Array | None = None) -> Array:
+    """0 where no such values are dropped, else an error."""
+    return _one(matrices.truncation_curvature(np, x, rtol, atol, decomposition.svdvals), out)
+
+
+def lstsq(a: Array, b: Array, rtol: Any, out: Any = None) -> Any:
+    """Least squares: the solutions over the broadcast batch, the ranks (int64) and the singular values."""
+    return _stored(matrices.least_squares(np, a, b, rtol, decomposition.svd), out)
+
+
+def cross(x1: Array, x2: Array, axis: int = -1, out: Array | None = None) -> Array:
+    """Cross products of vectors along ``axis``, which is counted from the end."""
+    return _one(matrices.cross(np, x1, x2, axis), out)
 
 
 def independent(v: Array, out: Array | None = None) -> Array:

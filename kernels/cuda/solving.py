@@ -11,12 +11,13 @@ from cupyx.scipy import linalg as scipy_linalg
 
 from .. import matrices
 from ..cpu import solving as on_host
+from . import decomposition
 from .matmul import matmul
 from .module import stored
 
 __all__ = [
-    "cofactor", "cofactor_slope", "det", "independent", "inv", "matrix_exp", "over_gaps", "over_values", "slogdet",
-    "solve", "solve_triangular",
+    "cofactor", "cofactor_slope", "cross", "det", "independent", "inv", "lstsq", "matrix_exp", "over_gaps",
+    "over_values", "pinv", "slogdet", "solve", "solve_triangular", "truncation_curvature", "truncation_slope",
 ]  # fmt: skip
 
 
@@ -95,6 +96,32 @@ def cofactor_slope(h: Any, x: Any, out: Any | None = None) -> Any:
 def matrix_exp(x: Any, out: Any | None = None) -> Any:
     """Exponentials of square matrices."""
     return stored(_whole(matrices.exponential(cupy, x, matmul, _solved)), out)
+
+
+def pinv(x: Any, rtol: Any, atol: Any = 0.0, hermitian: bool = False, out: Any | None = None) -> Any:
+    """Pseudoinverses, in which singular values up to ``max(rtol * largest, atol)`` count as 0."""
+    factors = decomposition.eigh if hermitian else decomposition.svd
+    return stored(_whole(matrices.pseudoinverse(cupy, x, rtol, atol, factors, hermitian)), out)
+
+
+def truncation_slope(z: Any, x: Any, rtol: Any, atol: Any = 0.0, out: Any | None = None) -> Any:
+    """What singular values that are dropped and not 0 add to the derivative of `pinv` in the direction ``z``."""
+    return stored(matrices.truncation_slope(cupy, z, x, rtol, atol, decomposition.svd), out)
+
+
+def truncation_curvature(x: Any, rtol: Any, atol: Any = 0.0, out: Any | None = None) -> Any:
+    """0 where no such values are dropped, else an error."""
+    return stored(matrices.truncation_curvature(cupy, x, rtol, atol, decomposition.svdvals), out)
+
+
+def lstsq(a: Any, b: Any, rtol: Any, out: Any = None) -> Any:
+    """Least squares: the solutions over the broadcast batch, the ranks (int64) and the singular values."""
+    return _stored(matrices.least_squares(cupy, a, b, rtol, decomposition.svd), out)
+
+
+def cross(x1: Any, x2: Any, axis: int = -1, out: Any | None = None) -> Any:
+    """Cross products of vectors along ``axis``, which is counted from the end."""
+    return stored(_whole(matrices.cross(cupy, x1, x2, axis)), out)
 
 
 def independent(v: Any, out: Any | None = None) -> Any:

@@ -10,10 +10,9 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from .arrangement import diagonal as diagonal_of
-from .arrangement import roll
 from .arrangement import trace as trace_of
 from .definition import Function, lift, primitive
-from .elementwise import multiply, subtract
+from .elementwise import multiply
 from .linear_system import inv
 from .matmul import matmul
 from .matrices import LinAlgError, in_half, prepared, require_matrix, require_square
@@ -123,7 +122,11 @@ def multi_dot(arrays: Sequence[Any], /) -> Any:
                 f"multi_dot: {x.shape[1]} columns of tensor {i} do not fit {y.shape[0]} rows of tensor {i + 1}, shapes "
                 f"{shapes}"
             )
-    y = _multiplied(tensors, _cuts([x.shape[0] for x in tensors] + [tensors[-1].shape[1]]), 0, len(tensors) - 1)
+    if len(tensors) == 2:
+        y = matmul(*tensors)
+    else:
+        sizes = [x.shape[0] for x in tensors] + [tensors[-1].shape[1]]
+        y = _multiplied(tensors, _cuts(sizes), 0, len(tensors) - 1)
     return reshape(y, (() if row else y.shape[:1]) + (() if column else y.shape[1:]))
 
 
@@ -147,6 +150,15 @@ def _multiplied(tensors: list[Any], cuts: dict[tuple[int, int], int], i: int, j:
     return matmul(_multiplied(tensors, cuts, i, k), _multiplied(tensors, cuts, k + 1, j))
 
 
+_cross: Function = primitive(
+    "cross",
+    K.cross,
+    lambda g, x2, axis: _cross(x2, g, axis),
+    lambda g, x1, axis: _cross(g, x1, axis),
+    broadcasts=True,
+)
+
+
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Cross products of vectors of 3 elements along ``axis``; the other axes broadcast.
 
@@ -165,8 +177,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
             raise ValueError(f"cross: axis {axis} must have 3 elements, got shapes {x1.shape} and {x2.shape}")
     if axis >= 0 and x1.ndim != x2.ndim:
         raise ValueError(f"cross: count axis {axis} from the end, because shapes {x1.shape} and {x2.shape} broadcast")
-    first = multiply(roll(x1, -1, axis=axis), roll(x2, -2, axis=axis))
-    return subtract(first, multiply(roll(x1, -2, axis=axis), roll(x2, -1, axis=axis)))
+    return _cross(x1, x2, axis if axis < 0 else axis - x1.ndim)
 
 
 def diagonal(x: Any, /, offset: int = 0) -> Any:

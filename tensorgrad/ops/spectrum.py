@@ -21,7 +21,7 @@ from .arrangement import diagonal
 from .complex_parts import real
 from .definition import OPS, Function, lift, primitive
 from .elementwise import abs as absolute
-from .elementwise import add, divide, greater, less, maximum, multiply, negative, not_equal, subtract, where
+from .elementwise import add, greater, less, maximum, multiply, negative, not_equal, subtract, where
 from .indexing import take_along_axis
 from .linear_system import solve
 from .matmul import matmul
@@ -35,13 +35,12 @@ from .matrices import (
     require_matrix,
     require_square,
 )
-from .memory import cast, zeros_like
+from .memory import cast, zeros, zeros_like
 from .reduction import any as any_of
-from .reduction import max as largest_of
 from .reduction import sum as sum_of
 from .reduction import summed
 from .selection import argsort, sort
-from .shape import expand_dims, matrix_transpose, reshape
+from .shape import expand_dims, reshape
 
 __all__ = ["eig", "eigh", "eigvals", "eigvalsh", "lstsq", "matrix_rank", "pinv", "svd", "svdvals"]
 
@@ -423,27 +422,21 @@ def svdvals(x: Any, /, *, hermitian: bool = False) -> Any:
 
 
 # --------------------------------------------------------------------------------------- what singular values decide
-def _tolerance(s: Any, shape: tuple[int, ...], rtol: Any, atol: Any) -> Any:
-    """Sizes up to which singular values count as 0, one per matrix with an axis of size 1."""
+def _limits(x: Any, rtol: Any, atol: Any) -> tuple[Any, Any]:
+    """The relative and the absolute tolerance as kernels take them: numbers, or arrays with one more axis."""
     if rtol is None:
-        rtol = 0.0 if atol is not None and not isinstance(atol, Tensor) and atol > 0 else _precision(s, shape)
-    top = largest_of(s, axis=-1, keepdims=True) if s.shape[-1] else zeros_like(sum_of(s, axis=-1, keepdims=True))
-    limit = multiply(top, _per_matrix(rtol, s))
-    if atol is None:
-        return limit
-    return maximum(limit, _per_matrix(atol, s))
+        given = atol is not None and not (isinstance(atol, (int, float)) and atol <= 0)
+        rtol = 0.0 if given else max(*x.shape[-2:], 1) * float(np.finfo(x.dtype).eps)
+    return _per_matrix(rtol, x), 0.0 if atol is None else _per_matrix(atol, x)
 
 
-def _precision(s: Any, shape: tuple[int, ...]) -> float:
-    return max(*shape[-2:], 1) * float(np.finfo(s.dtype).eps)
-
-
-def _per_matrix(value: Any, s: Any) -> Any:
+def _per_matrix(value: Any, x: Any) -> Any:
     """A number, or numbers of the shape of the batch, with one more axis."""
     if isinstance(value, (int, float)):
         return float(value)
-    value = cast(lift(value, s), s.dtype)
-    return expand_dims(value, -1) if value.ndim else value
+    kind = np.dtype(x.dtype.char.lower())
+    value = _unrecorded(cast(lift(value, x), kind))
+    return (expand_dims(value, -1) if value.ndim else value)._data
 
 
 def matrix_rank(x: Any, /, tol: Any = None, hermitian: bool = False, *, rtol: Any = None, atol: Any = None) -> Any:
@@ -476,25 +469,55 @@ def matrix_rank(x: Any, /, tol: Any = None, hermitian: bool = False, *, rtol: An
     absolute_limit = tol if tol is not None else atol
     if absolute_limit is not None and rtol is None:
         rtol = 0.0
-    limit = _tolerance(s, x.shape, rtol, absolute_limit)
-    return sum_of(cast(greater(s, limit), dtypes.int64), axis=-1)
+    relative, least = (lift(limit, s) for limit in _limits(x, rtol, absolute_limit))
+    if not s.shape[-1]:
+        return sum_of(cast(s, dtypes.int64), axis=-1)
+    return sum_of(cast(greater(s, maximum(multiply(s[..., :1], relative), least)), dtypes.int64), axis=-1)
 
 
-def _pinv_vjp(g: Any, x: Any, out: Any) -> Any:
-    """``-P^H g P^H + (I - A P) g^H P P^H + P^H P g^H (I - P A)`` for A of constant rank and P its pseudoinverse."""
+_truncation_slope: Function = primitive(
+    "truncation_slope",
+    K.truncation_slope,
+    lambda h, x, rtol, atol: conjugate(_truncation_slope(conjugate(h), x, _plain(rtol), _plain(atol))),
+    lambda h, x, rtol, atol: _truncation_curvature(x, _plain(rtol), _plain(atol)),
+)
+_truncation_curvature: Function = primitive("truncation_curvature", K.truncation_curvature, None)
+
+
+def _plain(limit: Any) -> Any:
+    """A tolerance as kernels take it."""
+    return limit._data if isinstance(limit, Tensor) else limit
+
+
+def _truncated(z: Any, x: Any, rtol: Any, atol: Any) -> Any:
+    """`_truncation_slope`, or None where the tolerances are so small that only rounding errors are dropped."""
+    numbers = isinstance(rtol, float) and isinstance(atol, float)
+    if numbers and atol <= 0 and rtol <= 16 * max(x.shape[-2:]) * float(np.finfo(x.dtype).eps):
+        return None
+    return _truncation_slope(z, x, _plain(rtol), _plain(atol))
+
+
+def _pinv_vjp(g: Any, x: Any, out: Any, rtol: Any, atol: Any) -> Any:
+    """``-P^H g P^H + (I - A P) g^H P P^H + P^H P g^H (I - P A)`` for A of constant rank and P its pseudoinverse.
+
+    Where singular values are dropped that are not 0, what that changes comes on top.
+    """
     turned, slope = adjoint(out), adjoint(g)
     first = matmul(matmul(turned, g), turned)
     left = matmul(matmul(slope, out), turned)
     left = subtract(left, matmul(x, matmul(out, left)))
     right = matmul(turned, matmul(out, slope))
     right = subtract(right, matmul(matmul(right, out), x))
-    return subtract(add(left, right), first)
+    total = subtract(add(left, right), first)
+    more = _truncated(slope, x, rtol, atol)
+    return total if more is None else add(total, more)
 
 
 _pinv: Function = primitive(
-    "pinv", lambda x, found: found, lambda g, x, out: conjugate(_pinv_vjp(conjugate(g), x, out)), None
+    "pinv",
+    K.pinv,
+    lambda g, x, out, rtol, atol: conjugate(_pinv_vjp(conjugate(g), x, out, rtol, atol)),
 )
-_pinv.__doc__ = "The pseudoinverse that was found, tied to its matrix: the gradient needs no singular vectors."
 
 
 def _unrecorded(x: Any) -> Any:
@@ -504,8 +527,8 @@ def _unrecorded(x: Any) -> Any:
 def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None, atol: Any = None) -> Any:
     """Pseudoinverses (Moore and Penrose's), in which singular values up to ``max(atol, rtol * largest)`` count as 0.
 
-    The gradient is that for matrices of the same rank, which exists for equal singular values, too. Where the rank
-    itself changes the pseudoinverse jumps.
+    The gradient is that for matrices of the same rank, which exists for equal singular values, too; where the rank
+    changes the pseudoinverse jumps. If singular values are dropped that are not 0, there are first derivatives only.
 
     Parameters
     ----------
@@ -535,42 +558,50 @@ def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = N
         raise ValueError("pinv: rcond and rtol are the same, give one of them")
     x, half = prepared(x)
     require_matrix("pinv", x)
-    u, s, vh = svd(_unrecorded(x), full_matrices=False, hermitian=hermitian)
-    if not s.shape[-1]:
-        return in_half(multiply(matrix_transpose(x), 0.0), half)
-    kept = greater(s, _tolerance(s, x.shape, rcond if rtol is None else rtol, atol))
-    inverse = where(kept, divide(1.0, where(kept, s, 1.0)), 0.0)
-    found = matmul(multiply(adjoint(vh), expand_dims(_like(u, inverse), -2)), adjoint(u))
-    return in_half(_pinv(x, found), half)
+    if hermitian:
+        require_square("pinv", x)
+    relative, absolute_limit = _limits(x, rcond if rtol is None else rtol, atol)
+    return in_half(_pinv(x, relative, absolute_limit, hermitian), half)
 
 
-def _lstsq_vjp(g: Any, needs: tuple[bool, ...], a: Any, b: Any, out: Any, limit: Any) -> tuple[Any, Any]:
+def _lstsq_vjp(g: Any, needs: tuple[bool, ...], a: Any, b: Any, out: Any, rtol: Any) -> tuple[Any, Any]:
     """Golub and Pereyra's derivative of ``pinv(a) @ b``: with x the solution, r = b - a x and P the pseudoinverse,
     ``-P^H g x^H + r g^H P P^H + P^H x g^H (I - P a)`` by ``a`` and ``P^H g`` by ``b``."""
-    inverse = pinv(a, rtol=0.0, atol=limit)
+    gx, _, gs = g
+    ga: Any = None
+    if gs is not None:
+        u, s, vh = _svd(a, False)
+        ga = _svdvals_vjp(gs, u, s, vh)
+    if gx is None:
+        return ga, None
+    inverse, x = _pinv(a, _plain(rtol), 0.0, False), out[0]
     turned = adjoint(inverse)
-    gb = matmul(turned, g)
+    gb = matmul(turned, gx)
     if not needs[0]:
         return None, gb
-    residual = subtract(b, matmul(a, out))
-    slope = adjoint(g)
-    first = matmul(gb, adjoint(out))
+    residual = subtract(b, matmul(a, x))
+    slope = adjoint(gx)
+    first = matmul(gb, adjoint(x))
     second = matmul(matmul(residual, matmul(slope, inverse)), turned)
-    third = matmul(matmul(turned, out), subtract(slope, matmul(matmul(slope, inverse), a)))
-    return subtract(add(second, third), first), gb
+    third = matmul(matmul(turned, x), subtract(slope, matmul(matmul(slope, inverse), a)))
+    total = subtract(add(second, third), first)
+    more = _truncated(matmul(b, slope), a, rtol, 0.0)
+    if more is not None:
+        total = add(total, more)
+    return total if ga is None else add(total, ga), gb
 
 
 _lstsq: Function = primitive(
     "lstsq",
-    lambda a, b, found, limit: found,
-    joint=lambda g, needs, a, b, out, limit: (
-        *map(conjugate, _lstsq_vjp(conjugate(g), needs, a, b, out, limit)),
-        None,
-        None,
+    K.lstsq,
+    joint=lambda g, needs, a, b, out, rtol: tuple(
+        map(conjugate, _lstsq_vjp((conjugate(g[0]), None, g[2]), needs, a, b, out, rtol))
     ),
-    inputs=4,
+    inputs=2,
+    outputs=3,
     broadcasts=True,
 )
+OPS["lstsq"].fills = False
 
 
 def lstsq(a: Any, b: Any, /, rcond: Any = None) -> LstsqResult:
@@ -616,20 +647,13 @@ def lstsq(a: Any, b: Any, /, rcond: Any = None) -> LstsqResult:
         np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise LinAlgError(f"lstsq: the batches of shapes {a.shape} and {b.shape} do not broadcast") from None
-    plain, sides = _unrecorded(a), _unrecorded(b)
-    u, s, vh = svd(plain, full_matrices=False)
-    limit = _tolerance(s, a.shape, rcond, None)
-    kept = greater(s, limit)
-    inverse = where(kept, divide(1.0, where(kept, s, 1.0)), 0.0)
-    found = matmul(adjoint(vh), multiply(expand_dims(_like(u, inverse), -1), matmul(adjoint(u), sides)))
-    x = _lstsq(a, b, found, reshape(limit, limit.shape[:-1]))
-    rank = sum_of(cast(kept, dtypes.int64), axis=-1)
+    rtol, _ = _limits(a, rcond, None)
+    x, rank, s = _lstsq(a, b, rtol)
+    rank = _unrecorded(rank)
     if m > n:
         difference = absolute(subtract(matmul(a, x), b))
         residuals = sum_of(multiply(difference, difference), axis=-2)
     else:
-        residuals = zeros_like(s[..., :0])[(0,) * (s.ndim - 1)]
-    if recorded(a):
-        s = _svdvals(a)
+        residuals = zeros((0,), dtype=s.dtype, device=s.device)
     solution = reshape(x, x.shape[:-1]) if vector else x
     return LstsqResult(in_half(solution, half), in_half(residuals, half), rank, in_half(s, half))

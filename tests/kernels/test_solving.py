@@ -137,3 +137,27 @@ def test_quotients_over_values(device):
     np.testing.assert_array_equal(to_numpy(K.over_values(m, d, scale)), [[0.5, 0], [1, 0]])
     with pytest.raises(np.linalg.LinAlgError, match="svd: backward: the matrix has a singular value of 0"):
         K.over_values(array([[1.0, 1.0]], device), d, scale)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inverses_of_any_rank(dtype, device):
+    for shape, rank in (((4, 3), 3), ((3, 4), 2), ((2, 3, 3), 1), ((0, 3, 2), 2), ((3, 0), 0)):
+        a = (matrices((*shape[:-1], rank), dtype) @ matrices((*shape[:-2], rank, shape[-1]), dtype, 1)).astype(dtype)
+        b = matrices((shape[-2], 2), dtype, 2)
+        wanted = np.linalg.pinv(a, rcond=1e-3)
+        close(to_numpy(K.pinv(array(a, device), 1e-3)), wanted, dtype)
+        x, ranks, s = numpy_of(K.lstsq(array(a, device), array(b, device), 1e-3))
+        close(x, wanted @ b, dtype)
+        np.testing.assert_array_equal(ranks, np.full(shape[:-2], min(rank, *shape[-2:])))
+        close(s, np.linalg.svd(a, compute_uv=False), dtype)
+    h = a = matrices((3, 3), dtype)
+    h = a @ np.diag([1, -2, 0]) @ a.conj().T
+    for atol in (0.0, 1e-3, array(np.array([1e-3]), device, a.real.dtype)):
+        close(to_numpy(K.pinv(array(h.astype(dtype), device), 1e-3, atol, True)), np.linalg.pinv(h, rcond=1e-3), dtype)
+
+
+def test_cross(device):
+    for first, second, axis in (((3,), (3,), -1), ((2, 3), (3,), -1), ((3, 2), (4, 3, 1), -2)):
+        a, b = matrices(first, "float64"), matrices(second, "float64", 1)
+        close(to_numpy(K.cross(array(a, device), array(b, device), axis)), np.cross(a, b, axis=axis), "float64")
+    assert K.cross(array([1, 0, 0], device), array([0, 1, 0], device)).tolist() == [0, 0, 1]

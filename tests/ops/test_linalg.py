@@ -165,6 +165,7 @@ def test_least_squares(device):
             else:
                 assert found.residuals.shape == (0,)
     close(linalg.lstsq(tg.tensor(a), tg.tensor(b[:, 0])).solution, np.linalg.lstsq(a, b[:, 0])[0])
+    assert linalg.lstsq(tg.ones(0, 2, 3), tg.ones(0, 2, 1)).solution.shape == (0, 3, 1)
     tight = linalg.lstsq(tg.tensor(np.diag([1.0, 1e-3])), tg.tensor([1.0, 1.0]), rcond=1e-2)
     close(tight.solution, [1, 0])
 
@@ -395,6 +396,22 @@ def test_pseudoinverse_of_low_rank():
     testing.gradcheck(lambda x, y: linalg.pinv(x @ y, rtol=1e-6), [left, right])
     testing.gradcheck(lambda x, y, b: linalg.lstsq(x @ y, b, 1e-6).solution, [left, right, b])
     testing.gradgradcheck(lambda x, y: linalg.pinv(x @ y, rtol=1e-6), [left, right])
+
+
+def test_tolerances_of_batches_in_gradients():
+    a, b = (tg.tensor(normal(*s) + 1, requires_grad=True) for s in ((2, 3, 2), (2, 3, 1)))
+    limits = tg.tensor([1e-3, 0.9])  # of the second matrix one singular value counts as 0
+    testing.gradcheck(lambda a, b: linalg.lstsq(a, b, limits)[::3], [a, b])
+    testing.gradgradcheck(lambda a, b: linalg.lstsq(a, b, limits * 1e-2)[::3], [a, b])
+    with pytest.raises(LinAlgError, match="pinv: backward: singular values of matrix 1 of the batch are dropped"):
+        testing.gradgradcheck(lambda a: linalg.lstsq(a, b, limits).solution, [a])
+    x, v = a.detach(), tg.tensor(normal(2, 3, 2, seed=9))
+    _, tangent = tg.func.jvp(lambda a: linalg.pinv(a, rtol=limits), (x,), (v,))
+    close(
+        tangent, numbers(linalg.pinv(x + 1e-5 * v, rtol=limits) - linalg.pinv(x - 1e-5 * v, rtol=limits)) / 2e-5, 1e-6
+    )
+    close(linalg.lstsq(a, b, limits).rank, [2, 1])
+    testing.gradcheck(lambda a: linalg.pinv(a, rtol=limits * 1e-2), [a])
 
 
 def test_norms_of_zeros_have_gradient_zero(device):

@@ -121,8 +121,8 @@ for _shape in ((3, 2), (2, 3), (2, 2, 2)):
     add("svd", f"{_shape} squared vectors", lambda x: tuple(y**2 for y in linalg.svd(x, full_matrices=False)), _x,
         reference=lambda x: tuple(y**2 for y in np.linalg.svd(x, full_matrices=False)), **EXACT)  # fmt: skip
     add("pinv", str(_shape), linalg.pinv, _x, reference=np.linalg.pinv, **EXACT)
-    add("lstsq", str(_shape), lambda a, b: linalg.lstsq(a, b).solution, _x, values(*_shape[:-1], 2),
-        reference=lambda a, b: np.linalg.pinv(a) @ b, **EXACT)  # fmt: skip
+    add("lstsq", str(_shape), lambda a, b: linalg.lstsq(a, b)[::3], _x, values(*_shape[:-1], 2),
+        reference=lambda a, b: (np.linalg.pinv(a) @ b, np.linalg.svd(a, compute_uv=False)), **EXACT)  # fmt: skip
     for _k in (-1, 0, 2):
         for _upper in (False, True):
             add("triangle", f"{_shape} {_k} {_upper}", lambda x, k=_k, u=_upper: triangle(x, k, u), _x,
@@ -159,6 +159,34 @@ add("eig", "values", lambda x: abs(linalg.eig(x).eigenvalues), well(2, 3, 3),
     reference=lambda x: np.abs(np.linalg.eig(x)[0]), **EXACT)  # fmt: skip
 add("eig", "vectors", lambda x: abs(linalg.eig(x).eigenvectors) ** 2, well(2, 3, 3),
     reference=lambda x: np.abs(np.linalg.eig(x)[1]) ** 2, **EXACT)  # fmt: skip
+for _first, _second, _axis in (((2, 3), (3,), -1), ((3, 2), (1, 3, 1), -2)):
+    add("cross", f"{_first} {_second}", lambda x, y, a=_axis: linalg.cross(x, y, axis=a), values(*_first),
+        values(*_second, seed=1), reference=lambda x, y, a=_axis: np.cross(x, y, axis=a), slack=4)  # fmt: skip
+_wide = np.diag([4.0, 2.0, 0.5])[:, :] @ np.linalg.qr(values(3, 3, seed=8))[0]
+
+
+def truncated(x):
+    """The inverse of the part of a matrix with singular values above 1."""
+    u, s, vh = np.linalg.svd(x)
+    return (vh[:2].T / s[:2]) @ u[:, :2].T
+
+
+def truncation_slope(z, x):
+    """Differences of the truncated inverse, beside the derivative as if what is dropped were 0."""
+    p, step = truncated(x), 1e-5
+    exact = (truncated(x + step * z) - truncated(x - step * z)).T / (2 * step)
+    kept = x @ p, p @ x
+    constant = -p.T @ z.T @ p.T + (np.eye(3) - kept[0]) @ z @ p @ p.T + p.T @ p @ z @ (np.eye(3) - kept[1])
+    return exact - constant
+
+
+add("truncation_slope", "one of three", lambda z, x: spectrum._truncation_slope(z, x.detach(), 0.25, 0.0),
+    values(3, 3), _wide, reference=truncation_slope, constant=(1,), halves=False, slack=1e6)  # fmt: skip
+add("truncation_slope", "nothing", lambda z, x: spectrum._truncation_slope(z, x, 1e-3, 0.0), values(3, 3), _wide,
+    reference=lambda z, x: 0 * z, halves=False)  # fmt: skip
+add("truncation_curvature", "nothing", lambda x: spectrum._truncation_curvature(x, 1e-3, 0.0), _wide,
+    reference=lambda x: 0 * x, halves=False)  # fmt: skip
+add("pinv", "truncated", lambda x: linalg.pinv(x, rtol=0.25), _wide, reference=truncated, twice=False, **EXACT)
 add("independent", "basis", lambda x: spectrum._independent(x), well(2, 3, 3), reference=lambda x: x, halves=False)
 add("matrix_scale", "norms", lambda x: spectrum._scale(x), values(2, 3, 2),
     reference=lambda x: np.linalg.norm(x, axis=(-2, -1), keepdims=True), slack=4)  # fmt: skip
