@@ -216,6 +216,7 @@ _ELSEWHERE = {
     "randn": "random",
     "randint": "random",
     "randperm": "random",
+    "one_hot": "nn.functional",
     "save": "io",
     "load": "io",
     "__array_namespace_info__": "inspection",

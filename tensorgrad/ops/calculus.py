@@ -205,7 +205,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     dtype = dtypes.result_type(x.dtype, xp.dtype, fp.dtype)
     if dtype.kind in "biu":
         dtype = dtypes.get_default_dtype()
-    x, xp, fp = cast(x, dtype), cast(xp, dtype), cast(fp, dtype)
+    real = dtype if dtype.kind != "c" else dtypes.promote_types(dtypes.result_type(x.dtype, xp.dtype), dtypes.float32)
+    x, xp, fp = cast(x, real), cast(xp, real), cast(fp, dtype)
     if period is not None:
         if period == 0:
             raise ValueError("interp: period must not be 0")

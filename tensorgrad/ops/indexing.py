@@ -238,12 +238,12 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Any:
     Parameters
     ----------
     axis : int, optional
-        May be left out for a 1-d ``x``.
+        None takes from the flattened tensor.
     """
     x = lift(x)
     if axis is None:
         if x.ndim != 1:
-            raise ValueError(f"take: axis is needed for shape {x.shape}")
+            x = reshape(x, (x.size,))
         axis = 0
     indices = _indices("take", indices, x)
     (place,) = normalize_axes("take", axis, x.ndim)

@@ -7,9 +7,10 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from .complex_parts import imag, real
 from .cumulative import cumprod, cumsum
 from .definition import Function, lift, primitive
-from .elementwise import divide, equal, isnan, logical_not, maximum, multiply, sqrt, square, subtract, where
+from .elementwise import add, divide, equal, isnan, logical_not, maximum, multiply, sqrt, square, subtract, where
 from .memory import cast, ones_like, zeros_like
 from .reduction import all as all_
 from .reduction import any as any_
@@ -69,9 +70,16 @@ def nancumprod(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     return cumprod(_filled(x, 1), axis, dtype=dtype)
 
 
+def _real_dtype(dtype: dtypes.DType) -> dtypes.DType:
+    """The dtype of the parts of complex numbers; itself of real ones."""
+    if dtype.kind != "c":
+        return dtype
+    return dtypes.float32 if dtype == dtypes.complex64 else dtypes.float64
+
+
 def _count(x: Any, axis: Axis, keepdims: bool) -> Any:
-    """How many elements are no NaN, in the dtype of ``x``."""
-    return sum(cast(logical_not(isnan(x)), x.dtype), axis, keepdims=keepdims)
+    """How many elements are no NaN, in the real dtype that belongs to ``x``."""
+    return sum(cast(equal(x, x), _real_dtype(x.dtype)), axis, keepdims=keepdims)
 
 
 def nanmean(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
@@ -102,7 +110,9 @@ def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
     if x.dtype.kind in "biu":
         return var(x, axis, correction=correction, keepdims=keepdims)
     distance = subtract(_filled(x, 0), nanmean(x, axis, keepdims=True))
-    total = sum(square(where(equal(x, x), distance, 0.0)), axis, keepdims=keepdims)
+    distance = where(equal(x, x), distance, 0.0)
+    squares = add(square(real(distance)), square(imag(distance))) if x.dtype.kind == "c" else square(distance)
+    total = sum(squares, axis, keepdims=keepdims)
     left = subtract(_count(x, axis, keepdims), correction)
     return divide(total, where(left > 0, left, math.nan))
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
+from .complex_parts import imag, join_parts, real
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .elementwise import (
     abs,
@@ -346,7 +347,11 @@ def nan_to_num(
     if x.dtype.kind in "biu":
         return clone(x) if copy else x
     if x.dtype.kind == "c":
-        raise TypeError(f"nan_to_num: real numbers only, got {x.dtype}")
+        parts = (nan_to_num(part(x), nan=nan, posinf=posinf, neginf=neginf) for part in (real, imag))
+        y = join_parts(*parts)
+        if not copy:
+            x[...] = y
+        return y if copy else x
     largest = float(np.finfo(x.dtype).max) if x.dtype.kind == "f" else 3.3895313892515355e38  # bfloat16's
     y = where(equal(x, x), x, nan)
     y = where(equal(x, math.inf), largest if posinf is None else float(posinf), y)
