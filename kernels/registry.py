@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .batched.array import LEVELS, innermost
 from .cpu.blocked import BLOCK
 from .cpu.large import in_pieces
 
@@ -179,6 +180,16 @@ class Kernel:
 
     def _observed(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Launch with hooks, parameters by name, or where the first argument does not tell the backend."""
+        if LEVELS:
+            level = innermost(*args, *params.values())
+            if level is not None or self.name == "copy":
+                from .batched.dispatch import launch_batched
+
+                return launch_batched(self, args, params, level)
+        return self._launched(args, params)
+
+    def _launched(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """`_observed` of arrays that are not batched."""
         implementation = self._on_its_device() if any(_on_cuda(a) for a in args) else self.large
 
         def run() -> Any:

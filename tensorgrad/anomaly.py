@@ -10,6 +10,7 @@ from typing import Any
 
 from . import kernels as K
 from . import tape
+from .kernels.batched.array import BatchedArray
 from .tape import Node
 from .tensor import Tensor
 
@@ -54,6 +55,8 @@ def detect_anomaly() -> Iterator[None]:
 def check_gradient(node: Node, part: Any) -> None:
     """Raise if a gradient that a node's rule gave holds NaN."""
     array = part._data if isinstance(part, Tensor) else part
+    while isinstance(array, BatchedArray):
+        array = array.data
     if array.dtype.kind in "fcV" and bool(K.any(K.isnan(array))):
         where = node.trace or "a line outside of detect_anomaly()"
         raise RuntimeError(f"backward: the gradient rule of {node.name} gave NaN; {node.name} was called at {where}")

@@ -19,6 +19,8 @@ from .backend import device_of, empty, is_array, is_sole_view
 from .checkpoint import checkpoint
 from .dtypes import is_differentiable
 from .function import Function
+from .kernels.batched.array import LEVELS, BatchedArray
+from .samples import shared_gradient
 from .tape import Branch, Leaf, Node, grad_mode, on_arrays, visiting
 from .tensor import Tensor
 
@@ -222,6 +224,7 @@ def _walk(
     found: dict[Node, Any] = {}
     tracing = tape.trace_forward is not None
     observed = K.is_observed()
+    batched = bool(LEVELS)
     reusing = not (create_graph or tracing or observed)  # a recorder wants a result in memory of its own
 
     for node, g in start:
@@ -313,6 +316,8 @@ def _walk(
                     part = op.rules[position](g, *_as_arrays(node, values))
             if part is None:
                 continue
+            if batched:
+                part = shared_gradient(part, parent)
             if tracing:
                 check_gradient(node, part)
             if op.broadcasts and part.shape != parent.shape:
@@ -381,6 +386,8 @@ def _plus(total: Any, part: Any, mine: bool, fresh: bool) -> Any:
     """Two gradients of one node added up, in the buffer of one of them that is the engine's."""
     if isinstance(total, Tensor):
         return total + part
+    if isinstance(part, BatchedArray) or isinstance(total, BatchedArray):
+        return _add(total, part)  # of two arrays of which one has fewer samples, neither can hold the sum
     return _add(total, part, total if mine else part if fresh else None)
 
 
@@ -494,6 +501,11 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
     x = leaf.tensor()
     if x is None:
         return
+    if LEVELS:
+        g = shared_gradient(g, leaf, ())
+        if not create_graph and (isinstance(g, BatchedArray) or (x.grad is not None and isinstance(x.grad._data, BatchedArray))):
+            x.grad = Tensor(K.copy(g) if x.grad is None else K.add(x.grad._data, g))
+            return
     with _accumulating:
         if create_graph:
             x.grad = g if x.grad is None else x.grad + g

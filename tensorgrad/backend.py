@@ -17,6 +17,7 @@ import numpy as np
 from . import capture
 from . import kernels as K
 from .dtypes import DType, dtype_of, scalar_dtype
+from .kernels.batched.array import ALLOCATING, LEVELS, BatchedArray, allocated
 
 __all__ = [
     "CPU",
@@ -177,11 +178,19 @@ def is_array(value: Any) -> bool:
 
 def device_of(array: Any) -> Device:
     """Where an array lives."""
+    while isinstance(array, BatchedArray):
+        array = array.data
     return CPU if isinstance(array, np.ndarray) else Device("cuda", int(array.device.id))
 
 
 def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
     """An array with arbitrary content."""
+    if LEVELS and (levels := ALLOCATING.get()):
+        return allocated(lambda whole: _empty(whole, dtype, device), shape, levels)
+    return _empty(shape, dtype, device)
+
+
+def _empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
     if device.type == "cpu":
         return np.empty(shape, dtype)
     cupy = require_cuda()
@@ -207,6 +216,8 @@ def is_sole_view(array: Any) -> bool:
 
 def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
     """The array repeated to ``shape`` as a view with stride 0 along the repeated axes."""
+    if isinstance(array, BatchedArray):
+        return array.broadcast_to(shape)
     if isinstance(array, np.ndarray):
         if not array.flags.c_contiguous or array.dtype.kind == "V" or not array.size:
             return np.broadcast_to(array, shape)
@@ -245,6 +256,8 @@ def to_device(array: Any, device: Device, non_blocking: bool = False) -> Any:
     source = device_of(array)
     if source == device:
         return array
+    if isinstance(array, BatchedArray):
+        return BatchedArray(to_device(array.data, device, non_blocking), array.level)
     if device.type == "cpu" and not non_blocking:
         return to_numpy(array)
     from .cuda import transfer

@@ -20,6 +20,8 @@ from typing import Any
 from .. import dtypes
 from ..backend import as_array, device_of, is_array
 from ..kernels import Kernel
+from ..kernels.batched.array import NeedsSamplesError
+from ..kernels.batched.dispatch import forward_over_batch
 from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 from .precision import raised
@@ -327,13 +329,19 @@ def primitive(
         nodes: tuple[Node | None, ...] | list[Node | None]
         plain = not isinstance(x, Tensor)
         if plain and on_arrays.get():
-            result = forward(*args)
+            try:
+                result = forward(*args)
+            except NeedsSamplesError as error:
+                result = forward_over_batch(forward, args, error)
             return result[0] if aux else result
         if alone and not plain:
             node = x._node
             recorded = node is not None
             nodes = (node,)
-            result = forward(x._data, *args[1:])
+            try:
+                result = forward(x._data, *args[1:])
+            except NeedsSamplesError as error:
+                result = forward_over_batch(forward, (x._data, *args[1:]), error)
         else:
             arrays = list(args)
             nodes = [None] * count
@@ -350,7 +358,10 @@ def primitive(
                 x = args[i]
                 if isinstance(x, Tensor):
                     arrays[i] = x._data
-            result = forward(*arrays)
+            try:
+                result = forward(*arrays)
+            except NeedsSamplesError as error:
+                result = forward_over_batch(forward, arrays, error)
         auxiliary: tuple[Any, ...] = ()
         if aux:
             result, auxiliary = result[0], result[1:]
@@ -415,7 +426,10 @@ def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
 
     def function(inputs: Any, *values: Any) -> Any:
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-        result = forward(arrays, *values)
+        try:
+            result = forward(arrays, *values)
+        except NeedsSamplesError as error:
+            result = forward_over_batch(forward, (arrays, *values), error)
         nodes = tuple(x._node if isinstance(x, Tensor) else None for x in inputs)
         if on_arrays.get() and not any(isinstance(x, Tensor) for x in inputs):
             return result

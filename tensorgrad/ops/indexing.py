@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from .. import kernels as K
 from ..backend import as_array, device_of, empty, is_array
@@ -45,7 +47,7 @@ def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     advanced = False
     for item in items:
         if isinstance(item, Tensor):
-            if item.dtype.kind in "iu" and item.ndim == 0 and item.device.type == "cpu":
+            if item.dtype.kind in "iu" and item.ndim == 0 and type(item._data) is np.ndarray:
                 plain.append(int(item.item()))
                 continue
             item = item._data  # noqa: PLW2901

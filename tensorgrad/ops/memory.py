@@ -140,7 +140,12 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, 
 
 def _like(x: Any, dtype: Any, device: Any, value: Any, requires_grad: bool = False) -> Any:
     kind = x.dtype if dtype is None else dtypes.dtype_of(dtype)
-    array = empty_array(x.shape, kind, _device(x) if device is None else resolve_device(device))
+    place = _device(x) if device is None else resolve_device(device)
+    levels = levels_of(x._data if isinstance(x, Tensor) else x) if LEVELS else ()
+    if levels:
+        array = allocated(lambda shape: empty_array(shape, kind, place), x.shape, levels)
+    else:
+        array = empty_array(x.shape, kind, place)
     if value is not None:
         K.fill(array, value)
     if not isinstance(x, Tensor):
