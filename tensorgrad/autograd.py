@@ -503,7 +503,9 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
         return
     if LEVELS:
         g = shared_gradient(g, leaf, ())
-        if not create_graph and (isinstance(g, BatchedArray) or (x.grad is not None and isinstance(x.grad._data, BatchedArray))):
+        if not create_graph and (
+            isinstance(g, BatchedArray) or (x.grad is not None and isinstance(x.grad._data, BatchedArray))
+        ):
             x.grad = Tensor(K.copy(g) if x.grad is None else K.add(x.grad._data, g))
             return
     with _accumulating:

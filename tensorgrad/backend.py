@@ -232,6 +232,9 @@ def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
 
 def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """The memory of an array in another shape, with bytes between elements as told; a NumPy view is not writable."""
+    if isinstance(array, BatchedArray):
+        whole, outer = (array.level.size, *shape), array.data.strides[:1]
+        return BatchedArray(strided_view(array.data, whole, (*outer, *strides)), array.level)
     if isinstance(array, np.ndarray):
         return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
     return on_device_of(array, require_cuda().lib.stride_tricks.as_strided, (array, shape, strides))
@@ -297,6 +300,8 @@ def to_numpy(array: Any) -> np.ndarray[Any, np.dtype[Any]]:
     capture.host_read("the value of a tensor", array)
     if isinstance(array, np.ndarray):
         return array
+    if isinstance(array, BatchedArray):
+        array.get()  # raises
     index = array.device.id
     with require_cuda().cuda.Device(index):
         host = array.get()

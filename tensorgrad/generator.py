@@ -23,6 +23,7 @@ import numpy as np
 from . import capture
 from . import kernels as K
 from .dtypes import DType
+from .kernels.batched.array import ACTIVE, Level, allocated, empty_like
 
 __all__ = [
     "Draws",
@@ -32,6 +33,7 @@ __all__ = [
     "blocks_used",
     "default_generator",
     "draw",
+    "drawing_levels",
     "fork_rng",
     "get_rng_state",
     "manual_seed",
@@ -336,6 +338,30 @@ def reserve_for(kernel: K.Kernel, array: Any, generator: Generator | None = None
 
 
 def draw(kernel: K.Kernel, out: Any, *params: Any, generator: Generator | None = None) -> Any:
-    """Fill the array ``out`` by a random kernel and return it."""
+    """Fill the array ``out`` by a random kernel and return it; inside of `vmap`, one for each sample that draws."""
+    if drawing := drawing_levels():
+        return _for_samples(kernel, out, params, drawing, generator)
     kernel(out, *params, *reserve_for(kernel, out, generator))
     return out
+
+
+def drawing_levels() -> tuple[Level, ...]:
+    """The calls of `vmap` around this one of which each sample gets random numbers of its own."""
+    running = ACTIVE.get()
+    return tuple(level for level in running if level.randomness == "different") if running else ()
+
+
+def _for_samples(
+    kernel: K.Kernel, out: Any, params: Any, levels: tuple[Level, ...], generator: Generator | None
+) -> Any:
+    """An array like ``out`` for each sample of some levels, all filled by one launch."""
+
+    def fill(shape: tuple[int, ...]) -> Any:
+        array = empty_like(out, shape)
+        # a permutation is one of a row at a time
+        parts = array.reshape((-1, *out.shape)) if kernel.name == "permutation" else (array,)
+        for part in parts:
+            kernel(part, *params, *reserve_for(kernel, part, generator))
+        return array
+
+    return allocated(fill, out.shape, levels)

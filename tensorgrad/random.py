@@ -238,11 +238,10 @@ def normal(
     place = _like(tensors[0], dtype, device) if tensors else {"dtype": dtype, "device": device}
     out = _new("normal", shape, **place)
     if tensors:
-        draw(K.normal, out, 0.0, 1.0, generator=generator)
-        K.multiply(out, _operand(std, out.dtype), out=out)
-        K.add(out, _operand(mean, out.dtype), out=out)
+        out = draw(K.normal, out, 0.0, 1.0, generator=generator)
+        out = K.add(K.multiply(out, _operand(std, out.dtype)), _operand(mean, out.dtype))
     else:
-        draw(K.normal, out, float(mean), float(std), generator=generator)
+        out = draw(K.normal, out, float(mean), float(std), generator=generator)
     return _tensor(out, requires_grad)
 
 
@@ -336,7 +335,7 @@ def randint(
     chosen = _holding("randint", low, high - 1, int64 if dtype is None else dtype_of(dtype))
     drawn = chosen if chosen.kind in "iu" else int64
     out = empty(_shape("randint", size), drawn, resolve_device(device))
-    draw(K.integers, out, low, high, generator=generator)
+    out = draw(K.integers, out, low, high, generator=generator)
     return _tensor(out if chosen == drawn else K.cast(out, chosen), requires_grad)
 
 
@@ -373,7 +372,7 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Genera
     """
     out = empty(_shape("randperm", (n,)), int64, resolve_device(device))
     chosen = _holding("randperm", 0, n - 1, int64 if dtype is None else dtype_of(dtype))
-    draw(K.permutation, out, generator=generator)
+    out = draw(K.permutation, out, generator=generator)
     return _tensor(out if chosen == int64 else K.cast(out, chosen))
 
 

@@ -17,6 +17,7 @@ from . import kernels as K
 from .backend import CPU, Device, as_array, device_of, resolve_device, to_device, to_numpy
 from .capture import host_read
 from .dtypes import DType, dtype_of, is_differentiable
+from .kernels.batched.array import BatchedArray
 from .tape import Leaf, Node, Storage, View, clock
 from .tensor_methods import TensorMethods
 
@@ -441,6 +442,8 @@ class Tensor(TensorMethods):
         return id(self)
 
     def __repr__(self) -> str:
+        if isinstance(self._data, BatchedArray):
+            return f"tensor({self._data!r})"
         text = np.array2string(to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000)
         notes = []
         if str(self.dtype) not in ("float32", "int64", "bool"):

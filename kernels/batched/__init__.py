@@ -1,7 +1,7 @@
 """The instruction set over a batch: what every kernel does for many samples at once. `tg.func.vmap` is built on it.
 
-Beside NumPy's and CuPy's arrays there is a third kind, `BatchedArray`: one array per sample, stored as one array with an
-axis more, that looks like a single sample. A launch on such arrays comes here, by the type of the arrays as for the
+Beside NumPy's and CuPy's arrays there is a third kind, `BatchedArray`: one array per sample, stored as one array with
+an axis more, that looks like a single sample. A launch on such arrays comes here, by the type of the arrays as for the
 other backends, and is made of launches on the whole. Ops, gradient rules and the engine see samples only.
 
 Which way it goes is read off the kernel's declaration: elementwise kernels broadcast, those with ``axis`` have it moved

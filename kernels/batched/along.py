@@ -23,7 +23,7 @@ def wrapped(result: Any, level: Level) -> Any:
     return BatchedArray(result, level)
 
 
-def launch(kernel: Any, level: Level, **values: Any) -> Any:
+def launch(kernel: Any, level: Level, /, **values: Any) -> Any:
     """Launch with all operands over the batch and the axis moved by one."""
     name = "axes" if "axes" in values else "axis"
     arrays = [key for key, value in values.items() if hasattr(value, "dtype")]
@@ -43,7 +43,7 @@ def _last_axes(kernel: Any, level: Level, x: Any, *args: Any, **more: Any) -> An
 
 def _looked_up(kernel: Any, level: Level, x: Any, values: Any, **more: Any) -> Any:
     """The values are looked up one by one in an array that all samples share."""
-    if data_at(x, level) is not None:
+    if data_at(x, level) is not None or x.ndim > 1:
         return NotImplemented
     return wrapped(kernel(x, data_at(values, level), *more.values()), level)
 
@@ -54,7 +54,7 @@ def _each_in(kernel: Any, level: Level, x: Any, values: Any) -> Any:
     return wrapped(kernel(data_at(x, level), values), level)
 
 
-def _launch_fft(kernel: Any, level: Level, **values: Any) -> Any:
+def _launch_fft(kernel: Any, level: Level, /, **values: Any) -> Any:
     return launch(kernel, level, **values)
 
 

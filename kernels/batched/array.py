@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 import numpy as np
@@ -55,9 +55,9 @@ class Level:
         self.name = name
         self.randomness = randomness
         with _lock:
-            if not LEVELS:
-                from .. import registry
+            from .. import registry
 
+            if _stand_by not in registry._hooks:
                 registry.add_hook(_stand_by)
             LEVELS.add(self)
 
@@ -79,6 +79,8 @@ _lock = threading.RLock()
 
 def _stand_by(kernel: Any, args: Any, params: Any, run: Any) -> Any:
     """A launch hook that keeps launches off the short way, on which nobody looks for batched arrays."""
+    if not LEVELS:
+        settle()
     return run()
 
 
@@ -180,17 +182,20 @@ class BatchedArray:
         return self.data.device
 
     @property
-    def T(self) -> BatchedArray:  # noqa: N802
+    def T(self) -> BatchedArray:
         """The axes of each sample reversed."""
         return self.transpose(tuple(reversed(range(self.ndim))))
 
-    def get(self) -> Any:
+    def get(self) -> NoReturn:
         """Refuse: there is no one value."""
-        raise NeedsSamplesError(
-            self.level,
+        raise NeedsSamplesError(self.level, self.refusal())
+
+    def refusal(self) -> str:
+        """Why there is no one value, for an error."""
+        return (
             f"vmap: {self.level.name} asks for the value of a tensor of shape {self.shape} and dtype {self.dtype} (by "
             ".item(), bool(), .numpy(), an if, or a result whose shape depends on values), but there are "
-            f"{self.level.size} values, one per sample; use tg.where in place of an if, or do it outside of vmap",
+            f"{self.level.size} values, one per sample; use tg.where in place of an if, or do it outside of vmap"
         )
 
     def reshape(self, *shape: Any) -> BatchedArray:
@@ -278,16 +283,13 @@ class BatchedArray:
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
-    def __bool__(self) -> bool:
-        return bool(self.get())
-
-    __float__ = __int__ = __index__ = item = tolist = __bool__
+    __bool__ = __float__ = __int__ = __index__ = item = tolist = get
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        return self.get()
+        self.get()
 
     def __array_ufunc__(self, *_: Any, **__: Any) -> Any:
-        return self.get()
+        self.get()
 
     __array_function__ = __array_ufunc__
 
@@ -389,11 +391,9 @@ def whole(array: Any, shape: tuple[int, ...]) -> Any:
         return array.broadcast_to(shape)
     if isinstance(array, np.ndarray):
         return np.broadcast_to(array, shape)
-    import cupy
+    from ..cuda.placement import broadcast_beside
 
-    from ..cuda.placement import on_device
-
-    return on_device(array.data.device_id, cupy.broadcast_to, array, shape)
+    return broadcast_beside(array, shape)
 
 
 def empty_like(array: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
@@ -402,11 +402,9 @@ def empty_like(array: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
         array = array.data
     if isinstance(array, np.ndarray):
         return np.empty(shape, dtype or array.dtype)
-    import cupy
+    from ..cuda.placement import empty_beside
 
-    from ..cuda.placement import on_device
-
-    return on_device(array.data.device_id, cupy.empty, shape, dtype or array.dtype)
+    return empty_beside(array, shape, dtype or array.dtype)
 
 
 def spread(x: Any, level: Level) -> Any:

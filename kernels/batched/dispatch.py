@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from .. import rules
@@ -27,9 +27,7 @@ __all__ = ["forward_over_batch", "launch_batched", "over_samples"]
 Rule = Callable[..., Any]
 
 OWN: dict[str, Rule] = {
-    name: rule
-    for family in (memory, indexing, product, norm, folding, along)
-    for name, rule in family.RULES.items()
+    name: rule for family in (memory, indexing, product, norm, folding, along) for name, rule in family.RULES.items()
 }
 """The kernels that need more than their declaration says."""
 
@@ -37,7 +35,7 @@ _REDUCTIONS = (rules.reduced, rules.reduced_boolean, rules.reduced_index, rules.
 _STACKS = ("decomposition", "solving")  # families of functions of matrices, which take any axes before them
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parameters(kernel: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Names of a kernel's parameters, and their defaults."""
     function = ast.parse(f"def f({kernel.signature}): ...").body[0]
@@ -56,16 +54,21 @@ def launch_batched(kernel: Any, args: tuple[Any, ...], params: dict[str, Any], l
 
     Without a level, it is a copy, which gets memory for each sample where new arrays do.
     """
-    if kernel.name == "copy":
-        missing = [new for new in ALLOCATING.get() if new not in levels_of(args[0])]
-        if missing:
-            return _spread_copy(kernel, args[0], missing)
+    allocating = ALLOCATING.get()
+    if allocating:
+        missing = [new for new in allocating if new not in levels_of(args[0])] if kernel.name == "copy" else []
+        token = ALLOCATING.set(())  # what the whole batch is computed with is not allocated for each sample once more
+        try:
+            return _spread_copy(kernel, args[0], missing) if missing else launch_batched(kernel, args, params, level)
+        finally:
+            ALLOCATING.reset(token)
     if level is None:
         return kernel._launched(args, params)
     names, defaults = _parameters(kernel)
-    values = {**defaults, **dict(zip(names, args, strict=False)), **params}
+    given = {**defaults, **dict(zip(names, args, strict=False)), **params}
+    values = {name: given[name] for name in names}
     if kernel.rule is rules.by_values:
-        next(batched_in(values.values())).get()  # raises
+        raise RuntimeError(next(batched_in(values.values())).refusal())
     out = values.pop("out", None) if kernel.rule is not rules.in_place else None
     if kernel.elementwise or kernel.rule is rules.same:
         return elementwise.launch(kernel, level, [values[name] for name in names if name != "out"], out)
@@ -163,13 +166,14 @@ def forward_over_batch(forward: Callable[..., Any], args: Any, error: NeedsSampl
     level = error.level
     if innermost(*args) is None:
         raise error
-    token = ALLOCATING.set((*ALLOCATING.get(), level))
-    try:
-        return forward(*args)
-    except NeedsSamplesError:
-        pass
-    finally:
-        ALLOCATING.reset(token)
+    if level not in ALLOCATING.get():
+        token = ALLOCATING.set((*ALLOCATING.get(), level))
+        try:
+            return forward(*args)
+        except NeedsSamplesError:
+            pass
+        finally:
+            ALLOCATING.reset(token)
 
     def once(*values: Any) -> Any:
         try:

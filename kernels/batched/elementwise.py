@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .array import BatchedArray, Level, NeedsSamplesError, data_at
+import numpy as np
+
+from .array import BatchedArray, Level, NeedsSamplesError, data_at, whole
 
 __all__ = ["aligned", "launch"]
 
@@ -22,6 +24,10 @@ def launch(kernel: Any, level: Level, args: list[Any], out: Any) -> Any:
     """Launch an elementwise kernel on the whole batch."""
     ndim = max(a.ndim for a in args if hasattr(a, "dtype"))
     operands = [aligned(a, level, ndim) for a in args]
+    if not isinstance(kernel.cpu, np.ufunc):  # these take the shape of the result from the first operand
+        first = next(i for i, a in enumerate(args) if hasattr(a, "dtype"))
+        shape = np.broadcast_shapes(*(a.shape for a in args if hasattr(a, "dtype")))
+        operands[first] = whole(operands[first], (level.size, *shape))
     if out is None:
         result = kernel(*operands)
         if isinstance(result, tuple):

@@ -35,7 +35,7 @@ def unfold(y: Any, level: Level, axis: int) -> BatchedArray:
 def _folded(operands: dict[str, int], results: tuple[int, ...]) -> Callable[..., Any]:
     """A rule that folds some operands along the given axes; the others must be shared by all samples."""
 
-    def rule(kernel: Any, level: Level, **values: Any) -> Any:
+    def rule(kernel: Any, level: Level, /, **values: Any) -> Any:
         if not level.size:
             return NotImplemented
         along = values.get("batch_first")
@@ -65,7 +65,7 @@ def _place(axis: int, batch_first: Any) -> int:
 def _convolution(operands: dict[str, int], weight: str, result: int, shared: Callable[..., Any]) -> Callable[..., Any]:
     """Where each sample has a weight of its own, samples are groups of channels; else they are more samples."""
 
-    def rule(kernel: Any, level: Level, **values: Any) -> Any:
+    def rule(kernel: Any, level: Level, /, **values: Any) -> Any:
         if not level.size:
             return NotImplemented
         if weight and data_at(values[weight], level) is None and values.get("bias") is None:
@@ -83,7 +83,7 @@ def _convolution(operands: dict[str, int], weight: str, result: int, shared: Cal
 
 
 def _attention(rule: Callable[..., Any]) -> Callable[..., Any]:
-    def attended(kernel: Any, level: Level, **values: Any) -> Any:
+    def attended(kernel: Any, level: Level, /, **values: Any) -> Any:
         mask = values["mask"]
         if values["p"]:
             return NotImplemented  # the same elements are dropped in every sample
@@ -124,4 +124,3 @@ RULES: dict[str, Any] = {
     "rnn": _folded({"x": _STEPS, "h": 0}, (_STEPS,)),
     "rnn_backward": _folded({"g": _STEPS, "y": _STEPS}, (_STEPS, 0)),
 }
-

@@ -54,8 +54,8 @@ def _getitem(kernel: Any, level: Level, x: Any, index: Any) -> Any:
         count = _broadcast_ndim(arrays)
         return BatchedArray(_front(y, count), level)
     if any(a.dtype.kind == "b" for a in arrays):
-        if len(arrays) == 1 or all(data_at(a, level) is not None for a in arrays if a.dtype.kind == "b"):
-            next(a for a in arrays if data_at(a, level) is not None).get()
+        if any(data_at(a, level) is not None for a in arrays if a.dtype.kind == "b"):
+            raise RuntimeError(next(a for a in arrays if data_at(a, level) is not None).refusal())
         return NotImplemented
     count = _broadcast_ndim(arrays)
     placed = [
@@ -111,7 +111,7 @@ def _written(name: str) -> Any:
             if value is not None:
                 assign(out, value)
                 return
-            next(i for i in items if data_at(i, level) is not None).get()
+            raise RuntimeError(next(i for i in items if data_at(i, level) is not None).refusal())
         positions = getitem(_counted(target, out.shape), items)
         count = positions.size
         flat = target if target.flags.c_contiguous else copy(target)

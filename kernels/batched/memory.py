@@ -39,7 +39,7 @@ def _concat(kernel: Any, level: Level, arrays: Any, axis: int) -> Any:
     return BatchedArray(kernel([spread(a, level) for a in arrays], axis % arrays[0].ndim + 1), level)
 
 
-def _parts(kernel: Any, level: Level, **values: Any) -> Any:
+def _parts(kernel: Any, level: Level, /, **values: Any) -> Any:
     from .elementwise import launch
 
     return launch(kernel, level, list(values.values()), None)

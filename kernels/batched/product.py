@@ -47,8 +47,11 @@ def _linear(kernel: Any, level: Level, x: Any, weight: Any, bias: Any = None) ->
     return y if bias is None else add(y, bias)
 
 
-def stacked(kernel: Any, level: Level, **values: Any) -> Any:
+def stacked(kernel: Any, level: Level, /, **values: Any) -> Any:
     """A function of matrices that takes axes before them: the batch is one more."""
+    if kernel.name.startswith("solve"):  # of equations whose stacks broadcast
+        ndim = max(values["a"].ndim, values["b"].ndim)
+        values["a"], values["b"] = (x.reshape((1,) * (ndim - x.ndim) + x.shape) for x in (values["a"], values["b"]))
     operands = [spread(v, level) if hasattr(v, "dtype") else v for v in values.values()]
     expected = kernel.rule(*values.values())
     result = kernel(*operands)

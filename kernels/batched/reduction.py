@@ -13,12 +13,10 @@ def launch(kernel: Any, level: Level, x: Any, axis: Any = None, keepdims: bool =
     """Launch a reduction on the whole batch."""
     data, ndim = data_at(x, level), x.ndim
     options = tuple(more.values())
+    if axis == () and ndim:
+        return BatchedArray(kernel(data, (), keepdims, *options), level)
     if axis is None or not ndim:
-        rows = data.reshape((level.size, x.size))
-        over: Any = 1
-        if axis == ():
-            rows, over = rows, ()
-        result = kernel(rows, over, False, *options)
-        return BatchedArray(result.reshape((level.size, *((1,) * ndim if keepdims or axis == () else ()))), level)
+        result = kernel(data.reshape((level.size, x.size)), 1, False, *options)
+        return BatchedArray(result.reshape((level.size, *((1,) * ndim if keepdims else ()))), level)
     moved = tuple(a % ndim + 1 for a in axis) if isinstance(axis, tuple) else axis % ndim + 1
     return BatchedArray(kernel(data, moved, keepdims, *options), level)

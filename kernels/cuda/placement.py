@@ -11,7 +11,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-__all__ = ["on_device", "placed"]
+__all__ = ["broadcast_beside", "empty_beside", "on_device", "placed"]
 
 _HERE = Path(__file__).resolve().parent
 _FIRST_ERROR = re.compile(r"^\S*?(?:\((\d+)\)|:(\d+)(?::\d+)?): error:? *(.*)$", re.MULTILINE)
@@ -31,6 +31,16 @@ def on_device(index: int, function: Callable[..., Any], *args: Any, **params: An
         return function(*args, **params)
     finally:
         _use(before)
+
+
+def broadcast_beside(array: Any, shape: tuple[int, ...]) -> Any:
+    """An array repeated to a shape as a view."""
+    return on_device(array.data.device_id, cupy.broadcast_to, array, shape)
+
+
+def empty_beside(array: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A new array on the device of another."""
+    return on_device(array.data.device_id, cupy.empty, shape, dtype)
 
 
 def placed(name: str, implementation: Callable[..., Any]) -> Callable[..., Any]:

@@ -62,10 +62,12 @@ def jacrev(
                 return call.pull([one if i == k else zeros_like(z) for i, z in enumerate(outputs)], keep=True)
 
             rows = _over_basis(row, y, call.variables, chunk_size)
-            blocks.append([
-                reshape(r.conj() if r.dtype.kind == "c" else r, (*y.shape, *x.shape))
-                for r, x in zip(rows, call.variables, strict=True)
-            ])
+            blocks.append(
+                [
+                    reshape(r.conj() if r.dtype.kind == "c" else r, (*y.shape, *x.shape))
+                    for r, x in zip(rows, call.variables, strict=True)
+                ]
+            )
         found = rebuilt(call.output, (call.as_arguments(block) for block in blocks))
         return (found, call.result(call.aux)) if has_aux else found
 

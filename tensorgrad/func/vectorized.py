@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
-from ..generator import Draws
+from ..generator import Draws, NoDraws
 from ..kernels.batched.array import ACTIVE, Level, settle
 from ..ops.batching import enter, is_batched, leave
 from ..ops.shape import concat, moveaxis
@@ -18,6 +19,8 @@ __all__ = ["vmap"]
 
 Dims = Any
 """An axis, None, or a structure of those."""
+
+_DRAWN = "vmap: {} draws random numbers; pass randomness='different' or randomness='same'"
 
 
 def vmap(
@@ -156,23 +159,35 @@ def _at_once(
     randomness: str,
     kwargs: dict[str, Any],
 ) -> Any:
-    level = Level(size, next(clock), name, randomness)
-    token = ACTIVE.set((*ACTIVE.get(), level))
+    """Call the function once, for all samples."""
+    token = ACTIVE.set((*ACTIVE.get(), Level(size, next(clock), name, randomness)))
     try:
-        inside = iter([
-            x if dim is None else enter(moveaxis(x, dim, 0) if dim else x, level)
-            for x, dim in zip(leaves(args), dims, strict=True)
-        ])
-        given = rebuilt(args, inside)
-        result = func(*given, **kwargs)
-        del given, inside
-        placed = _out_dims(name, out_dims, result)
-        outside = [_left(name, y, dim, level) for y, dim in zip(leaves(result), placed, strict=True)]
-        return rebuilt(result, iter(outside))
+        return _inside(func, name, args, dims, out_dims, kwargs)
     finally:
         ACTIVE.reset(token)
-        del level
+        del token  # it knows the level
         settle()
+
+
+def _inside(
+    func: Callable[..., Any],
+    name: str,
+    args: tuple[Any, ...],
+    dims: Sequence[int | None],
+    out_dims: Dims,
+    kwargs: dict[str, Any],
+) -> Any:
+    level = ACTIVE.get()[-1]
+    samples = [
+        x if dim is None else enter(moveaxis(x, dim, 0) if dim else x, level)
+        for x, dim in zip(leaves(args), dims, strict=True)
+    ]
+    draws = NoDraws(_DRAWN.format(name)).remembered() if level.randomness == "error" else nullcontext()
+    with draws:
+        result = func(*rebuilt(args, iter(samples)), **kwargs)
+    placed = _out_dims(name, out_dims, result)
+    outside = [_left(name, y, dim, level) for y, dim in zip(leaves(result), placed, strict=True)]
+    return rebuilt(result, iter(outside))
 
 
 def _out_dims(name: str, out_dims: Dims, result: Any) -> list[int | None]:
@@ -193,7 +208,7 @@ def _left(name: str, y: Tensor, dim: int | None, level: Level) -> Tensor:
     if not -y.ndim - 1 <= dim <= y.ndim:
         raise ValueError(f"vmap: out_dims puts the samples at axis {dim}, but {name} returned shape {y.shape}")
     made: Tensor = leave(y, level)
-    return moveaxis(made, 0, dim) if dim else made  # type: ignore[no-any-return]
+    return moveaxis(made, 0, dim) if dim else made
 
 
 def _by_chunks(

@@ -11,6 +11,7 @@ from ..anomaly import user_line
 from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
 from ..capture import CaptureError
+from ..kernels.batched.array import LEVELS, allocated, levels_of
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 

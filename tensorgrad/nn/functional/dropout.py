@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ... import kernels as K
 from ... import random
 from ...errors import ArgumentError
+from ...generator import drawing_levels
+from ...kernels.batched.array import ACTIVE, allocated, empty_like
 from ...ops import dropout as ops
+from ...ops.elementwise import where
 from ...ops.memory import ones
 from ...tensor import Tensor
 from .inplace import applied
@@ -21,9 +26,24 @@ def _check(name: str, p: float) -> None:
 
 
 def _dropped(x: Tensor, p: float) -> Tensor:
+    if ACTIVE.get():  # inside of vmap: the gradient cannot draw the mask again from a gradient that samples share
+        kept = _mask_for_samples(x, p)
+        y: Tensor = where(kept == 0, 0.0, x * kept)
+        return y
     seed, offset = random.reserve_for(K.dropout, x._data)
-    y: Tensor = ops.dropout(x, p, seed, offset)
+    y = ops.dropout(x, p, seed, offset)
     return y
+
+
+def _mask_for_samples(x: Tensor, p: float) -> Tensor:
+    """What to multiply with; for each sample of those calls of `vmap` that let samples differ."""
+
+    def drawn(shape: tuple[int, ...]) -> Any:
+        kept = empty_like(x._data, shape)
+        K.fill(kept, 1)
+        return K.dropout(kept, p, *random.reserve_for(K.dropout, kept))
+
+    return Tensor(allocated(drawn, x.shape, drawing_levels()))
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
