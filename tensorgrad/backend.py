@@ -242,6 +242,9 @@ def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -
 
 def diagonal_view(array: Any, offset: int, axis1: int, axis2: int) -> Any:
     """The elements whose places on two axes differ by ``offset``, along a new last axis, in the same memory."""
+    if isinstance(array, BatchedArray):
+        first, second = axis1 % array.ndim + 1, axis2 % array.ndim + 1
+        return BatchedArray(diagonal_view(array.data, offset, first, second), array.level)
     if isinstance(array, np.ndarray):
         view: Any = array.diagonal(offset, axis1, axis2)
         if array.flags.writeable:
