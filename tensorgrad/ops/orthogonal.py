@@ -9,7 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..tensor import Tensor
 from .definition import lift
-from .elementwise import equal, multiply, subtract, where
+from .elementwise import equal, multiply, subtract, trunc, where
 from .memory import cast, ones_like, zeros_like
 
 __all__ = [
@@ -31,6 +31,8 @@ def _polynomial(name: str, x: Any, n: Any, first: tuple[float, float], step: Ste
     if shifted:
         x = subtract(multiply(x, 2.0), 1.0)
     each = n if isinstance(n, Tensor) and n.ndim else None
+    if each is not None and each.dtype.kind not in "iu":
+        each = trunc(each)  # as `int` does with a number
     degree = operator.index(int(n.item()) if isinstance(n, Tensor) and each is None else 0 if each is not None else n)
     if each is not None:
         degree = int(each.max().item()) if each.size else -1

@@ -118,6 +118,13 @@ def test_integers_become_floating(device):
     assert tg.igamma(tg.tensor(1, device=device), tg.tensor(2, device=device)).dtype == np.float32
 
 
+def test_degrees_that_are_no_whole_numbers_count_without_their_fraction():
+    x = tg.tensor([[0.3], [0.8]], dtype=tg.float64)
+    found = tg.special.legendre_polynomial_p(x, tg.tensor([2.7, -0.5, -1.5], dtype=tg.float64)).numpy()
+    np.testing.assert_allclose(found, tg.special.legendre_polynomial_p(x, tg.tensor([2, 0, -1])).numpy())
+    np.testing.assert_allclose(found[:, 0], tg.special.legendre_polynomial_p(x[:, 0], 2.7).numpy())
+
+
 def test_orthogonal_polynomials_of_several_degrees():
     x, n = tg.tensor([0.3, -0.2, 0.9, 0.1], dtype="float64"), tg.tensor([0, 1, 4, -1])
     found = tg.special.legendre_polynomial_p(x, n).numpy()
