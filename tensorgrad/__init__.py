@@ -153,7 +153,7 @@ from .ops.shape import (
     unstack,
 )
 from .ops.softmax import log_softmax, logaddexp, softmax
-from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from . import function, tape
 from . import kernels as K
-from . import tape
+from . import saved as graph
 from .anomaly import check_gradient, detect_anomaly
 from .backend import device_of, empty, is_array, is_sole_view
 from .checkpoint import checkpoint
@@ -21,10 +22,25 @@ from .dtypes import is_differentiable
 from .function import Function
 from .kernels.batched.array import LEVELS, BatchedArray
 from .samples import shared_gradient
-from .tape import Branch, Leaf, Node, grad_mode, on_arrays, visiting
+from .saved import PackedValues
+from .tape import (
+    Branch,
+    Leaf,
+    Node,
+    enable_grad,
+    grad_mode,
+    inference_mode,
+    no_grad,
+    on_arrays,
+    set_grad_enabled,
+    visiting,
+)
 from .tensor import Tensor
 
-__all__ = ["Function", "backward", "checkpoint", "detect_anomaly", "grad", "gradients_of"]
+__all__ = [
+    "Function", "backward", "checkpoint", "detect_anomaly", "enable_grad", "function", "grad", "gradients_of", "graph",
+    "inference_mode", "no_grad", "set_grad_enabled",
+]  # fmt: skip
 
 _add = K.add.launch
 _fill = K.fill.launch
@@ -69,6 +85,8 @@ def backward(
         if g is not None:
             gradient = g if create_graph else Tensor(K.copy(g))
             x.grad = gradient if x.grad is None else x.grad + gradient
+            if isinstance(x._node, Leaf) and x._node.after is not None:
+                _run_after(x._node)
 
 
 def grad(
@@ -77,7 +95,9 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``; no ``grad`` attribute is touched.
 
@@ -92,6 +112,10 @@ def grad(
         Record the gradients so that they can be differentiated.
     allow_unused : bool
         Give None for an input that the outputs do not depend on, instead of raising.
+    is_grads_batched : bool
+        ``grad_outputs`` have one more axis in front, and so have the gradients: one backward for many of them.
+    materialize_grads : bool
+        Give zeros for an input that the outputs do not depend on.
 
     Returns
     -------
@@ -109,7 +133,74 @@ def grad(
     """
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     variables = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    start = _start(roots, _listed(grad_outputs, len(roots)), create_graph, "grad")
+    if materialize_grads:
+        if allow_unused is False:
+            raise ValueError("grad: materialize_grads=True gives zeros where allow_unused=False would raise")
+        allow_unused = True
+    if is_grads_batched:
+        found = _batched_grad(roots, variables, grad_outputs, retain_graph, create_graph, bool(allow_unused))
+    else:
+        found = _grad(roots, variables, grad_outputs, retain_graph, create_graph, bool(allow_unused))
+    if not materialize_grads:
+        return found
+    lead = _listed(grad_outputs, len(roots))[0].shape[:1] if is_grads_batched else ()
+    return tuple(_zeros_for(x, lead) if g is None else g for x, g in zip(variables, found, strict=True))
+
+
+def _zeros_for(x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    zeros = empty((*lead, *x.shape), x.dtype, x.device)
+    _fill(zeros, 0)
+    return Tensor(zeros)
+
+
+def _batched_grad(
+    roots: list[Tensor],
+    variables: list[Tensor],
+    cotangents: Any,
+    retain_graph: bool | None,
+    create_graph: bool,
+    allow_unused: bool,
+) -> tuple[Tensor | None, ...]:
+    """The gradients for each of many cotangents."""
+    from .func.vectorized import vmap
+
+    places: list[int] = []
+
+    def one(*given: Tensor) -> list[Tensor]:
+        found = _grad(roots, variables, given, True, create_graph, allow_unused)
+        places[:] = [i for i, g in enumerate(found) if g is not None]
+        return [g for g in found if g is not None]
+
+    given = _listed(cotangents, len(roots))
+    if any(not isinstance(g, Tensor) or not g.ndim for g in given):
+        raise ValueError("grad: is_grads_batched needs a tensor with an axis more than its output for each output")
+    made = iter(vmap(one)(*given))
+    if not (create_graph if retain_graph is None else retain_graph):
+        _free([y._node for y in roots if y._node is not None])
+    return tuple(next(made) if i in places else None for i in range(len(variables)))
+
+
+def _free(nodes: list[Node]) -> None:
+    """Drop what a graph saved."""
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        if node.op is not None and node.op.saves_arrays:
+            node.saved = None
+        new = {p for p in node.parents if p is not None} - seen
+        seen |= new
+        nodes.extend(new)
+
+
+def _grad(
+    roots: list[Tensor],
+    variables: list[Tensor],
+    cotangents: Any,
+    retain_graph: bool | None,
+    create_graph: bool,
+    allow_unused: bool,
+) -> tuple[Tensor | None, ...]:
+    start = _start(roots, _listed(cotangents, len(roots)), create_graph, "grad")
     wanted = _nodes_of(variables, "grad")
     found = _propagate(start, create_graph if retain_graph is None else retain_graph, create_graph, wanted)
     found = [_conjugated(g) for g in found]
@@ -278,7 +369,9 @@ def _walk(
                 f"backward: what {op.name} saved was freed by an earlier backward; "
                 "pass retain_graph=True to the earlier one to go through the graph twice"
             )
-        if op.saves_out and node.storage is not None and node.storage.written_at > node.time:
+        if saved.__class__ is PackedValues:
+            saved = saved.values(op.joint)
+        elif op.saves_out and node.storage is not None and node.storage.written_at > node.time:
             raise _overwritten(op.name, node.shape, "its result")
         if op.outputs > 1:
             g = _all_outputs(node, g, create_graph)
@@ -371,6 +464,8 @@ def _walk(
             if g.dtype.kind == "c":
                 g, mine = _conjugated(g), True
             _accumulate(leaf, g, create_graph, mine)
+            if leaf.after is not None:
+                _run_after(leaf)
     return [] if wanted is None else [found.get(node) for node in wanted]
 
 
@@ -496,6 +591,18 @@ def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
     return _conjugated(g)
 
 
+def _run_after(leaf: Leaf) -> None:
+    """Let hooks see a tensor that has its gradient."""
+    x = leaf.tensor()
+    arrays = on_arrays.set(False)
+    try:
+        for hook in leaf.after or ():
+            if x is not None:
+                hook(x)
+    finally:
+        on_arrays.reset(arrays)
+
+
 def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
     """Add a complete gradient into its leaf; a buffer that somebody else may hold is copied first."""
     x = leaf.tensor()
@@ -539,3 +646,12 @@ def _overwritten(op: str, shape: tuple[int, ...], what: str) -> RuntimeError:
 
 
 Tensor._differentiate = staticmethod(backward)
+
+
+def __getattr__(name: str) -> Any:
+    """`functional` is made of transformations that are made of this."""
+    if name == "functional":
+        from . import functional
+
+        return functional
+    raise AttributeError(f"module 'tensorgrad.autograd' has no attribute {name!r}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
 
 from .backend import is_array
-from .tape import Branch, Node, Op, grad_mode, no_grad, on_arrays
+from .kernels.batched.array import LEVELS, Level, innermost
+from .saved import Packed
+from .tape import Branch, Leaf, Node, Op, grad_mode, no_grad, on_arrays, saved_hooks
 from .tensor import Tensor
 
-__all__ = ["Context", "Function"]
+__all__ = ["Context", "Function", "VmapInfo", "once_differentiable"]
 
 
 class Context:
@@ -26,11 +30,16 @@ class Context:
         self._saved: list[Any] = []
         self._non_differentiable: tuple[Tensor, ...] = ()
         self._materialize = True
+        self._dirty: tuple[Tensor, ...] = ()
         self._node: Node | None = None
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs of the forward, or None, for the backward."""
         self._to_save = tensors
+
+    def mark_dirty(self, *inputs: Tensor) -> None:
+        """Declare arguments that the forward wrote into; it must return them."""
+        self._dirty = inputs
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """Declare outputs through which no gradient flows."""
@@ -52,6 +61,9 @@ class Context:
         assert self._node is not None
         tensors = []
         for value in self._saved:
+            if isinstance(value, Packed):
+                tensors.append(value.value())
+                continue
             storage = self._node.storage if isinstance(value, _Output) else getattr(value, "_storage", None)
             if storage is not None and storage.written_at > self._node.time:
                 raise RuntimeError(
@@ -106,6 +118,24 @@ class Function:
         raise TypeError("Function: a subclass must define forward(ctx, *args)")
 
     @staticmethod
+    def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keep what the backward needs. With it, the forward takes no ``ctx``."""
+        raise TypeError("Function: a subclass defines setup_context(ctx, inputs, output), or forward(ctx, *args)")
+
+    @staticmethod
+    def vmap(info: VmapInfo, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        """Compute the results for all samples of a `tg.func.vmap`; optional.
+
+        ``info`` has ``batch_size`` and ``randomness``; ``in_dims`` say along which axis of each argument the samples
+        lie. Returns the results and the axes at which they have them. Without it, `forward` and `backward` run on
+        batched tensors, as any function does.
+        """
+        raise TypeError("Function: a subclass defines vmap(info, in_dims, *args)")
+
+    generate_vmap_rule = False
+    """PyTorch's request for what happens anyway: `forward` and `backward` are mapped over."""
+
+    @staticmethod
     def backward(ctx: Context, *grads: Any) -> Any:
         """Compute the gradients of the arguments from those of the results."""
         raise TypeError("Function: a subclass must define backward(ctx, *grads) to be differentiated")
@@ -113,11 +143,23 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the forward and record it."""
+        if LEVELS and cls.vmap is not Function.vmap:
+            if cls.generate_vmap_rule:
+                raise RuntimeError(f"{cls.__name__}: it has both generate_vmap_rule=True and a vmap of its own")
+            level = innermost(*(x._data for x in args if isinstance(x, Tensor)))
+            if level is not None:
+                return _mapped(cls, level, args)
         parents = tuple(x._node if isinstance(x, Tensor) else None for x in args)
         ctx = Context(tuple(p is not None for p in parents))
+        recorded = any(ctx.needs_input_grad) and grad_mode.get()
         with no_grad():
-            result = cls.forward(ctx, *args, **kwargs)
-        if not any(ctx.needs_input_grad) or not grad_mode.get():
+            if cls.setup_context is Function.setup_context:
+                result = cls.forward(ctx, *args, **kwargs)
+            else:
+                result = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, result)
+        _check_dirty(cls.__name__, ctx, result, recorded)
+        if not recorded:
             return result
         several = isinstance(result, tuple)
         results = result if several else (result,)
@@ -141,14 +183,25 @@ class Function:
             if any(y is skipped for skipped in ctx._non_differentiable):
                 made.append(Tensor(y._data))
                 continue
-            recorded = Tensor(y._data, Branch(node, i, *specs[i]) if op.outputs > 1 else node)
+            place = Branch(node, i, *specs[i]) if op.outputs > 1 else node
+            if any(y is x for x in ctx._dirty):
+                y._node = place
+                if y._storage is not None:
+                    place.storage = y._storage
+                made.append(y)
+                continue
+            output = Tensor(y._data, place)
             if any(y is x for x in args):
-                recorded._share_memory_of(y)
-            made.append(recorded)
+                output._share_memory_of(y)
+            made.append(output)
         for kept in ctx._to_save:
-            place = next((i for i, y in enumerate(results) if y is kept), -1)
-            made_by = made[place]._node if place >= 0 else None
-            ctx._saved.append(kept if made_by is None else _Output(results[place]._data, made_by))
+            index = next((i for i, y in enumerate(results) if y is kept), -1)
+            made_by = made[index]._node if index >= 0 else None
+            hooks = saved_hooks.get()
+            if isinstance(hooks, tuple) and isinstance(kept, Tensor):
+                ctx._saved.append(Packed(kept, kept._node if made_by is None else made_by, *hooks))
+            else:
+                ctx._saved.append(kept if made_by is None else _Output(results[index]._data, made_by))
         ctx._to_save = ()
         return tuple(made) if several else made[0]
 
@@ -156,6 +209,79 @@ class Function:
 def _conjugated(g: Tensor | None) -> Any:
     """A gradient as users know it from one as it travels, and the reverse; see ``ops/complex_parts.py``."""
     return g.conj() if g is not None and g.dtype.kind == "c" else g
+
+
+def _check_dirty(name: str, ctx: Context, result: Any, recorded: bool) -> None:
+    """What was written into must be an argument that the tape can let become the result."""
+    results = result if isinstance(result, tuple) else (result,)
+    for x in ctx._dirty:
+        if not any(x is y for y in results):
+            raise RuntimeError(f"{name}: what mark_dirty names must be returned by the forward")
+        if not recorded:
+            continue
+        if isinstance(x._node, Leaf):
+            raise RuntimeError(f"{name}: a leaf that requires a gradient cannot be written into; use .clone() of it")
+        if x._view is not None or (x._storage is not None and any(ref() is not None for ref in x._storage.views)):
+            raise RuntimeError(f"{name}: what mark_dirty names must have no views and be none; use .clone() of it")
+
+
+class VmapInfo(NamedTuple):
+    """What `Function.vmap` is told of the call."""
+
+    batch_size: int
+    randomness: str
+
+
+def _mapped(function: type[Function], level: Level, args: tuple[Any, ...]) -> Any:
+    """Call a function's own rule for batches."""
+    from .ops.batching import enter, is_batched, leave
+    from .ops.shape import moveaxis
+
+    mapped = [isinstance(x, Tensor) and is_batched(x, level) for x in args]
+    given = [leave(x, level) if inside else x for x, inside in zip(args, mapped, strict=True)]
+    dims = tuple(0 if inside else None for inside in mapped)
+    answer = function.vmap(VmapInfo(level.size, level.randomness), dims, *given)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise RuntimeError(f"{function.__name__}.vmap: expected (results, out_dims), got {answer!r:.80}")
+    results, out_dims = answer
+
+    def inside(y: Any, dim: Any) -> Any:
+        return y if dim is None or not isinstance(y, Tensor) else enter(moveaxis(y, dim, 0) if dim else y, level)
+
+    if not isinstance(results, tuple):
+        return inside(results, out_dims)
+    dims_of = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(results)
+    return tuple(inside(y, dim) for y, dim in zip(results, dims_of, strict=True))
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate the backward of a `Function` that cannot be differentiated: to try so raises RuntimeError."""
+
+    @wraps(backward)
+    def wrapper(ctx: Context, *grads: Any) -> Any:
+        with no_grad():
+            answer = backward(ctx, *grads)
+        if not grad_mode.get():
+            return answer
+        assert ctx._node is not None
+        several = isinstance(answer, tuple)
+        parents = (*ctx._node.parents, *(g._node for g in grads if isinstance(g, Tensor)))
+        made = []
+        for x in answer if several else (answer,):
+            if isinstance(x, Tensor):
+                made.append(Tensor(x._data, Node(_ONCE, parents, (), x.shape)))
+            else:
+                made.append(x)
+        return tuple(made) if several else made[0]
+
+    return wrapper
+
+
+def _refuse(g: Any, needs: tuple[bool, ...]) -> Any:
+    raise RuntimeError("backward: a function marked once_differentiable is differentiated a second time")
+
+
+_ONCE = Op("once_differentiable", (_refuse,), ("out",), (), joint=True)
 
 
 def _rule(function: type[Function], several: bool) -> Any:

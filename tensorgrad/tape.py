@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from operator import itemgetter
@@ -28,9 +27,11 @@ __all__ = [
     "View",
     "enable_grad",
     "grad_mode",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "on_arrays",
+    "set_grad_enabled",
     "visiting",
 ]
 
@@ -48,6 +49,12 @@ on_arrays: ContextVar[bool] = ContextVar("on_arrays", default=False)
 
 visiting: ContextVar[Node | None] = ContextVar("visiting", default=None)
 """While kernels are observed: the node whose gradient rules the engine runs in this thread."""
+
+saved_hooks: ContextVar[Any] = ContextVar("saved_hooks", default=None)
+"""What packs and unpacks the values that ops save in this thread; a message if that is forbidden."""
+
+pack_node: Callable[[Any], None] | None = None
+"""Once there were such hooks: lets them see a new node."""
 
 trace_forward: Callable[[], Any] | None = None
 """In anomaly mode: returns where in the user's code an op was called."""
@@ -202,6 +209,13 @@ class Node:
         self.storage: Storage | None = None
         self.hooks: list[Callable[..., Any]] | None = None
         self.trace = trace_forward() if trace_forward is not None else None
+        if pack_node is not None:
+            pack_node(self)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The nodes of the operands, each with the number of the result that it stands for."""
+        return tuple((p, p.index if isinstance(p, Branch) else 0) for p in self.parents)
 
     @property
     def name(self) -> str:
@@ -215,10 +229,11 @@ class Node:
 class Leaf(Node):
     """Collects the gradient of a tensor that no op made."""
 
-    __slots__ = ("tensor",)
+    __slots__ = ("after", "tensor")
 
     def __init__(self, tensor: Tensor) -> None:
         super().__init__(None, (), (), tensor.shape)
+        self.after: list[Callable[[Tensor], None]] | None = None  # called once the gradient is in the tensor
         self.tensor = weakref.ref(tensor)
 
     @property
@@ -294,11 +309,58 @@ class enable_grad(_SetGradMode):  # noqa: N801
     _enabled = True
 
 
-@contextmanager
-def set_grad_enabled(mode: bool) -> Iterator[None]:
-    """Record in this block if ``mode``."""
-    token = grad_mode.set(mode)
-    try:
-        yield
-    finally:
-        grad_mode.reset(token)
+class set_grad_enabled(_SetGradMode):  # noqa: N801
+    """Record if ``mode``: from here on when called, in the block as a context manager, in a decorated function.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> with tg.set_grad_enabled(False):
+    ...     tg.is_grad_enabled()
+    False
+    >>> tg.is_grad_enabled()
+    True
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self._enabled = mode
+        self._at_once: Any = grad_mode.set(mode)
+
+    def __enter__(self) -> None:
+        if self._at_once is None:
+            super().__enter__()
+        else:
+            self._tokens.append(self._at_once)
+            self._at_once = None
+
+    def __call__(self, function: _F) -> _F:
+        if self._at_once is not None:
+            grad_mode.reset(self._at_once)
+            self._at_once = None
+        mode = self._enabled
+
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with set_grad_enabled(mode):
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+
+class inference_mode(_SetGradMode):  # noqa: N801
+    """`no_grad` under PyTorch's other name; with ``mode=False``, `enable_grad`."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self._enabled = not mode
+
+    def __call__(self, function: _F) -> _F:
+        mode = not self._enabled
+
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with inference_mode(mode):
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]

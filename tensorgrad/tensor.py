@@ -21,9 +21,32 @@ from .kernels.batched.array import BatchedArray
 from .tape import Leaf, Node, Storage, View, clock
 from .tensor_methods import TensorMethods
 
-__all__ = ["Tensor"]
+__all__ = ["HookHandle", "Tensor"]
 
 Scalar = bool | int | float | complex
+
+
+class HookHandle:
+    """Removes a hook: by `remove`, by a call, or at the end of a ``with`` block."""
+
+    __slots__ = ("_hook", "_kind", "_node")
+
+    def __init__(self, node: Node, kind: str, hook: Callable[..., Any]) -> None:
+        self._node, self._kind, self._hook = node, kind, hook
+        setattr(node, kind, [*(getattr(node, kind) or []), hook])
+
+    def remove(self) -> None:
+        """Remove the hook; nothing if it is gone."""
+        hooks = [h for h in getattr(self._node, self._kind) or [] if h is not self._hook]
+        setattr(self._node, self._kind, hooks or None)
+
+    __call__ = remove
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
 
 class Tensor(TensorMethods):
@@ -200,23 +223,26 @@ class Tensor(TensorMethods):
 
     _differentiate: Callable[..., None]  # the engine's `backward`, which attaches itself here
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
         """Call ``hook(grad)`` when this tensor's gradient is complete; what it returns replaces the gradient.
 
         Returns
         -------
-        callable
-            Removes the hook.
+        HookHandle
+            Its ``remove()``, or calling it, removes the hook.
         """
         if self._node is None:
             raise RuntimeError("register_hook: this tensor does not require a gradient")
-        node = self._node
-        node.hooks = [*(node.hooks or []), hook]
+        return HookHandle(self._node, "hooks", hook)
 
-        def remove() -> None:
-            node.hooks = [h for h in node.hooks or [] if h is not hook] or None
-
-        return remove
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
+        """Call ``hook(tensor)`` of a leaf after a backward added to its ``grad``."""
+        if not isinstance(self._node, Leaf):
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: only leaves that require a gradient accumulate one, this tensor "
+                + ("does not require a gradient" if self._node is None else f"was made by {self._node.name}")
+            )
+        return HookHandle(self._node, "after", hook)
 
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that an op made in its ``grad``, as for a leaf."""

@@ -30,8 +30,9 @@ FLOORS = [
         "random",
         "births",
         "samples",
+        "saved",
     ),
-    ("ops", "linalg", "fft", "special", "func", "einsum"),
+    ("ops", "linalg", "fft", "special", "func", "functional", "einsum"),
     ("jit",),
     ("nn", "optim", "amp"),
     ("data", "train", "io", "viz", "distributed", "testing", "profiler", "onnx"),
@@ -41,6 +42,9 @@ HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 
 # Imports inside functions that reach up, each with its reason. Nothing else may.
 UPWARD = {
+    ("autograd", "functional"): "PyTorch has it there; it is imported when asked for",
+    ("autograd", "func"): "gradients for many cotangents are a vmap over the engine",
+    ("function", "ops"): "a custom function with a rule for vmap leaves and enters the batch by ops",
     ("tensor", "ops"): "a copy to another device is an op; methods are attached by ops, this one is called by to()",
     ("tensor", "tensorgrad"): "__array_namespace__ returns the package",
 }
