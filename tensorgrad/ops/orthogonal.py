@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -33,8 +32,9 @@ def _polynomial(name: str, x: Any, n: Any, first: tuple[float, float], step: Ste
     each = n if isinstance(n, Tensor) and n.ndim else None
     if each is not None and each.dtype.kind not in "iu":
         each = trunc(each)  # as `int` does with a number
-    degree = operator.index(int(n.item()) if isinstance(n, Tensor) and each is None else 0 if each is not None else n)
-    if each is not None:
+    if each is None:
+        degree = int(n.item() if isinstance(n, Tensor) else n)
+    else:
         degree = int(each.max().item()) if each.size else -1
     before, now = ones_like(x), x * first[0] + first[1]
     y = zeros_like(x) if each is not None or degree < 0 else before if degree == 0 else now
