@@ -490,8 +490,13 @@ class Tensor(TensorMethods):
         if not self.is_leaf:
             return self[...]
         y = self._another(self._data)
-        y.requires_grad = self.requires_grad
-        y._share_memory_of(self)
+        if self.requires_grad:
+            y.requires_grad = True
+            y._share_memory_of(self)
+            return y
+        from .ops.indexing import become_part
+
+        become_part(y, self, (...,))
         return y
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

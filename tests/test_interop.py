@@ -252,6 +252,14 @@ class TestTensorCopies:
         y += 1
         assert x.tolist() == [2, 2]
 
+    def test_copy_is_part_of_later_computations(self, device):
+        w = tg.ones(2, device=device, requires_grad=True)
+        x = tg.ones(2, device=device)
+        y = copy.copy(x)
+        y *= w * 3  # x takes its place on the tape, too
+        x.sum().backward()
+        assert w.grad.tolist() == [3, 3]
+
     def test_copy_of_a_leaf(self, device):
         x = tg.ones(2, device=device, requires_grad=True)
         y = copy.copy(x)

@@ -88,7 +88,7 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
         if recorded:
             shared = x._storage is not None and x._storage.shared
             old = Tensor(K.copy(x._data), x._node) if shared else before(x)  # the op may save it
-            return become(x, op(old, y), name)
+            return become(x, op(old, old if y is x else y), name)
         if x.dtype.kind == "V":  # NumPy would widen bfloat16
             y = lift(y, x)
         other_array = y._data if isinstance(y, Tensor) else y
