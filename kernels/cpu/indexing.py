@@ -99,8 +99,9 @@ def _add_along(out: Array, places: Array, value: Array, axis: int) -> None:
 
 def _add_rows(out: Array, rows: Array, value: Array) -> None:
     """Add rows of ``value`` to those of ``out``: sorted, equal ones stand together and are summed as one array."""
-    order = rows.argsort(kind="stable")
-    rows, value = rows.take(order), value.take(order, 0)
+    if (rows[1:] < rows[:-1]).any():
+        order = rows.argsort(kind="stable")
+        rows, value = rows.take(order), value.take(order, 0)
     if is_half(out.dtype):
         value = value.astype(np.float32)
     starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))

@@ -195,3 +195,23 @@ def test_what_one_hot_refuses():
     for wrong in (-1, 3):
         with pytest.raises(IndexError, match="out of bounds"):
             nn.functional.one_hot(tg.tensor([0, wrong]), 3)
+
+
+@pytest.mark.parametrize("lengths", [(3, 1, 0, 4), (1,) * 30 + (60,), (0, 0, 5)])
+def test_largest_of_bags_however_they_are_found(lengths, device):
+    """Bags of similar lengths, of one that is far longer, and captured, where lengths cannot be read."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((7, 3))
+    indices = rng.integers(0, 7, sum(lengths))
+    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    bags = np.split(weight[indices], offsets[1:])
+    expected = np.stack([bag.max(0) if len(bag) else np.zeros(3) for bag in bags])
+    w, i, o = (tg.tensor(a, device=device) for a in (weight, indices, offsets))
+
+    def largest(w, i, o):
+        return tg.nn.functional.embedding_bag(i, w, o, mode="max")
+
+    np.testing.assert_array_equal(largest(w, i, o).cpu().numpy(), expected)
+    captured = tg.jit(largest)
+    for _ in range(2):
+        np.testing.assert_array_equal(captured(w, i, o).cpu().numpy(), expected)
