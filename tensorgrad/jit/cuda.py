@@ -30,7 +30,9 @@ from .stretch import Alone, Segment, divided
 __all__ = ["CudaReplay"]
 
 _WAITING = {K.argsort, K.topk_indices, K.permutation} | {
-    kernel for kernel in K.INSTRUCTIONS.values() if kernel.family in ("decomposition", "solving")
+    kernel
+    for kernel in K.INSTRUCTIONS.values()
+    if kernel.family in ("decomposition", "solving") and kernel is not K.cross
 }
 """Kernels that wait for the device: CuPy's sorts do, and factorizations to see whether there is one.
 
