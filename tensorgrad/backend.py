@@ -32,7 +32,7 @@ __all__ = [
     "is_sole_view",
     "resolve_device",
     "set_default_device",
-    "strided_view",
+    "sliding_view",
     "to_device",
     "to_numpy",
 ]
@@ -230,14 +230,31 @@ def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
     return on_device_of(array, require_cuda().broadcast_to, (array, shape))
 
 
-def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-    """The memory of an array in another shape, with bytes between elements as told; a NumPy view is not writable."""
+def sliding_view(array: Any, axis: int, size: int, step: int) -> Any:
+    """Windows of ``size`` elements, ``step`` apart, along an axis, as a view; their elements are its last axis."""
     if isinstance(array, BatchedArray):
-        whole, outer = (array.level.size, *shape), array.data.strides[:1]
-        return BatchedArray(strided_view(array.data, whole, (*outer, *strides)), array.level)
+        return BatchedArray(sliding_view(array.data, axis + 1, size, step), array.level)
+    count = (array.shape[axis] - size) // step + 1
+    shape = (*array.shape[:axis], count, *array.shape[axis + 1 :], size)
     if isinstance(array, np.ndarray):
-        return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
+        # Not by NumPy's as_strided: the base of its views is not the array whose memory they have.
+        root = array
+        while type(root.base) is np.ndarray:
+            root = root.base
+        whole = root if root.flags.c_contiguous else root.T
+        if not whole.flags.c_contiguous:  # memory that somebody else laid out
+            whole = array = np.ascontiguousarray(array)
+        offset = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0] if array.size else 0
+        view: Any = np.ndarray(shape, array.dtype, whole, offset, _sliding_strides(array, axis, step))
+        view.flags.writeable = False
+        return view
+    strides = _sliding_strides(array, axis, step)
     return on_device_of(array, require_cuda().lib.stride_tricks.as_strided, (array, shape, strides))
+
+
+def _sliding_strides(array: Any, axis: int, step: int) -> tuple[int, ...]:
+    along = array.strides[axis]
+    return (*array.strides[:axis], along * step, *array.strides[axis + 1 :], along)
 
 
 def diagonal_view(array: Any, offset: int, axis1: int, axis2: int) -> Any:

@@ -155,9 +155,16 @@ def _between(low: Any, high: Any, gamma: Any) -> Any:
 
 def _parts_of(name: str, q: Any, scale: float) -> tuple[list[float], tuple[int, ...]]:
     """The wanted parts as numbers from 0 to 1, and their shape."""
+    shape: tuple[int, ...] = ()
+    if isinstance(q, (list, tuple)):  # numbers of Python stay so: nothing needs to be read back
+        each = [_parts_of(name, v, scale) for v in q]
+        shapes = {inner for _, inner in each}
+        if len(shapes) > 1:
+            raise ValueError(f"{name}: q is ragged: {q}")
+        return [v for numbers, _ in each for v in numbers], (len(each), *(shapes.pop() if shapes else ()))
+    numbers: list[float]
     if isinstance(q, (int, float)):
-        numbers: list[float] = [float(q)]
-        shape: tuple[int, ...] = ()
+        numbers = [float(q)]
     else:
         given = q if isinstance(q, Tensor) else Tensor(as_array(q, dtypes.float64, CPU))
         numbers, shape = [float(v) for v in reshape(given, (given.size,)).tolist()], given.shape

@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
-from ..backend import device_of, strided_view
+from ..backend import device_of, sliding_view
 from ..backend import empty as empty_array
 from .definition import Function, lift, primitive
 from .reduction import normalize_axes
 from .shape import reshape
 
 __all__ = ["sliding_window_view", "unfold"]
-
-
-def _windows(x: Any, axis: int, size: int, step: int) -> Any:
-    n = (x.shape[axis] - size) // step + 1
-    shape = (*x.shape[:axis], n, *x.shape[axis + 1 :], size)
-    strides = (*x.strides[:axis], x.strides[axis] * step, *x.strides[axis + 1 :], x.strides[axis])
-    return strided_view(x, shape, strides)
 
 
 def _summed(g: Any, axis: int, size: int, step: int, shape: tuple[int, ...]) -> Any:
@@ -39,7 +32,7 @@ def _not_writable(x: Any, part: Any, axis: int, size: int, step: int) -> Any:
 
 _unfold: Function = primitive(
     "sliding_windows",
-    _windows,
+    lambda x, axis, size, step: sliding_view(x, axis, size, step),
     lambda g, x_shape, axis, size, step: _folded(g, axis, size, step, x_shape),
     put=_not_writable,
 )

@@ -85,3 +85,20 @@ def test_errors():
         tg.searchsorted(tg.arange(2), tg.arange(2), side="middle")
     with pytest.raises(ValueError, match=r"shapes \(2, 2\) and \(3, 2\)"):
         tg.searchsorted(tg.ones(2, 2), tg.ones(3, 2))
+
+
+def test_windows_and_orders_are_captured(device):
+    """Views whose memory the recorder must know, and parts that are Python numbers."""
+
+    @tg.jit
+    def step(x):
+        return tg.unfold(x, 1, 3, 2) * 2, tg.unfold(x.T[::-1], 0, 2) * 2, tg.quantile(x, [0.25, 0.5], 0)
+
+    for seed in range(3):
+        values = np.random.default_rng(seed).normal(size=(2, 7))
+        x = tg.tensor(values, device=device)
+        view = np.lib.stride_tricks.sliding_window_view
+        first, second, third = arrays(step(x))
+        np.testing.assert_array_equal(first, view(values, 3, 1)[:, ::2] * 2)
+        np.testing.assert_array_equal(second, view(values.T[::-1], 2, 0) * 2)
+        np.testing.assert_allclose(third, np.quantile(values, [0.25, 0.5], 0))
