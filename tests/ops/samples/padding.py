@@ -34,7 +34,7 @@ for _mode, _op, _more in (
             reference=lambda x, w=_width, m=_mode, k=_more: np.pad(x, w, m, **k),
             slack=4,
         )
-add("pad", "one axis", lambda x: tg.pad(x, {-1: (1, 0)}), _X, reference=lambda x: np.pad(x, {-1: (1, 0)}))
+add("pad", "one axis", lambda x: tg.pad(x, {-1: (1, 0)}), _X, reference=lambda x: np.pad(x, ((0, 0), (1, 0))))
 add("pad", "empty", lambda x: tg.pad(x, 1), values(0, 2), reference=lambda x: np.pad(x, 1))
 _view = np.lib.stride_tricks.sliding_window_view
 for _axis, _size, _step in ((0, 2, 1), (1, 3, 2), (-1, 1, 3)):
