@@ -170,3 +170,17 @@ def test_each_sequence_as_if_it_were_alone(kind, options, form, given, device):
     found = autograd.grad(total, [*together, *parameters])
     for g, reference in zip(found, autograd.grad(wanted, [*alone, *parameters]), strict=True):
         np.testing.assert_allclose(values(g), values(reference), rtol=1e-10, atol=1e-12)
+
+
+def test_packed_sequences_are_refused_under_jit():
+    """How many sequences go on at each step is read from the tensor of batch sizes."""
+    from tensorgrad.capture import CaptureError
+
+    layer = tg.nn.GRU(3, 4)
+    packed = tg.nn.utils.rnn.pack_padded_sequence(tg.randn(5, 2, 3), [5, 3])
+    with pytest.raises(CaptureError, match="read by Python"):
+        tg.jit(lambda p: layer(p)[0].data)(packed)
+    pack = tg.jit(lambda x: tg.nn.utils.rnn.pack_padded_sequence(x, [5, 3]).data)
+    for _ in range(2):  # lengths that are Python's do not change from call to call
+        x = tg.randn(5, 2, 3)
+        assert pack(x).tolist() == tg.nn.utils.rnn.pack_padded_sequence(x, [5, 3]).data.tolist()

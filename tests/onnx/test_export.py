@@ -156,3 +156,17 @@ def test_without_onnx():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'tensorgrad-cupy[onnx]'" in done.stdout
+
+
+def test_weights_that_one_file_cannot_hold(tmp_path, monkeypatch):
+    from tensorgrad.onnx import exporting
+
+    monkeypatch.setattr(exporting, "LIMIT", 2000)
+    model, x = nn.Linear(30, 20).to("cpu"), randn(2, 30)
+    with pytest.raises(tg.onnx.ExportError, match="one ONNX file holds 2"):
+        tg.onnx.export(model, x)
+    with pytest.raises(tg.onnx.ExportError, match="external_data=True"):
+        tg.onnx.export(model, x, tmp_path / "model.onnx", external_data=False)
+    tg.onnx.export(model, x, tmp_path / "model.onnx")
+    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "model.onnx.data"]
+    compare(session(str(tmp_path / "model.onnx")), model, x)
