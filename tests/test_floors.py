@@ -183,6 +183,7 @@ def _device_branches(tree: ast.AST) -> Iterator[int]:
 
 # Where, outside of backend.py and kernels/, a device is looked at, and why that is no branch on what work is done.
 LOOKS = {
+    "testing/pytest_plugin.py": "tests of a device that is not there are skipped",
     "amp.py": "the half type that autocast takes by default differs between devices, as PyTorch's does",
     "tensor.py": "conversions that exist on one side only (numpy, __cuda_array_interface__, repr)",
     "creation.py": "as_tensor shares memory that is where it is wanted",

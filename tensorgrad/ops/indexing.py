@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
 from .. import kernels as K
 from ..backend import as_array, device_of, empty, is_array
+from ..kernels.batched.array import BatchedArray
 from ..tape import View, grad_mode
 from ..tensor import Tensor
 from . import reduction
@@ -47,7 +46,12 @@ def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     advanced = False
     for item in items:
         if isinstance(item, Tensor):
-            if item.dtype.kind in "iu" and item.ndim == 0 and type(item._data) is np.ndarray:
+            if (
+                item.dtype.kind in "iu"
+                and item.ndim == 0
+                and item.device.type == "cpu"
+                and not isinstance(item._data, BatchedArray)
+            ):
                 plain.append(int(item.item()))
                 continue
             item = item._data  # noqa: PLW2901

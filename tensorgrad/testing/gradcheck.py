@@ -1,4 +1,4 @@
-"""For tests: gradients against finite differences, and comparisons that say where two results differ."""
+"""Gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -7,26 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from . import autograd
-from .backend import to_numpy
-from .creation import tensor
-from .dtypes import DType, is_differentiable, is_floating
-from .tape import enable_grad
-from .tensor import Tensor
+from .. import autograd, func
+from ..backend import to_numpy
+from ..creation import tensor
+from ..tape import enable_grad
+from ..tensor import Tensor
+from .comparison import index_of, worst_of
 
-__all__ = ["GradcheckError", "assert_close", "gradcheck", "gradgradcheck"]
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_TOLERANCES = {
-    "float16": (1e-3, 1e-5),
-    "bfloat16": (1.6e-2, 1e-5),
-    "float32": (1.3e-6, 1e-5),
-    "float64": (1e-7, 1e-7),
-    "complex64": (1.3e-6, 1e-5),
-    "complex128": (1e-7, 1e-7),
-}
-"""By dtype, the relative and the absolute tolerance of `assert_close`: PyTorch's."""
 
 
 class GradcheckError(AssertionError):
@@ -40,6 +30,15 @@ def gradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    *,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
 ) -> bool:
     """Compare the gradients of a function with central differences.
 
@@ -59,6 +58,21 @@ def gradcheck(
         Allowed difference: ``atol + rtol * abs(numerical)``.
     raise_exception : bool
         Raise if the gradients differ, instead of returning False.
+    nondet_tol : float
+        How much two runs of one backward may differ.
+    check_undefined_grad : bool
+        Also check that, of several outputs, one that gets no gradient is as good as one that gets zeros.
+    check_grad_dtypes : bool
+        Taken for PyTorch's sake: that gradients have the dtype, shape and device of their inputs is always checked.
+    check_batched_grad, check_batched_forward_grad : bool
+        Also check that gradients (and, with ``check_forward_ad``, directional derivatives) for many vectors at once, by
+        `tg.func.vmap`, are those for each.
+    check_forward_ad : bool
+        Also compare `tg.func.jvp` with differences.
+    check_backward_ad : bool
+        Compare gradients.
+    fast_mode : bool
+        Compare one random combination of the Jacobian's entries instead of every entry.
 
     Returns
     -------
@@ -82,13 +96,20 @@ def gradcheck(
     arguments = _arguments(inputs)
     wanted = _wanted("gradcheck", arguments)
     try:
-        outputs = _outputs(function, arguments)
-        numerical = [_numerical_jacobian(function, arguments, i, eps) for i in wanted]
-        for k, y in enumerate(outputs):
-            if y.requires_grad:
-                _compare_with_numerical(k, y, arguments, wanted, [columns[k] for columns in numerical], atol, rtol)
-            else:
-                _check_constant(k, wanted, [columns[k] for columns in numerical], atol)
+        if fast_mode:
+            _compare_one_combination(function, arguments, wanted, eps, atol, rtol)
+        elif check_backward_ad:
+            outputs = _outputs(function, arguments)
+            numerical = [_numerical_jacobian(function, arguments, i, eps) for i in wanted]
+            for k, y in enumerate(outputs):
+                if y.requires_grad:
+                    _compare_with_numerical(k, y, arguments, wanted, [columns[k] for columns in numerical], atol, rtol)
+                else:
+                    _check_constant(k, wanted, [columns[k] for columns in numerical], atol)
+        if check_backward_ad:
+            _check_backward(function, arguments, wanted, nondet_tol, check_undefined_grad, check_batched_grad)
+        if check_forward_ad:
+            _check_forward(function, arguments, wanted, eps, atol, rtol, check_batched_forward_grad)
     except GradcheckError:
         if raise_exception:
             raise
@@ -104,12 +125,19 @@ def gradgradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    *,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    fast_mode: bool = False,
 ) -> bool:
     """`gradcheck` of the gradients: second order.
 
     Parameters
     ----------
     function, inputs, eps, atol, rtol, raise_exception
+    nondet_tol, check_undefined_grad, check_grad_dtypes, check_batched_grad, fast_mode
         As for `gradcheck`.
     grad_outputs : Tensor or sequence, optional
         The gradients that the first backward starts from, one per differentiable output; they are differentiated too.
@@ -147,7 +175,135 @@ def gradgradcheck(
         found = autograd.grad(results, variables, g, create_graph=True, allow_unused=True)
         return tuple(d for d in found if d is not None)
 
-    return gradcheck(gradients, [*arguments, *cotangents], eps, atol, rtol, raise_exception)
+    return gradcheck(
+        gradients,
+        [*arguments, *cotangents],
+        eps,
+        atol,
+        rtol,
+        raise_exception,
+        nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        fast_mode=fast_mode,
+    )
+
+
+def _random(like: Tensor, seed: int, *lead: int) -> Tensor:
+    """Random numbers in the shape, dtype and device of a tensor, with more axes in front."""
+    random = np.random.default_rng([seed, like.size])
+    values: Array = random.uniform(0.5, 1.5, (*lead, *like.shape))
+    if like.dtype.kind == "c":
+        values = values + 1j * random.uniform(0.5, 1.5, values.shape)
+    return tensor(values, like.dtype, like.device)
+
+
+def _close(what: str, actual: Any, expected: Any, atol: float, rtol: float) -> None:
+    difference = np.abs(actual - expected)
+    wrong = ~(difference <= atol + rtol * np.abs(expected))
+    if np.any(wrong):
+        raise GradcheckError(f"gradcheck: {what}: they differ by {np.max(difference)}, {np.sum(wrong)} numbers of them")
+
+
+def _directional(
+    function: Callable[..., Any], arguments: list[Any], wanted: list[int], directions: list[Tensor], eps: float
+) -> list[Array]:
+    """Differences of the outputs in a direction."""
+
+    def moved(step: float) -> list[Array]:
+        given = list(arguments)
+        for i, d in zip(wanted, directions, strict=True):
+            x = arguments[i].detach() + d * step
+            given[i] = x.requires_grad_()
+        return [_numbers(y) for y in _outputs(function, given)]
+
+    return [(a - b) / (2 * eps) for a, b in zip(moved(eps), moved(-eps), strict=True)]
+
+
+def _compare_one_combination(
+    function: Callable[..., Any], arguments: list[Any], wanted: list[int], eps: float, atol: float, rtol: float
+) -> None:
+    """``w @ J @ v`` for random w and v, by gradients and by differences."""
+    directions = [_random(arguments[i], i) for i in wanted]
+    numerical = _directional(function, arguments, wanted, directions, eps)
+    outputs = _outputs(function, arguments)
+    for k, (y, change) in enumerate(zip(outputs, numerical, strict=True)):
+        if not y.requires_grad:
+            _check_constant(k, wanted[:1], [change], atol)
+            continue
+        w = _random(y, k)
+        found = autograd.grad(y, [arguments[i] for i in wanted], w, retain_graph=True, allow_unused=True)
+        total = np.sum(
+            [_numbers(d) @ _gradient(k, i, arguments[i], g) for i, d, g in zip(wanted, directions, found, strict=True)]
+        )
+        scale = max(y.size, 1)
+        _close(f"output {k}, gradients against differences", total, _numbers(w) @ change, atol * scale, rtol)
+
+
+def _check_backward(
+    function: Callable[..., Any],
+    arguments: list[Any],
+    wanted: list[int],
+    nondet_tol: float,
+    undefined: bool,
+    batched: bool,
+) -> None:
+    outputs = [y for y in _outputs(function, arguments) if y.requires_grad]
+    variables = [arguments[i] for i in wanted]
+
+    def gradients(ys: Any, gs: Any, **options: Any) -> list[Array]:
+        found = autograd.grad(ys, variables, gs, retain_graph=True, materialize_grads=True, **options)
+        return [_numbers(g) for g in found if g is not None]
+
+    if not outputs:
+        return
+    given = [_random(y, k) for k, y in enumerate(outputs)]
+    for first, second in zip(gradients(outputs, given), gradients(outputs, given), strict=True):
+        _close("two runs of one backward", first, second, nondet_tol, 0.0)
+    if undefined and len(outputs) > 1:
+        for k, (y, g) in enumerate(zip(outputs, given, strict=True)):
+            zeroed = [w if n == k else w * 0 for n, w in enumerate(given)]
+            for first, second in zip(gradients([y], [g]), gradients(outputs, zeroed), strict=True):
+                _close(f"output {k} alone, and with zeros for the others", first, second, 1e-12, 1e-9)
+    if batched:
+        for k, y in enumerate(outputs):
+            rows = _random(y, k, 2)
+            many = gradients([y], [rows], is_grads_batched=True)
+            one = [gradients([y], [rows[n]]) for n in range(2)]
+            for i, found in enumerate(many):
+                _close(
+                    f"gradients of output {k} for two at once", found, np.concatenate([o[i] for o in one]), 1e-12, 1e-9
+                )
+
+
+def _check_forward(
+    function: Callable[..., Any],
+    arguments: list[Any],
+    wanted: list[int],
+    eps: float,
+    atol: float,
+    rtol: float,
+    batched: bool,
+) -> None:
+    def of_wanted(*given: Tensor) -> tuple[Tensor, ...]:
+        places = dict(zip(wanted, given, strict=True))
+        return tuple(_outputs(function, [places.get(i, x) for i, x in enumerate(arguments)]))
+
+    primals = tuple(arguments[i].detach() for i in wanted)
+    directions = [_random(x, i) for i, x in enumerate(primals)]
+    found = func.jvp(of_wanted, primals, tuple(directions))[1]
+    numerical = _directional(function, arguments, wanted, directions, eps)
+    for k, (tangent, change) in enumerate(zip(found, numerical, strict=True)):
+        if tangent.dtype.kind in "fc":
+            _close(f"output {k}, jvp against differences", _numbers(tangent), change, atol, rtol)
+    if batched:
+        rows = tuple(_random(x, i, 2) for i, x in enumerate(primals))
+        many = func.vmap(lambda *d: func.jvp(of_wanted, primals, d)[1])(*rows)
+        for n in range(2):
+            one = func.jvp(of_wanted, primals, tuple(r[n] for r in rows))[1]
+            for k, (found_k, one_k) in enumerate(zip(many, one, strict=True)):
+                _close(f"jvp of output {k} for two at once", _numbers(found_k[n]), _numbers(one_k), 1e-12, 1e-9)
 
 
 def _arguments(inputs: Any) -> list[Any]:
@@ -220,7 +376,7 @@ def _compare_with_numerical(
             difference = np.abs(actual - expected)
             wrong = ~(difference <= atol + rtol * np.abs(expected))
             if wrong.any():
-                row, column = _worst(difference, wrong)
+                row, column = worst_of(difference, wrong)
                 raise GradcheckError(
                     f"gradcheck: with create_graph={create_graph}, the gradient of output {k} at "
                     f"{_place(row, y)} with respect to input {i} at {_place(column, arguments[i])} is "
@@ -251,119 +407,5 @@ def _check_constant(k: int, wanted: list[int], numerical: list[Array], atol: flo
 def _place(number: int, x: Tensor) -> str:
     """Where one of the `_numbers` of a tensor stands in it."""
     if x.dtype.kind != "c":
-        return f"{_index(number, x.shape)}"
-    return f"{_index(number // 2, x.shape)}, {'imaginary' if number % 2 else 'real'} part"
-
-
-def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(n) for n in np.unravel_index(flat, shape)) if shape else ()
-
-
-def assert_close(
-    actual: Any,
-    expected: Any,
-    rtol: float | None = None,
-    atol: float | None = None,
-    *,
-    equal_nan: bool = False,
-    check_dtype: bool = True,
-    check_device: bool = True,
-    msg: str | None = None,
-) -> None:
-    """Assert that ``abs(actual - expected) <= atol + rtol * abs(expected)`` for every element.
-
-    Parameters
-    ----------
-    actual, expected : Tensor, array, number, or nested sequence of numbers
-    rtol, atol : float, optional
-        Both or none. By default PyTorch's for the dtype, the looser one if there are two dtypes; exact for integers
-        and booleans.
-    equal_nan : bool
-        Whether NaN equals NaN.
-    check_dtype : bool
-        Also compare dtypes, of operands that both have one.
-    check_device : bool
-        Also compare devices, if both are Tensors.
-    msg : str, optional
-        Put before the explanation.
-
-    Raises
-    ------
-    AssertionError
-        With the number of elements that differ, and the index and the values of the worst.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> tg.testing.assert_close(tg.ones(2) / 3, [1 / 3, 1 / 3])
-    >>> tg.testing.assert_close(tg.tensor([1.0, 2.0]), [1.0, 2.5])
-    Traceback (most recent call last):
-    AssertionError: 1 of 2 elements differ by more than rtol=1.3e-06, atol=1e-05; worst is (1,): 2.0, expected 2.5
-    """
-    if (rtol is None) != (atol is None):
-        raise ValueError(f"assert_close: give both rtol and atol, or none; got rtol={rtol}, atol={atol}")
-    head = "" if msg is None else f"{msg}: "
-    first, second = _values(actual), _values(expected)
-    if first.shape != second.shape:
-        raise AssertionError(f"{head}the shapes differ: {first.shape}, expected {second.shape}")
-    typed = hasattr(actual, "dtype"), hasattr(expected, "dtype")
-    if check_dtype and all(typed) and first.dtype != second.dtype:
-        raise AssertionError(f"{head}the dtypes differ: {first.dtype}, expected {second.dtype}")
-    if (
-        check_device
-        and isinstance(actual, Tensor)
-        and isinstance(expected, Tensor)
-        and actual.device != expected.device
-    ):
-        raise AssertionError(f"{head}the devices differ: {actual.device}, expected {expected.device}")
-    if rtol is None or atol is None:
-        # Python numbers have no precision of their own: the other side's decides.
-        dtypes = [a.dtype for a, counts in zip((first, second), typed, strict=True) if counts or not any(typed)]
-        rtol, atol = (max(pair) for pair in zip(*(_tolerance(d) for d in dtypes), strict=True))
-    _compare(_wide(first), _wide(second), rtol, atol, equal_nan, head)
-
-
-def _values(x: Any) -> Array:
-    if isinstance(x, Tensor):
-        return to_numpy(x._data)
-    return to_numpy(x) if hasattr(x, "__cuda_array_interface__") else np.asarray(x)
-
-
-def _tolerance(dtype: DType) -> tuple[float, float]:
-    return _TOLERANCES.get(dtype.name, (0.0, 0.0))
-
-
-def _wide(x: Array) -> Array:
-    """In a dtype in which differences are exact enough; integers and booleans as they are."""
-    if not is_differentiable(x.dtype):
-        return x
-    return x.astype(np.float64 if is_floating(x.dtype) else np.complex128)
-
-
-def _compare(actual: Array, expected: Array, rtol: float, atol: float, equal_nan: bool, head: str) -> None:
-    if actual.dtype.kind in "biu" and expected.dtype.kind in "biu":
-        actual, expected = actual.astype(object), expected.astype(object)  # Python's integers do not overflow
-    with np.errstate(all="ignore"):
-        difference = _floats(np.abs(actual - expected))
-        limit = _floats(atol + rtol * np.abs(expected))
-        close = (difference <= limit) & np.isfinite(limit)
-        close |= np.asarray(actual == expected, bool)  # equal infinities too, whose difference is NaN
-        if equal_nan:
-            close |= (actual != actual) & (expected != expected)  # noqa: PLR0124 - NaN
-    if close.all():
-        return
-    worst = _worst(difference, ~close)
-    raise AssertionError(
-        f"{head}{close.size - int(close.sum())} of {close.size} elements differ by more than rtol={rtol:g}, "
-        f"atol={atol:g}; worst is {worst}: {actual[worst]}, expected {expected[worst]}"
-    )
-
-
-def _floats(x: Any) -> Array:
-    return np.asarray(x, np.float64)
-
-
-def _worst(difference: Array, wrong: Array) -> tuple[int, ...]:
-    """Index of the largest difference among the wrong elements; NaN counts as the largest."""
-    size = np.where(np.isnan(difference), np.inf, difference)
-    return _index(int(np.argmax(np.where(wrong, size, -1))), wrong.shape)
+        return f"{index_of(number, x.shape)}"
+    return f"{index_of(number // 2, x.shape)}, {'imaginary' if number % 2 else 'real'} part"
