@@ -189,6 +189,7 @@ if TYPE_CHECKING:
     from .ops.orders import *
     from .ops.padding import *
     from .ops.placement import *
+    from .ops.quantiles import *
     from .ops.ranges import *
     from .ops.search import *
     from .ops.sets import *

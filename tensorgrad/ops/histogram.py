@@ -27,11 +27,11 @@ from .elementwise import (
 )
 from .indexing import take
 from .memory import cast, linspace, zeros
+from .quantiles import quantile
 from .reduction import any as any_
 from .reduction import max, mean, min, std, sum
 from .search import flatnonzero, searchsorted
 from .shape import reshape
-from .statistics import quantile
 
 __all__ = ["bincount", "histc", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd"]
 

@@ -61,6 +61,9 @@ _FILES = {
         choose compress diagonal_scatter extract index_add index_copy index_fill index_put index_reduce index_select
         masked_scatter masked_select piecewise put scatter_reduce select select_scatter slice_scatter
     """,
+    "quantiles": """
+        kthvalue median mode nanmedian nanpercentile nanquantile percentile quantile
+    """,
     "ranges": """
         fromfunction geomspace identity indices logspace
     """,
@@ -75,7 +78,7 @@ _FILES = {
         digamma erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy
     """,
     "statistics": """
-        average corrcoef cov kthvalue median mode nanmedian nanpercentile nanquantile percentile ptp quantile
+        average corrcoef cov ptp
     """,
     "windows": """
         sliding_window_view unfold

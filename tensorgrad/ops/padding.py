@@ -15,9 +15,9 @@ from .cumulative import part
 from .definition import Function, lift, primitive
 from .elementwise import add, divide, floor, multiply, round, subtract
 from .memory import arange, cast, full
+from .quantiles import median
 from .reduction import max, mean, min
 from .shape import broadcast_to, concat, reshape
-from .statistics import median
 
 __all__ = ["pad"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 import tensorgrad as tg
-from tensorgrad.ops.statistics import ranked_indices
+from tensorgrad.ops.quantiles import ranked_indices
 
 from . import add, values
 
