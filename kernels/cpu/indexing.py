@@ -77,10 +77,17 @@ def _size(value: Any) -> int:
     return value.size if isinstance(value, np.ndarray) else 1
 
 
+def _order(places: Array) -> Array:
+    """What puts places in order, equal ones as they come. NumPy sorts 16 bits by radix, six times as fast as 64."""
+    if places.dtype.itemsize > 2 and places.min() >= 0 and places.max() <= 0xFFFF:
+        places = places.astype(np.uint16)
+    return places.argsort(kind="stable")
+
+
 def _add_along(out: Array, places: Array, value: Array, axis: int) -> None:
     """Add slices of ``value`` to those of ``out`` along an axis: as for resampling, where places ascend."""
     if (places[1:] < places[:-1]).any():
-        order = places.argsort(kind="stable")
+        order = _order(places)
         places, value = places.take(order), value.take(order, axis)
     wide = np.float32 if is_half(out.dtype) else out.dtype
     starts = np.flatnonzero(np.append(True, places[1:] != places[:-1]))
@@ -100,7 +107,7 @@ def _add_along(out: Array, places: Array, value: Array, axis: int) -> None:
 def _add_rows(out: Array, rows: Array, value: Array) -> None:
     """Add rows of ``value`` to those of ``out``: sorted, equal ones stand together and are summed as one array."""
     if (rows[1:] < rows[:-1]).any():
-        order = rows.argsort(kind="stable")
+        order = _order(rows)
         rows, value = rows.take(order), value.take(order, 0)
     if is_half(out.dtype):
         value = value.astype(np.float32)
