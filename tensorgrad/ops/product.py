@@ -278,6 +278,8 @@ def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
     a, b = (x.ndim + axis if axis < 0 else axis for x in (x1, x2))
     if not (0 <= a < x1.ndim and 0 <= b < x2.ndim):
         raise IndexError(f"vecdot: axis {axis} is out of range for shapes {x1.shape} and {x2.shape}")
+    if x1.ndim == 1 and x2.ndim == 1 and x1.shape == x2.shape:
+        return matmul(x1, x2)
     rows, columns = moveaxis(x1, a, -1), moveaxis(x2, b, -1)
     try:
         np.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
@@ -304,6 +306,8 @@ def inner(x1: Any, x2: Any, /) -> Any:
         return multiply(x1, x2)
     if x1.shape[-1] != x2.shape[-1]:
         raise ValueError(f"inner: the last axes of shapes {x1.shape} and {x2.shape} differ in size")
+    if x1.ndim == 1 and x2.ndim == 1:
+        return matmul(x1, x2)
     return tensordot(x1, x2, axes=((-1,), (-1,)))
 
 
