@@ -11,6 +11,7 @@ from tensorgrad import Tensor, autograd, testing
 from tensorgrad.backend import to_numpy
 from tensorgrad.ops.definition import OPS
 
+from . import gradient_table
 from .samples import DIFFERENTIABLE, LAYOUTS, SAMPLES, Sample, per_op, place
 
 differentiable = per_op(lambda sample: bool(sample.variables))
@@ -52,6 +53,10 @@ def test_every_differentiable_op_has_differentiable_samples():
     assert differentiable - tested <= {"cast"}
 
 
+def test_the_page_of_gradients_is_what_the_samples_check():
+    assert gradient_table.PAGE.read_text() == gradient_table.page(), "run python -m tests.ops.gradient_table"
+
+
 def test_every_input_with_a_rule_is_differentiated():
     for name, op in OPS.items():
         if op.joint:
@@ -88,6 +93,16 @@ def test_arrays_and_tensors_agree_exactly(sample, device):
 @per_op(lambda sample: bool(sample.variables) and sample.twice)
 def test_second_order(sample, device):
     testing.gradgradcheck(lambda *x: results(sample, x), sample.tensors(device), atol=1e-5, rtol=1e-4)
+
+
+@per_op(lambda sample: bool(sample.variables) and sample.twice and all(x.size for x in sample.inputs))
+def test_forward_mode(sample, device):
+    if device != "cpu":
+        pytest.skip("it is a gradient of the gradient, whose rules know no device")
+    testing.gradcheck(
+        lambda *x: results(sample, x), sample.tensors(device), atol=1e-6, rtol=1e-5, check_backward_ad=False,
+        check_forward_ad=True,
+    )  # fmt: skip
 
 
 @differentiable
