@@ -12,7 +12,7 @@ from ..kernels.batched.array import Level, levels_of, unwrapped_at, wrapped_at
 from ..tensor import Tensor
 from .definition import Function, primitive
 
-__all__ = ["enter", "is_batched", "leave", "spread_over"]
+__all__ = ["enter", "is_batched", "leave"]
 
 enter: Function = primitive(
     "enter_vmap",
@@ -29,22 +29,8 @@ leave: Function = primitive(
 )
 leave.__doc__ = "The samples of a level along axis 0."
 
-_spread: Function = primitive(
-    "spread_samples",
-    lambda x, level: wrapped_at(unwrapped_at(x, level), level),
-    lambda g: g,
-)
-
 
 def is_batched(x: Any, level: Level | None = None) -> bool:
     """Whether a tensor, or an array, has a value for each sample, of a given level or of any."""
     levels = levels_of(x._data if isinstance(x, Tensor) else x)
     return bool(levels) if level is None else level in levels
-
-
-def spread_over(x: Any, levels: tuple[Level, ...]) -> Any:
-    """The tensor with a value for each sample of some levels, equal at first."""
-    for level in levels:
-        if not is_batched(x, level):
-            x = _spread(x, level)
-    return x
