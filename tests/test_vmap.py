@@ -186,6 +186,12 @@ def test_dropout_of_samples(device):
     assert len(np.unique(y.detach().cpu().numpy(), axis=0)) == 1
 
 
+def test_cross_products_along_the_first_axis(device):
+    x, y = sample(3, 3, 3, device=device), sample(3, 3, 3, device=device, seed=1)
+    found = vmap(lambda x, y: tg.linalg.cross(x, y, axis=0))(x, y)
+    close(found, np.cross(x.cpu().numpy(), y.cpu().numpy(), axis=1))
+
+
 def test_jit_inside(device):
     x = sample(4, 3, device=device)
     step = tg.jit(lambda x: tg.softmax(x) * 2)

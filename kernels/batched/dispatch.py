@@ -104,10 +104,10 @@ def _rule_of(kernel: Any) -> Rule | None:
         return OWN[kernel.name]
     if kernel.rule in _REDUCTIONS:
         return reduction.launch
-    if kernel.family in _STACKS:
-        return product.stacked
     if "axis" in _parameters(kernel)[0]:
         return along.launch
+    if kernel.family in _STACKS:
+        return product.stacked
     return None
 
 

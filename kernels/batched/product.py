@@ -52,6 +52,9 @@ def stacked(kernel: Any, level: Level, /, **values: Any) -> Any:
     if kernel.name.startswith("solve"):  # of equations whose stacks broadcast
         ndim = max(values["a"].ndim, values["b"].ndim)
         values["a"], values["b"] = (x.reshape((1,) * (ndim - x.ndim) + x.shape) for x in (values["a"], values["b"]))
+    ndims = {v.ndim for v in values.values() if hasattr(v, "dtype")}
+    if len(ndims) > 1 and not kernel.name.startswith("over_"):  # those take a row of numbers per matrix
+        return NotImplemented
     operands = [spread(v, level) if hasattr(v, "dtype") else v for v in values.values()]
     expected = kernel.rule(*values.values())
     result = kernel(*operands)
