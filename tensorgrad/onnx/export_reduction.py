@@ -93,6 +93,12 @@ def _argsort(g: Graph, step: Step, x: Operand, axis: int = -1, descending: bool 
     return _chosen(g, x, g.size(x.shape[axis], x), axis, descending, True)
 
 
+@exports("sort")
+def _sort(g: Graph, step: Step, x: Operand, axis: int = -1, descending: bool = False) -> str:
+    order = _chosen(g, x, g.size(x.shape[axis], x), axis, descending, True)
+    return g.op("GatherElements", x, order, axis=axis)
+
+
 @exports("topk_indices")
 def _topk_indices(
     g: Graph, step: Step, x: Operand, k: Any, axis: int = -1, largest: bool = True, sorted: bool = True
