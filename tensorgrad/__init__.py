@@ -178,6 +178,7 @@ if TYPE_CHECKING:
     from .inspection import *
     from .ops.aliases import *
     from .ops.calculus import *
+    from .ops.complex_forms import *
     from .ops.cumulative import *
     from .ops.diagonals import *
     from .ops.distance import *

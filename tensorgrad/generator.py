@@ -338,11 +338,30 @@ def reserve_for(kernel: K.Kernel, array: Any, generator: Generator | None = None
 
 
 def draw(kernel: K.Kernel, out: Any, *params: Any, generator: Generator | None = None) -> Any:
-    """Fill the array ``out`` by a random kernel and return it; inside of `vmap`, one for each sample that draws."""
+    """Fill the array ``out`` by a random kernel and return it; inside of `vmap`, one for each sample that draws.
+
+    The parts of complex numbers are drawn one after the other, see `_parts`.
+    """
+    if out.dtype.kind == "c" and kernel.name in ("normal", "uniform"):
+        return _parts(kernel, out, params, generator)
     if drawing := drawing_levels():
         return _for_samples(kernel, out, params, drawing, generator)
     kernel(out, *params, *reserve_for(kernel, out, generator))
     return out
+
+
+def _parts(kernel: K.Kernel, out: Any, params: Any, generator: Generator | None) -> Any:
+    """Complex numbers whose parts are uniform, or normal with half of the variance each and a mean that is real."""
+    if kernel.name == "normal":
+        mean, std = params
+        each = ((mean, std / math.sqrt(2)), (0.0, std / math.sqrt(2)))
+    else:
+        each = (params, params)
+    part = np.dtype(out.dtype.char.lower())
+    parts = [draw(kernel, empty_like(out, out.shape, part), *numbers, generator=generator) for numbers in each]
+    if drawing_levels():
+        return K.join_parts(*parts)
+    return K.join_parts(*parts, out=out)
 
 
 def drawing_levels() -> tuple[Level, ...]:

@@ -75,10 +75,13 @@ def _shape(name: str, shape: Any) -> tuple[int, ...]:
     return result
 
 
+_OF_COMPLEX = ("rand", "randn")
+
+
 def _new(name: str, shape: Any, dtype: Any, device: Any) -> Any:
-    """An array of a floating dtype to be filled."""
+    """An array of a floating or complex dtype to be filled."""
     chosen = get_default_dtype() if dtype is None else dtype_of(dtype)
-    if not is_floating(chosen):
+    if not is_floating(chosen) and not (chosen.kind == "c" and name in _OF_COMPLEX):
         raise TypeError(f"{name}: expected a floating dtype, got {chosen}")
     return empty(_shape(name, shape), chosen, resolve_device(device))
 
@@ -96,7 +99,7 @@ def rand(
     *shape : int or sequence of int
         The sizes, as separate arguments or as one sequence.
     dtype : optional
-        A floating dtype; float32 unless the default was changed.
+        A floating dtype; float32 unless the default was changed. A complex dtype gives numbers whose parts are such.
     device : optional
         Where to make the tensor.
     requires_grad : bool
@@ -107,7 +110,7 @@ def rand(
     Raises
     ------
     TypeError
-        If the dtype is not floating or the shape not made of integers.
+        If the dtype is not floating or complex or the shape not made of integers.
     ValueError
         If a size is negative.
 
@@ -125,6 +128,8 @@ def randn(
     *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None
 ) -> Tensor:
     """Numbers from the normal distribution with mean 0 and standard deviation 1; parameters as in `rand`.
+
+    The parts of complex numbers have a variance of 1/2 each.
 
     Examples
     --------

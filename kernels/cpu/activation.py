@@ -258,6 +258,8 @@ def relu(x: Array, out: Array | None = None) -> Array:
     """``max(x, 0)``; NaN stays NaN. Integers are allowed."""
     if x.dtype.char in "fd":
         return elementwise(_RELU, out, x)
+    if x.dtype.kind == "c":
+        raise TypeError(f"relu: complex numbers have no order, got {x.dtype} of shape {x.shape}")
     return np.maximum(x, x.dtype.type(0), out=out)  # type: ignore[no-any-return]
 
 

@@ -87,6 +87,8 @@ silu_backward = on_complex(_generated("silu_backward"), lambda g, z: g * _sigmoi
 
 def relu(x: Any, out: Any | None = None) -> Any:
     """``max(x, 0)``; NaN stays NaN."""
+    if x.dtype.kind == "c":
+        raise TypeError(f"relu: complex numbers have no order, got {x.dtype} of shape {x.shape}")
     return cupy.maximum(x, 0, out=out)
 
 

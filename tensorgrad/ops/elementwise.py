@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from .complex_parts import conj, imag, real
+from .complex_parts import conj, real
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .late import late_function
 from .memory import cast, zeros_like
@@ -342,6 +342,15 @@ hypot: Function = binary(
 )
 
 
+def _angle_backward(g: Any, x: Any) -> Any:
+    """The conjugate of ``i z / abs(z)**2`` times a real gradient; 0 at 0, where no angle is steeper than another."""
+    still = equal(x, 0)
+    return where(still, zeros_like(x), divide(multiply(cast(g, x.dtype), -1j), where(still, 1.0, x)))
+
+
+_angle: Function = primitive("angle", lambda x: K.atan2(K.imag(x), x.real), lambda g, x: _angle_backward(g, x))
+
+
 def angle(x: Any, /) -> Any:
     """The angle of complex numbers in (-pi, pi]: of real ones 0 or pi, with no gradient.
 
@@ -353,7 +362,7 @@ def angle(x: Any, /) -> Any:
     """
     x = lift(x)
     if x.dtype.kind == "c":
-        return atan2(imag(x), real(x))
+        return _angle(x)
     x = x if dtypes.is_floating(x.dtype) else cast(x, dtypes.get_default_dtype())
     return where(isnan(x), x, where(less(x, 0), math.pi, zeros_like(x)))
 

@@ -24,6 +24,10 @@ _FILES = {
     "calculus": """
         cumulative_trapezoid gradient interp trapezoid
     """,
+    "complex_forms": """
+        complex conj_physical is_complex iscomplex iscomplexobj isreal isrealobj polar resolve_conj sgn view_as_complex
+        view_as_real
+    """,
     "cumulative": """
         cummax cummin cumprod cumsum cumulative_prod cumulative_sum diff ediff1d logcumsumexp
     """,

@@ -154,6 +154,10 @@ _min: Function = primitive(
 )
 
 
+def _no_order(name: str, x: Any) -> TypeError:
+    return TypeError(f"{name}: complex numbers have no order, got {x.dtype} of shape {x.shape}")
+
+
 def _nonempty(name: str, x: Any, axis: tuple[int, ...]) -> None:
     if x.ndim and _count(x.shape, axis) == 0 and math.prod(n for i, n in enumerate(x.shape) if i not in axis):
         raise ValueError(f"{name}: shape {x.shape} has no elements along axis {axis}")
@@ -165,6 +169,8 @@ def max(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     Elements that share the maximum share its gradient evenly.
     """
     x = lift(x)
+    if x.dtype.kind == "c":
+        raise _no_order("max", x)
     axes = normalize_axes("max", axis, x.ndim)
     _nonempty("max", x, axes)
     return _max(x, axes, keepdims)
@@ -176,6 +182,8 @@ def min(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     Elements that share the minimum share its gradient evenly.
     """
     x = lift(x)
+    if x.dtype.kind == "c":
+        raise _no_order("min", x)
     axes = normalize_axes("min", axis, x.ndim)
     _nonempty("min", x, axes)
     return _min(x, axes, keepdims)
@@ -286,6 +294,8 @@ _argmin: Function = primitive("argmin", K.argmin, None)
 
 def _index_of(name: str, op: Any, x: Any, axis: int | None, keepdims: bool) -> Any:
     x = lift(x)
+    if x.dtype.kind == "c":
+        raise _no_order(name, x)
     axes = normalize_axes(name, axis, x.ndim)
     if _count(x.shape, axes) == 0:
         raise ValueError(f"{name}: shape {x.shape} has no elements along axis {axis}")

@@ -50,7 +50,7 @@ _add("conj", "", tg.conj, (2, 3), reference=np.conj)
 _add("conj", "scalar", tg.conj, (), reference=np.conj)
 _add("imag", "", tg.imag, (2, 3), reference=np.imag)
 _add("cast", "real part", tg.real, (2, 3), reference=np.real)
-_add("atan2", "angle", tg.angle, (2, 3), reference=np.angle)
+_add("angle", "", tg.angle, (2, 3), reference=np.angle)
 _add(
     "join_parts",
     "broadcast",

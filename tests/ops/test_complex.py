@@ -1,0 +1,97 @@
+"""Complex numbers from parts and as pairs, questions about them, random ones, and layers of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+
+Z = np.array([[1 + 2j, -3 - 0.5j, 0], [2j, 4, -1 - 1j]])
+
+
+def test_forms(device):
+    z = tg.tensor(Z, device=device)
+    pairs = tg.view_as_real(z)
+    np.testing.assert_array_equal(pairs.cpu().numpy(), np.stack([Z.real, Z.imag], -1))
+    np.testing.assert_array_equal(tg.view_as_complex(pairs).cpu().numpy(), Z)
+    np.testing.assert_array_equal(tg.complex(z.real, z.imag[0]).cpu().numpy(), Z.real + 1j * Z.imag[0])
+    np.testing.assert_allclose(tg.polar(z.abs(), z.angle()).cpu().numpy(), Z, atol=1e-15)
+    np.testing.assert_array_equal(tg.isreal(z).cpu().numpy(), np.isreal(Z))
+    np.testing.assert_array_equal(tg.iscomplex(z).cpu().numpy(), np.iscomplex(Z))
+    assert tg.isreal(z.real).cpu().numpy().all()
+    assert not tg.iscomplex(z.real).cpu().numpy().any()
+    assert tg.is_complex(z)
+    assert tg.iscomplexobj(z)
+    assert tg.isrealobj(z.real)
+    assert tg.conj(z.real) is not None
+    assert tg.resolve_conj(z) is z
+    assert tg.complex(tg.ones(2, device=device), 1.0).dtype == tg.complex64
+    real = z.real
+    assert real.conj() is real
+    assert real.real is real
+    assert tg.conj_physical(real) is not real
+
+
+def test_forms_of_other_dtypes_are_refused(device):
+    half = tg.ones(2, dtype=tg.float16, device=device)
+    for call in (tg.complex, tg.polar):
+        with pytest.raises(TypeError, match=f"{call.__name__}: expected real numbers.*float16"):
+            call(half, half)
+    with pytest.raises(TypeError, match="view_as_real: expected complex numbers, got float16"):
+        tg.view_as_real(half)
+    with pytest.raises(ValueError, match=r"view_as_complex: the last axis must have 2 elements, got shape \(3,\)"):
+        tg.view_as_complex(tg.ones(3, device=device))
+
+
+def test_gradients_of_forms(device):
+    x = tg.tensor([[0.5, 1.0], [2.0, -1.0]], dtype=tg.float64, device=device, requires_grad=True)
+    weight = tg.tensor([1 - 2j, 0.5j], device=device).astype(tg.complex128)
+    tg.testing.gradcheck(lambda x: tg.view_as_complex(x) ** 2 * weight, [x])
+    tg.testing.gradcheck(lambda x: tg.polar(x[0], x[1]), [x])
+    tg.testing.gradgradcheck(lambda x: tg.view_as_real(tg.complex(x[0], x[1]) ** 3), [x])
+
+
+def test_the_angle_of_zero_has_no_slope(device):
+    z = tg.tensor(np.array([0, 2j, 1 + 1j]), device=device, requires_grad=True)
+    z.angle().sum().backward()
+    np.testing.assert_allclose(z.grad.cpu().numpy(), [0, -0.5, -0.5 + 0.5j])
+
+
+@pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin", "relu"])
+def test_complex_numbers_have_no_order(device, name):
+    with pytest.raises(TypeError, match=rf"{name}: complex numbers have no order, got complex128 of shape \(2, 3\)"):
+        getattr(tg, name)(tg.tensor(Z, device=device))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_random_numbers(device, dtype):
+    z = tg.randn(20000, dtype=dtype, device=device, generator=tg.random.Generator().manual_seed(3))
+    assert z.dtype == dtype
+    z = z.cpu().numpy()
+    assert abs(z.mean()) < 0.02
+    assert abs(z.real.var() - 0.5) < 0.02
+    assert abs(z.imag.var() - 0.5) < 0.02
+    assert abs((z.real * z.imag).mean()) < 0.02
+    u = tg.rand(20000, dtype=dtype, device=device, generator=tg.random.Generator().manual_seed(3)).cpu().numpy()
+    assert abs(u.mean() - (0.5 + 0.5j)) < 0.02
+    assert u.real.min() >= 0
+    assert u.imag.max() < 1
+    assert abs(np.corrcoef(u.real, u.imag)[0, 1]) < 0.05
+
+
+def test_a_linear_layer_of_complex_weights(device):
+    layer = tg.nn.Linear(3, 2, dtype=tg.complex64, device=device)
+    x = tg.randn(4, 3, dtype=tg.complex64, device=device)
+    bound = 1 / np.sqrt(3)
+    weight, data = layer.weight.detach().cpu().numpy(), x.cpu().numpy()
+    assert weight.imag.any()
+    assert np.abs(weight.real).max() <= bound
+    assert np.abs(weight.imag).max() <= bound
+    y = layer(x)
+    np.testing.assert_allclose(
+        y.detach().cpu().numpy(), data @ weight.T + layer.bias.detach().cpu().numpy(), rtol=1e-5, atol=1e-6
+    )
+    (y.abs() ** 2).sum().backward()  # d/dw of |w x + b|**2 is 2 y conj(x)
+    want = 2 * y.detach().cpu().numpy().T @ data.conj()
+    np.testing.assert_allclose(layer.weight.grad.cpu().numpy(), want, rtol=1e-4, atol=1e-5)
