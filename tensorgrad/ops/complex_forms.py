@@ -134,7 +134,7 @@ def conj_physical(x: Any, /) -> Tensor:
     tensor([1.-2.j], dtype=complex64)
     """
     x = lift(x)
-    return conj(x) if x.dtype.kind == "c" else clone(x)
+    return conj(x) if x.dtype.kind == "c" else clone(x)  # type: ignore[no-any-return]
 
 
 def resolve_conj(x: Any, /) -> Tensor:
@@ -197,7 +197,7 @@ def isreal(x: Any, /) -> Tensor:
     x = lift(x)
     if x.dtype.kind == "c":
         return equal(imag(x), 0)  # type: ignore[no-any-return]
-    return ones_like(x, dtype=bool)
+    return ones_like(x, dtype=bool)  # type: ignore[no-any-return]
 
 
 def iscomplex(x: Any, /) -> Tensor:
@@ -212,4 +212,4 @@ def iscomplex(x: Any, /) -> Tensor:
     x = lift(x)
     if x.dtype.kind == "c":
         return imag(x) != 0  # type: ignore[no-any-return]
-    return zeros_like(x, dtype=bool)
+    return zeros_like(x, dtype=bool)  # type: ignore[no-any-return]
