@@ -186,6 +186,25 @@ def test_dropout_of_samples(device):
     assert len(np.unique(y.detach().cpu().numpy(), axis=0)) == 1
 
 
+def test_rows_of_a_captured_function(device):
+    x = sample(3, device=device)
+    f = lambda x: tg.softmax(x) * x.sum()  # noqa: E731
+    step = tg.jit(f)
+    for _ in range(3):
+        close(func.jacrev(step)(x), func.jacrev(f)(x).cpu().numpy())
+
+
+def test_attention_drops_weights_of_each_sample(device):
+    x = tg.stack([sample(2, 5, 8, device=device)] * 3)
+    attend = lambda q: nn.functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5)  # noqa: E731
+    different = vmap(attend, randomness="different")(x).cpu().numpy()
+    assert not np.array_equal(different[0], different[1])
+    same = vmap(attend, randomness="same")(x).cpu().numpy()
+    assert np.array_equal(same[0], same[1])
+    with pytest.raises(RuntimeError, match="randomness='different'"):
+        vmap(attend)(x)
+
+
 def test_cross_products_along_the_first_axis(device):
     x, y = sample(3, 3, 3, device=device), sample(3, 3, 3, device=device, seed=1)
     found = vmap(lambda x, y: tg.linalg.cross(x, y, axis=0))(x, y)

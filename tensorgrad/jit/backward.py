@@ -15,6 +15,8 @@ import numpy as np
 from .. import autograd
 from .. import kernels as K
 from ..backend import empty
+from ..kernels.batched.array import LEVELS, innermost
+from ..kernels.batched.dispatch import over_samples
 from ..tape import Branch, Leaf, Node, Op, grad_mode
 from ..tensor import Tensor
 from .program import (
@@ -250,6 +252,9 @@ class Gradient:
                 "backward: create_graph=True through a captured function, whose recorded gradient has no gradient of "
                 "its own; capture the function that computes the second-order gradient instead"
             )
+        level = innermost(seeds, values) if LEVELS else None
+        if level is not None:  # gradients for many at once: the program is that of one
+            return over_samples(self._copied_rule, (g, values), level)  # type: ignore[no-any-return]
         arrays = [self._seed(k, s) for k, s in enumerate(seeds)]
         came = {k for k, s in enumerate(seeds) if s is not None}
         count = len(self.program.inputs) + len(self.program.given) - len(seeds)
@@ -257,6 +262,10 @@ class Gradient:
             found = iter(self.replay.run(*arrays, *values[:count]))
         gradients = [next(found) if needed else None for needed in self._needed]
         return tuple([g if came & sources else None for g, sources in zip(gradients, self._sources, strict=True)])
+
+    def _copied_rule(self, g: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients in memory that the next replay does not write into."""
+        return tuple(x if x is None else K.copy(x) for x in self._rule(g, values))
 
     def _seed(self, k: int, g: Any) -> Any:
         """The gradient of a result as the program takes it; zeros if there is none."""

@@ -7,8 +7,16 @@ import math
 import numpy as np
 
 from ... import random
+from ...dtypes import bool_
+from ...generator import drawing_levels
 from ...ops import attention as ops
+from ...ops.arrangement import repeat, tril
+from ...ops.elementwise import where
+from ...ops.matmul import matmul
+from ...ops.memory import ones
+from ...ops.softmax import softmax
 from ...tensor import Tensor
+from .dropout import dropout
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -68,6 +76,39 @@ def scaled_dot_product_attention(
     >>> tg.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True).shape
     (2, 4, 3)
     """
+    if dropout_p and drawing_levels():
+        return _dropped_for_samples(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
     seed, offset = _place(query, key, dropout_p)
     y: Tensor = ops.attention(query, key, value, attn_mask, is_causal, scale, enable_gqa, dropout_p, seed, offset)
+    return y
+
+
+def _dropped_for_samples(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float | None,
+    enable_gqa: bool,
+) -> Tensor:
+    """Attention inside of a `vmap` whose samples drop weights of their own: the weights are written out."""
+    if is_causal and attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: is_causal=True makes the mask; attn_mask must be None")
+    if enable_gqa:
+        key, value = (repeat(x, query.shape[-3] // x.shape[-3], axis=-3) for x in (key, value))
+    scores = matmul(query, key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    seen = None
+    if is_causal:
+        seen = tril(ones(scores.shape[-2:], dtype=bool_, device=query.device))
+    elif attn_mask is not None and attn_mask.dtype.kind == "b":
+        seen = attn_mask
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    if seen is not None:
+        scores = where(seen, scores, -math.inf)
+    blind = scores.max(axis=-1, keepdims=True) == -math.inf
+    weights = where(blind, 0.0, softmax(where(blind, 0.0, scores), -1))
+    y: Tensor = matmul(dropout(weights, dropout_p), value)
     return y
