@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import pages
+from .blas_threads import one_thread
 
 __all__ = [
     "BLOCK",
@@ -206,10 +207,11 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int
     count = len(cuts)
     cuts.reverse()  # they are taken from the end
     shared = _Walk(task, cuts, step)
-    _ask_for_help(shared, min(threads, count) - 1)
-    done = shared.take_part()
-    while done < count:
-        done += shared.counts.get()
+    with one_thread():  # threads of BLAS would take the cores from ours
+        _ask_for_help(shared, min(threads, count) - 1)
+        done = shared.take_part()
+        while done < count:
+            done += shared.counts.get()
     if shared.errors:
         raise shared.errors[0]
 

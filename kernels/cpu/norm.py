@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .blas_threads import without_threads
 from .blocked import BLOCK, compute_type, overlaps, scratch, walk
 from .workspace import workspace
 
@@ -61,7 +62,8 @@ def _walk_rows(task: Callable[[slice], None], rows: int, n: int, work: int) -> N
         for start in range(low, high, step):
             task(slice(start, min(start + step, high)))
 
-    walk(blocks, rows, n, work)
+    with without_threads():
+        walk(blocks, rows, n, work)
 
 
 def _blocks(like: Array, count: int) -> list[Array]:
@@ -239,7 +241,8 @@ class _Planes:
                 part = slice(first, min(first + step, high))
                 task((part, slice(0, self.channels)) if by_sample else (slice(0, self.samples), part))
 
-        walk(blocks, self.samples if by_sample else self.channels, row, work)
+        with without_threads():
+            walk(blocks, self.samples if by_sample else self.channels, row, work)
 
     def sums(self, pairs: Callable[[tuple[slice, slice]], tuple[Array, Array]], work: int) -> tuple[Array, Array]:
         """Sums per channel, in float64, of the first of ``pairs`` and of its product with the second."""

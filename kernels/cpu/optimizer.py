@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .blas_threads import without_threads
 from .blocked import BLOCK, compute_type, get_num_threads, pays, scratch, walk
 
 __all__ = ["adam_step", "global_norm", "scale", "sgd_step"]
@@ -337,7 +338,8 @@ def global_norm(arrays: Sequence[Array], p: float = 2.0, out: Array | None = Non
         for start in range(0, x.size, 4 * BLOCK):
             part = x[start : start + 4 * BLOCK].astype(compute_type(x.dtype), copy=False)
             if p == 2:
-                total += float(np.dot(part, part))
+                with without_threads():
+                    total += float(np.dot(part, part))
             elif p == math.inf:
                 total = float(np.maximum(total, np.max(np.abs(part))))
             else:

@@ -1,7 +1,8 @@
 """Reductions on NumPy. Half types accumulate in float32; integers and booleans keep their dtype.
 
-Sums of float32 and float64 are products with ones: BLAS reads memory as fast as it comes, on all its threads, which
-NumPy's own sums do not. In what order it adds may depend on how many threads it has.
+Sums of float32 and float64 are products with ones: BLAS reads memory as fast as it comes, which NumPy's own sums do
+not. They are split over its threads or, where those would be in the way, over ours. In what order they add may depend
+on how many threads there are.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .blas_threads import one_thread
 from .blocked import is_half, pays, walk
 from .large import in_pieces
 
@@ -50,6 +52,8 @@ _subtract, _square, _exp = in_pieces(np.subtract), in_pieces(np.square), in_piec
 _FEW = 8  # elements in an axis that is summed slice by slice
 SMALL = 4096  # elements up to which NumPy's sums are the faster ones
 _EXTREMUM_WORK = 4  # see `walk`
+_ALONE = 8192  # elements of a matrix up to which OpenBLAS multiplies it with a vector without waking its threads
+_SUM_WORK = 2  # see `walk`: a sum waits for memory
 _RUN = 1024  # elements that BLAS adds up in one go: its rounding errors grow with their number
 
 
@@ -100,6 +104,40 @@ def _sum_along(x: Array, outer: int, n: int, inner: int) -> Array:
     return _sum_along(flat[:-rest], 1, n - rest, 1) + _sum_along(flat[-rest:], 1, rest, 1)
 
 
+def _sum_by_our_threads(x: Array, outer: int, n: int, inner: int) -> Array:
+    """`_sum_along` without waking the threads of BLAS."""
+    with one_thread():
+        if not pays(x.size, _SUM_WORK):
+            return _sum_along(x, outer, n, inner)
+        if outer > 1:
+            y: Array = np.empty((outer, inner), x.dtype)
+            slabs = x.reshape(outer, n, inner)
+
+            def slab(low: int, high: int, _: int) -> None:
+                y[low:high] = _sum_along(slabs[low:high], high - low, n, inner).reshape(high - low, inner)
+
+            walk(slab, outer, n * inner, _SUM_WORK)
+            return y
+        if inner > 1:
+            y = np.empty(inner, x.dtype)
+            ones, rows = _ones(n, x.dtype.char), x.reshape(n, inner)
+
+            def columns(low: int, high: int, _: int) -> None:
+                y[low:high] = np.dot(ones, rows[:, low:high])
+
+            walk(columns, inner, n, _SUM_WORK)
+            return y
+        flat, runs = x.reshape(-1), n // _RUN
+        sums = np.empty(runs, x.dtype)
+
+        def run(low: int, high: int, _: int) -> None:
+            sums[low:high] = _sum_along(flat[low * _RUN : high * _RUN], high - low, _RUN, 1)
+
+        walk(run, runs, _RUN, _SUM_WORK)
+        total: Array = _add(sums)
+        return total + _sum_along(flat[runs * _RUN :], 1, n - runs * _RUN, 1) if n % _RUN else total
+
+
 Stages = tuple[tuple[int, int, int], ...]
 
 
@@ -143,8 +181,9 @@ def _total(x: Array, axis: Axis, keepdims: bool, out: Array | None = None) -> Ar
         return _add(x, axis, x.dtype, out, keepdims)  # type: ignore[no-any-return]
     stages, shape = _stages(x.shape, axis, keepdims)
     y = x
+    along = _sum_along if y.size <= _ALONE or not one_thread.used else _sum_by_our_threads
     for outer, n, inner in stages:
-        y = _sum_along(y, outer, n, inner)
+        y = along(y, outer, n, inner)
     if out is None:
         return y.reshape(shape)
     np.copyto(out, y.reshape(shape))

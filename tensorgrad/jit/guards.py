@@ -255,7 +255,7 @@ class Surroundings:
         self._seen[id(value)] = value
         self._objects.append(value)
         self.modules.append(value)
-        for name in self._names:
+        for name in tuple(self._names):  # a method may add names: then to all objects noted so far, this one included
             self.note_class_entry(type(value), name)
         self.note(tuple(value.__dict__["_modules"].values()))
 

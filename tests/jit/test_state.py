@@ -264,6 +264,25 @@ class TestNumbers:
         rate = 3.0
         assert captured(x).tolist() == [4, 4]
 
+    def test_of_a_forward_that_is_called_by_its_name(self, device):
+        """The method names attributes that the captured function does not."""
+
+        class Model(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.scale = 2.0
+                self.inner = nn.ReLU()
+
+            def forward(self, x: Any) -> Any:
+                return self.inner(x) * self.scale
+
+        model = Model()
+        captured = tg.jit(lambda x: model.forward(x) + 1)
+        x = tg.ones(2, device=device)
+        assert captured(x).tolist() == captured(x).tolist() == [3, 3]
+        model.scale = 3.0
+        assert captured(x).tolist() == [4, 4]
+
     def test_of_the_object_whose_method_is_captured(self, device):
         class Model:
             def __init__(self) -> None:

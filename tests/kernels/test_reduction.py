@@ -10,6 +10,7 @@ import pytest
 
 from tensorgrad import kernels as K
 from tensorgrad.backend import to_numpy
+from tensorgrad.kernels.cpu import blas_threads, blocked, reduction
 
 from ..ops.samples import LAYOUTS, place
 from .test_registry import array
@@ -149,3 +150,29 @@ def test_short_last_axes_of_views():
         out = np.empty((80, 90))
         K.sum(wide, 2, out=out)
         np.testing.assert_allclose(out, n * x[..., 0], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((3_000_001,), None),
+        ((1300, 1733), 0),
+        ((1300, 1733), 1),
+        ((3, 700, 1111), 1),
+        ((3, 700, 1111), (0, 2)),
+        ((9000, 3), 0),
+        ((2, 5, 211_000), -1),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_over_our_threads(monkeypatch, dtype, shape, axis):
+    """As after the first walk over several threads, which BLAS's own would disturb."""
+    monkeypatch.setattr(blas_threads.one_thread, "used", True)
+    monkeypatch.setattr(blocked, "_num_threads", 3)
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    for keepdims in (False, True):
+        y = reduction.sum(x, axis, keepdims)
+        expected = x.sum(axis, np.float64, keepdims=keepdims)
+        assert y.shape == expected.shape
+        assert y.dtype == x.dtype
+        assert np.allclose(y, expected, rtol=0, atol=(2e-2 if dtype == "float32" else 1e-9))
