@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from tensorgrad.kernels.cpu import blas, blocked
+from tensorgrad.kernels.cpu import blas, blas_threads, blocked
 
 from tensorgrad import kernels as K
 from tensorgrad.backend import to_numpy
@@ -92,7 +92,7 @@ class TestOneThread:
     def test_is_undone_at_the_end(self):
         if not blas.controlled():
             pytest.skip("NumPy is linked with a BLAS other than OpenBLAS")
-        current = blas._controls()[0]
+        current = blas_threads._controls()[0]
         before = current()
         with blas.one_thread():
             assert current() == 1

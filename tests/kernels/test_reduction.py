@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from tensorgrad.kernels.cpu import blas_threads, blocked, reduction
 
 from tensorgrad import kernels as K
 from tensorgrad.backend import to_numpy
-from tensorgrad.kernels.cpu import blas_threads, blocked, reduction
 
 from ..ops.samples import LAYOUTS, place
 from .test_registry import array
