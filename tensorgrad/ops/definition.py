@@ -181,15 +181,17 @@ def binary(
     doc: str,
     fractional: bool = False,
     backward: tuple[Kernel, Kernel] | None = None,
+    ordered: bool = False,
 ) -> Function:
     """Define an elementwise op of two inputs, which broadcast and promote; rules may name ``x1``, ``x2``, ``out``.
 
-    ``backward`` are the elementwise kernels that the two rules are; see `unary`.
+    ``backward`` are the elementwise kernels that the two rules are; see `unary`. An ``ordered`` op refuses complex
+    numbers, which have no order.
     """
     op = _defined(Op(name, (rule1, rule2), ("x1", "x2", "out"), ("x1", "x2", "out"), broadcasts=True))
     if backward is not None:
         op.overwriting = (backward[0].launch, backward[1].launch)
-    launch = kernel.launch
+    launch = _of_ordered(name, kernel.launch) if ordered else kernel.launch
     pick1, pick2 = (picker if codes else None for picker, codes in zip(op.pickers, op.codes, strict=True))
     has1, has2 = rule1 is not None, rule2 is not None
 
@@ -234,6 +236,18 @@ def binary(
     _OPERANDS[function.__code__] = lambda values: (values["x1"], values["x2"])
     _describe(function, name, doc)
     return function
+
+
+def _of_ordered(name: str, launch: Callable[..., Any]) -> Callable[..., Any]:
+    """A launch that refuses complex operands."""
+
+    def checked(x1: Any, x2: Any) -> Any:
+        if (x2 if hasattr(x2, "dtype") else x1).dtype.kind == "c":
+            shapes = ", ".join(f"{x.dtype} of shape {x.shape}" for x in (x1, x2) if hasattr(x, "dtype"))
+            raise TypeError(f"{name}: complex numbers have no order, got {shapes}")
+        return launch(x1, x2)
+
+    return checked
 
 
 def _promoted(x1: Tensor, x2: Tensor, fractional: bool) -> tuple[Tensor, Tensor] | None:

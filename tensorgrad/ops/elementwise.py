@@ -162,6 +162,7 @@ maximum: Function = binary(
     K.maximum,
     lambda g, x1, x2: multiply(g, _share(greater(x1, x2), equal(x1, x2), g)),
     lambda g, x1, x2: multiply(g, _share(less(x1, x2), equal(x1, x2), g)),
+    ordered=True,
     doc="The larger element; NaN if one is. Where they are equal, each gets half of the gradient.",
 )
 minimum: Function = binary(
@@ -169,6 +170,7 @@ minimum: Function = binary(
     K.minimum,
     lambda g, x1, x2: multiply(g, _share(less(x1, x2), equal(x1, x2), g)),
     lambda g, x1, x2: multiply(g, _share(greater(x1, x2), equal(x1, x2), g)),
+    ordered=True,
     doc="The smaller element; NaN if one is. Where they are equal, each gets half of the gradient.",
 )
 
@@ -413,10 +415,10 @@ def round(x: Any, /, decimals: int = 0) -> Any:
 # --------------------------------------------------------------------------------------------- comparison and logic
 equal: Function = binary("equal", K.equal, doc="Whether ``x1 == x2``.")
 not_equal: Function = binary("not_equal", K.not_equal, doc="Whether ``x1 != x2``.")
-less: Function = binary("less", K.less, doc="Whether ``x1 < x2``.")
-less_equal: Function = binary("less_equal", K.less_equal, doc="Whether ``x1 <= x2``.")
-greater: Function = binary("greater", K.greater, doc="Whether ``x1 > x2``.")
-greater_equal: Function = binary("greater_equal", K.greater_equal, doc="Whether ``x1 >= x2``.")
+less: Function = binary("less", K.less, ordered=True, doc="Whether ``x1 < x2``.")
+less_equal: Function = binary("less_equal", K.less_equal, ordered=True, doc="Whether ``x1 <= x2``.")
+greater: Function = binary("greater", K.greater, ordered=True, doc="Whether ``x1 > x2``.")
+greater_equal: Function = binary("greater_equal", K.greater_equal, ordered=True, doc="Whether ``x1 >= x2``.")
 logical_and: Function = binary("logical_and", K.logical_and, doc="Whether both are true.")
 logical_or: Function = binary("logical_or", K.logical_or, doc="Whether one is true.")
 logical_xor: Function = binary("logical_xor", K.logical_xor, doc="Whether exactly one is true.")
@@ -492,6 +494,8 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     if min is None and max is None:
         return lift(x)
     x = lift(x)
+    if x.dtype.kind == "c":
+        raise TypeError(f"clip: complex numbers have no order, got {x.dtype} of shape {x.shape}")
     if _is_number(min) and _is_number(max) and x.dtype.kind not in "biu":
         return _clip(x, -math.inf if min is None else min, math.inf if max is None else max)
     if min is not None:

@@ -68,6 +68,7 @@ fmax: Function = binary(
     K.fmax,
     lambda g, x1, x2: multiply(g, cast(logical_or(greater_equal(x1, x2), isnan(x2)), g.dtype)),
     lambda g, x1, x2: multiply(g, cast(logical_not(logical_or(greater_equal(x1, x2), isnan(x2))), g.dtype)),
+    ordered=True,
     doc="The larger element; of a number and a NaN, the number. Where they are equal, ``x1`` gets the gradient.",
 )
 fmin: Function = binary(
@@ -75,6 +76,7 @@ fmin: Function = binary(
     K.fmin,
     lambda g, x1, x2: multiply(g, cast(logical_or(less_equal(x1, x2), isnan(x2)), g.dtype)),
     lambda g, x1, x2: multiply(g, cast(logical_not(logical_or(less_equal(x1, x2), isnan(x2))), g.dtype)),
+    ordered=True,
     doc="The smaller element; of a number and a NaN, the number. Where they are equal, ``x1`` gets the gradient.",
 )
 fmod: Function = binary(

@@ -64,6 +64,16 @@ def test_complex_numbers_have_no_order(device, name):
         getattr(tg, name)(tg.tensor(Z, device=device))
 
 
+@pytest.mark.parametrize(
+    "name", ["maximum", "minimum", "less", "less_equal", "greater", "greater_equal", "clip", "fmax", "fmin"]
+)
+def test_pairs_of_complex_numbers_have_no_order(device, name):
+    z, function = tg.tensor(Z, device=device), getattr(tg, name)
+    for x, y in ((z, z), (z, 1.0), (z, z.real), (z.real, z)):
+        with pytest.raises(TypeError, match=f"{name}: complex numbers have no order, got complex128"):
+            function(x, y) if name != "clip" else function(z, y)
+
+
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_random_numbers(device, dtype):
     z = tg.randn(20000, dtype=dtype, device=device, generator=tg.random.Generator().manual_seed(3))
