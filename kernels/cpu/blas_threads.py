@@ -5,7 +5,7 @@ products included: products that BLAS splits up leave the steps between them to 
 of its own from each of ours. That of NumPy's wheels can be told not to; it is told so for the time of a kernel only.
 
 Its threads, once used, go on looking for work for some hundredths of a second, on the cores that ours need: two of ours
-then gain nothing. So from the first walk over several threads on, all products are split here.
+then gain nothing. So from the first kernel that needs this on, all products are split here.
 """
 
 from __future__ import annotations
@@ -48,12 +48,21 @@ def controlled() -> bool:
 
 
 class one_thread(AbstractContextManager[None]):  # noqa: N801 - a context manager, named as a phrase
-    """Have BLAS multiply in the calling threads for the time of a block; blocks may overlap in several threads."""
+    """Have BLAS multiply in the calling threads for the time of a block; blocks may overlap in several threads.
+
+    Parameters
+    ----------
+    for_good : bool
+        Whether products are from now on split over our threads.
+    """
 
     used = False
     _lock = threading.Lock()
     _inside = 0
     _before = 1
+
+    def __init__(self, for_good: bool = True) -> None:
+        self._for_good = for_good
 
     def __enter__(self) -> None:
         controls = _controls()
@@ -63,7 +72,7 @@ class one_thread(AbstractContextManager[None]):  # noqa: N801 - a context manage
             if not one_thread._inside:
                 one_thread._before = controls[0]()
                 controls[1](1)
-                one_thread.used = True
+            one_thread.used = one_thread.used or self._for_good
             one_thread._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -92,5 +101,5 @@ _AS_IT_IS = nullcontext()
 
 
 def without_threads() -> AbstractContextManager[None]:
-    """`one_thread` once it has been used, and nothing before: until our threads run, BLAS may have its own."""
+    """`one_thread` once it has been used, and nothing before."""
     return one_thread() if one_thread.used else _AS_IT_IS

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import pages
-from .blas_threads import one_thread
 
 __all__ = [
     "BLOCK",
@@ -207,11 +206,10 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int
     count = len(cuts)
     cuts.reverse()  # they are taken from the end
     shared = _Walk(task, cuts, step)
-    with one_thread():  # threads of BLAS would take the cores from ours
-        _ask_for_help(shared, min(threads, count) - 1)
-        done = shared.take_part()
-        while done < count:
-            done += shared.counts.get()
+    _ask_for_help(shared, min(threads, count) - 1)
+    done = shared.take_part()
+    while done < count:
+        done += shared.counts.get()
     if shared.errors:
         raise shared.errors[0]
 

@@ -1,7 +1,7 @@
 """Reductions on NumPy. Half types accumulate in float32; integers and booleans keep their dtype.
 
 Sums of float32 and float64 are products with ones: BLAS reads memory as fast as it comes, which NumPy's own sums do
-not. They are split over its threads or, where those would be in the way, over ours. In what order they add may depend
+not. They are split over its threads or, large ones, over ours. In what order they add may depend
 on how many threads there are.
 """
 
@@ -106,7 +106,7 @@ def _sum_along(x: Array, outer: int, n: int, inner: int) -> Array:
 
 def _sum_by_our_threads(x: Array, outer: int, n: int, inner: int) -> Array:
     """`_sum_along` without waking the threads of BLAS."""
-    with one_thread():
+    with one_thread(for_good=False):
         if not pays(x.size, _SUM_WORK):
             return _sum_along(x, outer, n, inner)
         if outer > 1:
@@ -181,7 +181,8 @@ def _total(x: Array, axis: Axis, keepdims: bool, out: Array | None = None) -> Ar
         return _add(x, axis, x.dtype, out, keepdims)  # type: ignore[no-any-return]
     stages, shape = _stages(x.shape, axis, keepdims)
     y = x
-    along = _sum_along if y.size <= _ALONE or not one_thread.used else _sum_by_our_threads
+    ours = pays(y.size, _SUM_WORK) or (one_thread.used and y.size > _ALONE)
+    along = _sum_by_our_threads if ours else _sum_along
     for outer, n, inner in stages:
         y = along(y, outer, n, inner)
     if out is None:
