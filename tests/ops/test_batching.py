@@ -39,9 +39,9 @@ def results(made: Any) -> tuple[Tensor, ...]:
     return tuple(made) if isinstance(made, (tuple, list)) else (made,)
 
 
-def weights(outputs: Any, device: str) -> list[Tensor]:
+def weights(outputs: Any) -> list[Tensor]:
     random = np.random.default_rng(5)
-    return [tensor(random.uniform(0.5, 1.5, y.shape), dtype=y.dtype, device=device) for y in outputs]
+    return [tensor(random.uniform(0.5, 1.5, y.shape), dtype=y.dtype, device=y.device) for y in outputs]
 
 
 def inputs(sample: Sample, dims: tuple[int | None, ...], device: str) -> list[Tensor]:
@@ -60,8 +60,8 @@ def loop(sample: Sample, given: list[Tensor], dims: tuple[int | None, ...]) -> t
     return tuple(stack(column) for column in zip(*rows, strict=True))
 
 
-def gradients(sample: Sample, outputs: tuple[Tensor, ...], given: list[Tensor], device: str) -> list[np.ndarray]:
-    pairs = [(y, w) for y, w in zip(outputs, weights(outputs, device), strict=True) if y.requires_grad]
+def gradients(sample: Sample, outputs: tuple[Tensor, ...], given: list[Tensor]) -> list[np.ndarray]:
+    pairs = [(y, w) for y, w in zip(outputs, weights(outputs), strict=True) if y.requires_grad]
     if not pairs:
         return []
     variables = [given[i] for i in sample.variables]
@@ -89,7 +89,7 @@ def test_vmap_is_a_loop(sample, device):
             np.testing.assert_allclose(
                 to_numpy(y._data), to_numpy(z._data), rtol=1e-12, atol=1e-12, err_msg=str(dims), strict=True
             )
-        for g, h in zip(gradients(sample, found, given, device), gradients(sample, wanted, given, device), strict=True):
+        for g, h in zip(gradients(sample, found, given), gradients(sample, wanted, given), strict=True):
             np.testing.assert_allclose(g, h, rtol=1e-10, atol=1e-12, err_msg=f"gradient, {dims}", strict=True)
 
 
@@ -103,7 +103,7 @@ def test_gradients_per_sample(sample, device):
 
     def loss(*x: Tensor) -> Tensor:
         outputs = [y for y in results(sample.call(*x)) if y.requires_grad]
-        return stack([(y * w).real.sum() for y, w in zip(outputs, weights(outputs, device), strict=True)]).sum()
+        return stack([(y * w).real.sum() for y, w in zip(outputs, weights(outputs), strict=True)]).sum()
 
     per_sample = func.grad(loss, argnums=places)
     try:
