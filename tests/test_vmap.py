@@ -257,3 +257,14 @@ def test_randomness(device):
 def test_errors(call, match):
     with pytest.raises(ValueError, match=match):
         call(tg.ones(3, 4))
+
+
+def test_a_graph_that_is_left_of_it_does_not_keep_others_from_being_captured():
+    x = tg.ones(3, 4).requires_grad_()
+    kept = []
+    vmap(lambda x: kept.append(tg.exp(x)) or tg.exp(x))(x)
+    captured = tg.jit(lambda x: tg.tanh(x) * 2)
+    for _ in range(2):
+        np.testing.assert_allclose(captured(tg.ones(4)).numpy(), 2 * np.tanh(np.ones(4)), rtol=1e-6)
+    assert "launch" in str(captured.explain())
+    assert kept

@@ -25,6 +25,7 @@ __all__ = [
     "levels_of",
     "settle",
     "spread",
+    "stands_by",
     "summed_at",
     "unwrapped_at",
     "whole",
@@ -82,6 +83,13 @@ def _stand_by(kernel: Any, args: Any, params: Any, run: Any) -> Any:
     if not LEVELS:
         settle()
     return run()
+
+
+def stands_by() -> bool:
+    """Whether the only thing that `vmap` wants of this thread's launches is to see them."""
+    from .. import registry
+
+    return _stand_by in registry._hooks and not ACTIVE.get()
 
 
 def settle() -> None:

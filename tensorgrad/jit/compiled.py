@@ -15,6 +15,7 @@ from ..backend import get_default_device
 from ..capture import CaptureError
 from ..dtypes import get_default_dtype
 from ..kernels import registry
+from ..kernels.batched.array import stands_by
 from ..ops.precision import autocast_region
 from ..tape import grad_mode
 from ..tensor import Tensor
@@ -176,7 +177,7 @@ class Jit:
 
 def _is_watched() -> bool:
     """Whether somebody else wants to see this thread's ops one by one; the recorder of another thread does not."""
-    return tape.trace_forward is not None or len(registry._hooks) > capture.recorded_elsewhere()
+    return tape.trace_forward is not None or len(registry._hooks) > capture.recorded_elsewhere() + stands_by()
 
 
 def modes() -> tuple[Any, ...]:
