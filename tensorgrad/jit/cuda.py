@@ -29,7 +29,7 @@ from .stretch import Alone, Segment, divided
 
 __all__ = ["CudaReplay"]
 
-_WAITING = {K.argsort, K.topk_indices, K.permutation} | {
+_WAITING = {K.argsort, K.sort, K.partition, K.topk_indices, K.permutation} | {
     kernel
     for kernel in K.INSTRUCTIONS.values()
     if kernel.family in ("decomposition", "solving") and kernel is not K.cross
