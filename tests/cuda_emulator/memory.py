@@ -33,6 +33,7 @@ class Memory:
         self.buffer = np.empty(size + _ALIGNMENT, np.uint8)
         self.ptr = -(-self.buffer.ctypes.data // _ALIGNMENT) * _ALIGNMENT
         self.requested = size
+        self.loans = 0  # how often a pool has given it out
         self.log = AccessLog()
         self.released = False
 
@@ -68,6 +69,7 @@ class PooledMemory:
         self._give_back = weakref.finalize(self, _return_block, block, pool, arena)
         self._give_back.atexit = False
         block.requested = size
+        block.loans += 1
         _blocks[block.ptr] = block
         if settings.poison:
             block.view()[:] = POISON
@@ -330,11 +332,12 @@ def lent_to_graph(regions: Iterable[Region]) -> Iterator[None]:
 
     A pool keeps such blocks, and the graph goes on using them for its intermediate results.
     """
-    idle = {r.memory for r in regions if r.memory.ptr not in registry.live}
+    idle = {r.memory: r.memory.loans for r in regions if r.memory.ptr not in registry.live}
     for block in idle:
         registry.add(block.ptr, block.size, block.device_id)
     try:
         yield
     finally:
-        for block in idle:
-            registry.remove(block.ptr)
+        for block, loans in idle.items():
+            if block.loans == loans:  # another thread may have got it from the pool meanwhile
+                registry.remove(block.ptr)
