@@ -194,6 +194,7 @@ if TYPE_CHECKING:
     from .ops.ranges import *
     from .ops.search import *
     from .ops.sets import *
+    from .ops.short_time import *
     from .ops.special import *
     from .ops.statistics import *
     from .ops.windows import *
@@ -213,10 +214,16 @@ _SUBMODULES = (
     "random", "special", "testing", "train", "viz",
 )  # fmt: skip
 _ELSEWHERE = {
+    "bernoulli": "random",
     "manual_seed": "random",
+    "multinomial": "random",
+    "normal": "random",
     "rand": "random",
+    "rand_like": "random",
     "randn": "random",
+    "randn_like": "random",
     "randint": "random",
+    "randint_like": "random",
     "randperm": "random",
     "one_hot": "nn.functional",
     "save": "io",

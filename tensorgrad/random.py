@@ -43,6 +43,7 @@ __all__ = [
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
@@ -342,6 +343,21 @@ def randint(
     out = empty(_shape("randint", size), drawn, resolve_device(device))
     out = draw(K.integers, out, low, high, generator=generator)
     return _tensor(out if chosen == drawn else K.cast(out, chosen), requires_grad)
+
+
+def randint_like(
+    input: Tensor, low: Any = 0, high: Any = None, *, dtype: Any = None, device: Any = None, **options: Any
+) -> Tensor:
+    """`randint` with the shape, and unless given the dtype and device, of a tensor; also ``randint_like(x, high)``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.random.randint_like(tg.tensor([1.0, 2.0]), 3, 4)
+    tensor([3., 3.])
+    """
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, input.shape, **_like(input, dtype, device), **options)
 
 
 @lru_cache

@@ -217,6 +217,13 @@ class TestShapesAndDtypes:
         with pytest.raises(TypeError, match="expected a floating dtype, got int64"):
             function(tensor([1, 2]))
 
+    def test_integers_like(self, device, g):
+        x = tensor(np.zeros((40, 3), np.float64), device=device)
+        y = random.randint_like(x, 2, 5, generator=g)
+        assert (y.shape, y.dtype, y.device) == ((40, 3), dtypes.float64, x.device)
+        assert sorted(set(y.cpu().numpy().ravel().tolist())) == [2, 3, 4]
+        assert random.randint_like(x, 1, dtype="int8").cpu().numpy().any() == 0
+
 
 class TestUniform:
     def test_unit_interval(self, device, g):

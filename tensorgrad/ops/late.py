@@ -78,6 +78,9 @@ _FILES = {
         intersect1d setdiff1d setxor1d union1d unique unique_all unique_consecutive unique_counts unique_inverse
         unique_values
     """,
+    "short_time": """
+        istft stft
+    """,
     "special": """
         digamma erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy
     """,

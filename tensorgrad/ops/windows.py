@@ -11,18 +11,23 @@ from .definition import Function, lift, primitive
 from .reduction import normalize_axes
 from .shape import reshape
 
-__all__ = ["sliding_window_view", "unfold"]
+__all__ = ["overlap_add", "sliding_window_view", "unfold"]
 
 
 def _summed(g: Any, axis: int, size: int, step: int, shape: tuple[int, ...]) -> Any:
-    """Every element of every window added where it came from."""
+    """Every element of every window added where it came from; in as few launches as there are windows, or elements."""
     out = empty_array(shape, g.dtype, device_of(g))
     K.fill(out, 0)
-    n = g.shape[axis]
-    for k in range(size):
-        place = out[(slice(None),) * axis + (slice(k, k + (n - 1) * step + 1, step),)] if n else out[:0]
-        if n:
-            K.add(place, g[..., k], out=place)
+    before, n, last = (slice(None),) * axis, g.shape[axis], len(shape) - 1
+    if n < size:
+        order = (*range(axis), last, *range(axis, last))
+        for k in range(n):
+            place = out[(*before, slice(k * step, k * step + size))]
+            K.add(place, g[(*before, k)].transpose(order), out=place)
+        return out
+    for k in range(size if n else 0):
+        place = out[(*before, slice(k, k + (n - 1) * step + 1, step))]
+        K.add(place, g[..., k], out=place)
     return out
 
 
@@ -69,6 +74,22 @@ def unfold(x: Any, axis: int, size: int, step: int = 1) -> Any:
     if not 0 <= size <= x.shape[place]:
         raise ValueError(f"unfold: size {size} does not fit axis {axis} of shape {x.shape}")
     return _unfold(x, place, size, step)
+
+
+def overlap_add(x: Any, step: int) -> Any:
+    """Windows, the last axis, ``step`` apart along the axis before it, added up where they overlap.
+
+    Shape (..., windows, size) becomes (..., (windows - 1) * step + size); the transpose of `unfold` of the last axis.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> from tensorgrad.ops.windows import overlap_add
+    >>> overlap_add(tg.ones(3, 2), 1)
+    tensor([1., 2., 2., 1.])
+    """
+    *others, count, size = x.shape
+    return _folded(x, len(others), size, step, (*others, (count - 1) * step + size))
 
 
 def sliding_window_view(x: Any, window_shape: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Any:
