@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from . import function, tape
+from . import function, graph, tape
 from . import kernels as K
-from . import saved as graph
-from .anomaly import check_gradient, detect_anomaly
+from .anomaly import add_note, check_gradient, detect_anomaly, set_detect_anomaly
 from .backend import device_of, empty, is_array, is_sole_view
 from .checkpoint import checkpoint
 from .dtypes import is_differentiable
 from .function import Function
+from .graph import GradientEdge
 from .kernels.batched.array import LEVELS, BatchedArray
 from .samples import shared_gradient
 from .saved import PackedValues
@@ -33,13 +33,14 @@ from .tape import (
     no_grad,
     on_arrays,
     set_grad_enabled,
+    users_code,
     visiting,
 )
 from .tensor import Tensor
 
 __all__ = [
-    "Function", "backward", "checkpoint", "detect_anomaly", "enable_grad", "function", "grad", "gradients_of", "graph",
-    "inference_mode", "no_grad", "set_grad_enabled",
+    "Function", "backward", "checkpoint", "detect_anomaly", "enable_grad", "function", "grad", "gradients_of",
+    "graph", "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
 
 _add = K.add.launch
@@ -90,8 +91,8 @@ def backward(
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    outputs: Tensor | GradientEdge | Sequence[Tensor | GradientEdge],
+    inputs: Tensor | GradientEdge | Sequence[Tensor | GradientEdge],
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -104,6 +105,7 @@ def grad(
     Parameters
     ----------
     outputs, inputs : Tensor or sequence of Tensor
+        Or places in the graph, as `graph.get_gradient_edge` gives them.
     grad_outputs : Tensor or sequence, optional
         For each output, the gradient of some scalar with respect to it. One for a scalar output.
     retain_graph : bool, optional
@@ -131,8 +133,8 @@ def grad(
     >>> first.item(), second.item()
     (27.0, 18.0)
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    variables = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    roots: list[Any] = [outputs] if isinstance(outputs, (Tensor, GradientEdge)) else list(outputs)
+    variables: list[Any] = [inputs] if isinstance(inputs, (Tensor, GradientEdge)) else list(inputs)
     if materialize_grads:
         if allow_unused is False:
             raise ValueError("grad: materialize_grads=True gives zeros where allow_unused=False would raise")
@@ -143,6 +145,8 @@ def grad(
         found = _grad(roots, variables, grad_outputs, retain_graph, create_graph, bool(allow_unused))
     if not materialize_grads:
         return found
+    if any(isinstance(x, GradientEdge) for x in variables):
+        raise ValueError("grad: materialize_grads takes tensors for inputs, an edge does not know its dtype")
     lead = _listed(grad_outputs, len(roots))[0].shape[:1] if is_grads_batched else ()
     return tuple(_zeros_for(x, lead) if g is None else g for x, g in zip(variables, found, strict=True))
 
@@ -207,7 +211,7 @@ def _grad(
     missing = [i for i, g in enumerate(found) if g is None]
     if missing and not allow_unused:
         raise RuntimeError(
-            f"grad: the outputs do not depend on input {missing[0]} (shape {variables[missing[0]].shape}); "
+            f"grad: the outputs do not depend on input {missing[0]} (shape {wanted[missing[0]].shape}); "
             "pass allow_unused=True to get None for it"
         )
     return tuple(g if g is None or isinstance(g, Tensor) else Tensor(g) for g in found)
@@ -240,6 +244,8 @@ def _start(
 
 def _start_of(y: Tensor, g: Any, create_graph: bool, name: str) -> tuple[Node, Any]:
     """One root's node with its gradient."""
+    if isinstance(y, GradientEdge):
+        return _start_of_edge(y.node, g, create_graph, name)
     if not isinstance(y, Tensor):
         raise TypeError(f"{name}: expected a Tensor, got {type(y).__name__}")
     node = y._node
@@ -273,6 +279,13 @@ def _start_of(y: Tensor, g: Any, create_graph: bool, name: str) -> tuple[Node, A
     return node, _conjugated(g if create_graph else g._data)
 
 
+def _start_of_edge(node: Node, g: Any, create_graph: bool, name: str) -> tuple[Node, Any]:
+    if not isinstance(g, Tensor) or g.shape != node.shape:
+        given = f"of shape {g.shape}" if isinstance(g, Tensor) else f"{g!r:.80}"
+        raise RuntimeError(f"{name}: an edge of shape {node.shape} needs a gradient of that shape, got {given}")
+    return node, _conjugated(g if create_graph else g._data)
+
+
 def _conjugated(g: Any) -> Any:
     """A gradient as users know it from one as it travels, and the reverse; see ``ops/complex_parts.py``."""
     if g is None or g.dtype.kind != "c":
@@ -280,11 +293,11 @@ def _conjugated(g: Any) -> Any:
     return g.conj() if isinstance(g, Tensor) else K.conj(g)
 
 
-def _nodes_of(inputs: Sequence[Tensor], name: str) -> list[Node]:
-    for i, x in enumerate(inputs):
-        if not isinstance(x, Tensor) or x._node is None:
-            raise RuntimeError(f"{name}: input {i} does not require a gradient")
-    return [x._node for x in inputs if x._node is not None]
+def _nodes_of(inputs: Sequence[Any], name: str) -> list[Node]:
+    nodes = [x._node if isinstance(x, Tensor) else x.node if isinstance(x, GradientEdge) else None for x in inputs]
+    if None in nodes:
+        raise RuntimeError(f"{name}: input {nodes.index(None)} does not require a gradient")
+    return nodes  # type: ignore[return-value]
 
 
 def _propagate(
@@ -296,12 +309,32 @@ def _propagate(
     outer = visiting.get()
     try:
         with K.ieee_semantics():
+            if tape.hooks_gather:
+                return _gathering(start, keep, create_graph, wanted, stop)
             return _walk(start, keep, create_graph, wanted, stop)
+    except Exception as error:
+        if tape.trace_forward is not None:
+            add_note(error, visiting.get())
+        raise
     finally:
         if visiting.get() is not outer:
             visiting.set(outer)
         grad_mode.reset(recording)
         on_arrays.reset(arrays)
+
+
+def _gathering(*args: Any) -> list[Any]:
+    """A walk with, at its end, the hooks that wait for several gradients."""
+    gathered: dict[Any, Any] = {}
+    token = tape.walk.set(gathered)
+    try:
+        found = _walk(*args)
+    finally:
+        tape.walk.reset(token)
+    with users_code():
+        for hook, grads in gathered.items():
+            hook.finish(grads)
+    return found
 
 
 def _walk(
@@ -314,9 +347,9 @@ def _walk(
     needed = None if wanted is None else _ancestry(start, wanted)
     found: dict[Node, Any] = {}
     tracing = tape.trace_forward is not None
-    observed = K.is_observed()
+    observed = K.is_observed() or tracing
     batched = bool(LEVELS)
-    reusing = not (create_graph or tracing or observed)  # a recorder wants a result in memory of its own
+    reusing = not (create_graph or observed)  # a recorder wants a result in memory of its own
 
     for node, g in start:
         into = leaves if isinstance(node, Leaf) else pending
@@ -575,9 +608,8 @@ def _all_outputs(node: Node, parts: dict[int, Any], create_graph: bool) -> tuple
 
 def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
     """Let the tensor's hooks see, and replace, its complete gradient."""
-    arrays = on_arrays.set(False)
     g = _conjugated(g)
-    try:
+    with users_code():
         for hook in node.hooks or ():
             given = g if create_graph else Tensor(g)
             answer = hook(given)
@@ -586,21 +618,16 @@ def _run_hooks(node: Node, g: Any, create_graph: bool) -> Any:
             if not isinstance(answer, Tensor) or answer.shape != node.shape:
                 raise ValueError(f"hook: expected a gradient of shape {node.shape}, got {answer!r:.80}")
             g = answer if create_graph else answer._data
-    finally:
-        on_arrays.reset(arrays)
     return _conjugated(g)
 
 
 def _run_after(leaf: Leaf) -> None:
     """Let hooks see a tensor that has its gradient."""
     x = leaf.tensor()
-    arrays = on_arrays.set(False)
-    try:
+    with users_code():
         for hook in leaf.after or ():
             if x is not None:
                 hook(x)
-    finally:
-        on_arrays.reset(arrays)
 
 
 def _accumulate(leaf: Leaf, g: Any, create_graph: bool, mine: bool) -> None:
@@ -649,9 +676,13 @@ Tensor._differentiate = staticmethod(backward)
 
 
 def __getattr__(name: str) -> Any:
-    """`functional` is made of transformations that are made of this."""
+    """`functional` is made of transformations that are made of this; the checks are made of those."""
     if name == "functional":
         from . import functional
 
         return functional
+    if name in ("gradcheck", "gradgradcheck"):
+        from . import testing
+
+        return getattr(testing, name)
     raise AttributeError(f"module 'tensorgrad.autograd' has no attribute {name!r}")

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple
 
-from .backend import is_array
+from . import kernels as K
+from .backend import empty, is_array
 from .kernels.batched.array import LEVELS, Level, innermost
 from .saved import Packed
-from .tape import Branch, Leaf, Node, Op, grad_mode, no_grad, on_arrays, saved_hooks
+from .tape import Branch, Leaf, Node, Op, grad_mode, no_grad, pushing, saved_hooks, users_code
 from .tensor import Tensor
 
 __all__ = ["Context", "Function", "VmapInfo", "once_differentiable"]
@@ -28,6 +29,10 @@ class Context:
         self.needs_input_grad = needs_input_grad
         self._to_save: tuple[Any, ...] = ()
         self._saved: list[Any] = []
+        self._to_save_forward: tuple[Any, ...] = ()
+        self._saved_forward: list[Any] = []
+        self._inputs: tuple[Any, ...] = ()  # shape, dtype and device of each argument, None for what is no tensor
+        self._pushing = False
         self._non_differentiable: tuple[Tensor, ...] = ()
         self._materialize = True
         self._dirty: tuple[Tensor, ...] = ()
@@ -36,6 +41,10 @@ class Context:
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs of the forward, or None, for the backward."""
         self._to_save = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs or outputs of the forward, or None, for `Function.jvp`; `saved_tensors` gives them there."""
+        self._to_save_forward = tensors
 
     def mark_dirty(self, *inputs: Tensor) -> None:
         """Declare arguments that the forward wrote into; it must return them."""
@@ -46,12 +55,15 @@ class Context:
         self._non_differentiable = outputs
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether the backward gets zeros, instead of None, for outputs that nothing came back from."""
+        """Whether the backward gets zeros, instead of None, for outputs that nothing came back from.
+
+        So does `Function.jvp` for arguments that have no tangent.
+        """
         self._materialize = value
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """What `save_for_backward` kept.
+        """What `save_for_backward` kept; in `Function.jvp` what `save_for_forward` kept, if that was called.
 
         Raises
         ------
@@ -60,7 +72,7 @@ class Context:
         """
         assert self._node is not None
         tensors = []
-        for value in self._saved:
+        for value in (self._pushing and self._saved_forward) or self._saved:
             if isinstance(value, Packed):
                 tensors.append(value.value())
                 continue
@@ -140,6 +152,36 @@ class Function:
         """Compute the gradients of the arguments from those of the results."""
         raise TypeError("Function: a subclass must define backward(ctx, *grads) to be differentiated")
 
+    @staticmethod
+    def jvp(ctx: Context, *tangents: Any) -> Any:
+        """Compute the tangents of the results from those of the arguments; optional.
+
+        It is what `tg.func.jvp`, `jacfwd` and `linearize` use. Without it they differentiate `backward`, which must
+        then be written in tensor functions; so the two need not both be there. ``tangents`` has one entry per argument
+        of the forward: None for what is no tensor, zeros for a tensor that does not move (None after
+        ``ctx.set_materialize_grads(False)``). Returns a tangent, or None for zeros, per result.
+
+        Examples
+        --------
+        >>> import tensorgrad as tg
+        >>> class Sine(tg.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(x):
+        ...         return tg.sin(x)
+        ...
+        ...     @staticmethod
+        ...     def setup_context(ctx, inputs, output):
+        ...         ctx.save_for_forward(*inputs)
+        ...
+        ...     @staticmethod
+        ...     def jvp(ctx, tangent):
+        ...         (x,) = ctx.saved_tensors
+        ...         return tangent * tg.cos(x)
+        >>> tg.func.jvp(Sine.apply, (tg.tensor(0.0),), (tg.tensor(2.0),))
+        (tensor(0.), tensor(2.))
+        """
+        raise TypeError("Function: a subclass defines jvp(ctx, *tangents), or a backward that can be differentiated")
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the forward and record it."""
@@ -194,16 +236,22 @@ class Function:
             if any(y is x for x in args):
                 output._share_memory_of(y)
             made.append(output)
-        for kept in ctx._to_save:
-            index = next((i for i, y in enumerate(results) if y is kept), -1)
-            made_by = made[index]._node if index >= 0 else None
-            hooks = saved_hooks.get()
-            if isinstance(hooks, tuple) and isinstance(kept, Tensor):
-                ctx._saved.append(Packed(kept, kept._node if made_by is None else made_by, *hooks))
-            else:
-                ctx._saved.append(kept if made_by is None else _Output(results[index]._data, made_by))
-        ctx._to_save = ()
+        hooks = saved_hooks.get()
+        ctx._saved = [_kept(x, results, made, hooks) for x in ctx._to_save]
+        if cls.jvp is not Function.jvp:
+            ctx._saved_forward = [_kept(x, results, made, None) for x in ctx._to_save_forward]
+            ctx._inputs = tuple((x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in args)
+        ctx._to_save = ctx._to_save_forward = ()
         return tuple(made) if several else made[0]
+
+
+def _kept(x: Any, results: tuple[Any, ...], made: list[Tensor], hooks: Any) -> Any:
+    """What the context keeps of something to save: a result without the tensor, which would keep its node alive."""
+    index = next((i for i, y in enumerate(results) if y is x), -1)
+    made_by = made[index]._node if index >= 0 else None
+    if isinstance(hooks, tuple) and isinstance(x, Tensor):
+        return Packed(x, x._node if made_by is None else made_by, *hooks)
+    return x if made_by is None else _Output(results[index]._data, made_by)
 
 
 def _conjugated(g: Tensor | None) -> Any:
@@ -289,12 +337,11 @@ def _rule(function: type[Function], several: bool) -> Any:
 
     def rule(g: Any, needs: tuple[bool, ...], ctx: Context) -> list[Any]:
         given = g if isinstance(g, tuple) else (g,)
+        if pushing.get() and function.jvp is not Function.jvp:
+            return _pushed(function, ctx, given, needs)
         recorded = any(isinstance(part, Tensor) for part in given)
-        token = on_arrays.set(False)
-        try:
+        with users_code():
             answer = function.backward(ctx, *(_conjugated(Tensor(part) if is_array(part) else part) for part in given))
-        finally:
-            on_arrays.reset(token)
         answers = answer if isinstance(answer, tuple) else (answer,)
         if len(answers) < len(needs) or any(a is not None for a in answers[len(needs) :]):
             raise RuntimeError(f"{function.__name__}.backward: expected {len(needs)} gradients, got {len(answers)}")
@@ -315,3 +362,72 @@ def _rule(function: type[Function], several: bool) -> Any:
         return gradients
 
     return rule
+
+
+def _pushed(function: type[Function], ctx: Context, given: tuple[Any, ...], needs: tuple[bool, ...]) -> list[Any]:
+    """In place of the gradients, zeros from which a backward leads to a user's jvp, and from there to ``given``.
+
+    A derivative in a direction is found by walking back from gradients, which are linear in the ``given``, to those. So
+    where there is a jvp, only the way back is asked for.
+    """
+    assert ctx._node is not None
+    wanted = [i for i, needed in enumerate(needs) if needed]
+    several = len(wanted) > 1
+
+    def rule(g: Any, needs: tuple[bool, ...], ctx: Context) -> list[Any]:
+        tangents = _tangents(ctx, dict(zip(wanted, g if several else (g,), strict=True)))
+        recorded = any(isinstance(part, Tensor) for part in (g if several else (g,)))
+        ctx._pushing = True
+        try:
+            with users_code():
+                answer = function.jvp(ctx, *tangents)
+        finally:
+            ctx._pushing = False
+        return _answered(function.__name__, answer, given, recorded)
+
+    op = Op(f"{function.__name__}.jvp", (rule,), ("ctx", "out"), ("ctx", "out"), joint=True, outputs=len(wanted))
+    op.shares_gradients = True
+    op.fills = False
+    specs = tuple(ctx._inputs[i][:2] for i in wanted)
+    parents = tuple(y._node if isinstance(y, Tensor) else None for y in given)
+    node = Node(op, parents, (ctx,), specs if several else specs[0][0])
+    gradients: list[Any] = [None] * len(needs)
+    for place, i in enumerate(wanted):
+        zeros = _zeros(ctx._inputs[i])
+        zeros._node = Branch(node, place, *specs[place]) if several else node
+        gradients[i] = zeros
+    return gradients
+
+
+def _tangents(ctx: Context, arrived: dict[int, Any]) -> list[Any]:
+    """What a user's jvp is given: one tangent per argument."""
+    tangents: list[Any] = []
+    for i, spec in enumerate(ctx._inputs):
+        t = arrived.get(i)
+        if t is None and spec is not None and ctx._materialize:
+            t = _zeros(spec)
+        tangents.append(Tensor(t) if is_array(t) else t)
+    return tangents
+
+
+def _answered(name: str, answer: Any, given: tuple[Any, ...], recorded: bool) -> list[Any]:
+    """The tangents that a user's jvp returned, checked."""
+    answers = answer if isinstance(answer, tuple) else (answer,)
+    if len(answers) != len(given):
+        raise RuntimeError(f"{name}.jvp: expected {len(given)} tangents, one per result, got {len(answers)}")
+    for i, (t, y) in enumerate(zip(answers, given, strict=True)):
+        if t is None or y is None:
+            continue
+        if not isinstance(t, Tensor) or t.shape != y.shape or t.dtype != y.dtype:
+            raise RuntimeError(
+                f"{name}.jvp: tangent {i} must be a Tensor of shape {y.shape} and dtype {y.dtype}, got "
+                + (f"shape {t.shape}, dtype {t.dtype}" if isinstance(t, Tensor) else f"{t!r:.80}")
+            )
+    return [None if t is None or y is None else t if recorded else t._data for t, y in zip(answers, given, strict=True)]
+
+
+def _zeros(spec: tuple[Any, ...]) -> Tensor:
+    """Zeros of a shape and dtype on a device."""
+    zeros = empty(*spec)
+    K.fill(zeros, 0)
+    return Tensor(zeros)

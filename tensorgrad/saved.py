@@ -1,7 +1,4 @@
-"""What happens to the values that ops save for their gradients: hooks that pack them away and fetch them again.
-
-This is `tg.autograd.graph`.
-"""
+"""What happens to the values that ops save for their gradients: hooks that pack them away and fetch them again."""
 
 from __future__ import annotations
 

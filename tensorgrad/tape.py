@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from operator import itemgetter
@@ -31,7 +32,9 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "on_arrays",
+    "pushing",
     "set_grad_enabled",
+    "users_code",
     "visiting",
 ]
 
@@ -47,6 +50,9 @@ grad_mode: ContextVar[bool] = ContextVar("grad_mode", default=True)
 on_arrays: ContextVar[bool] = ContextVar("on_arrays", default=False)
 """Whether gradient rules are running on plain arrays: ops given arrays then return arrays."""
 
+pushing: ContextVar[bool] = ContextVar("pushing", default=False)
+"""Whether the engine runs so that what it finds can be walked back: for a derivative in a direction."""
+
 visiting: ContextVar[Node | None] = ContextVar("visiting", default=None)
 """While kernels are observed: the node whose gradient rules the engine runs in this thread."""
 
@@ -56,8 +62,17 @@ saved_hooks: ContextVar[Any] = ContextVar("saved_hooks", default=None)
 pack_node: Callable[[Any], None] | None = None
 """Once there were such hooks: lets them see a new node."""
 
+hooks_gather = False
+"""Whether there is a hook that waits for several gradients."""
+
+walk: ContextVar[dict[Any, Any] | None] = ContextVar("walk", default=None)
+"""Once there is: what such hooks have got in this thread's innermost backward."""
+
 trace_forward: Callable[[], Any] | None = None
 """In anomaly mode: returns where in the user's code an op was called."""
+
+check_nan = True
+"""In anomaly mode: whether gradients that are NaN raise."""
 
 
 class Storage:
@@ -257,6 +272,18 @@ class Branch(Node):
         """The op's name and which of its results this is."""
         assert self.parents[0] is not None
         return f"{self.parents[0].name}[{self.index}]"
+
+
+@contextmanager
+def users_code() -> Iterator[None]:
+    """While gradient rules run: a block in which a user's code is called, for which ops are what they are elsewhere."""
+    arrays = on_arrays.set(False)
+    push = pushing.set(False)
+    try:
+        yield
+    finally:
+        pushing.reset(push)
+        on_arrays.reset(arrays)
 
 
 def is_grad_enabled() -> bool:

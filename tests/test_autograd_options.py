@@ -236,3 +236,203 @@ def test_functional(device):
     assert functional.vjp(f, x, create_graph=True)[1].requires_grad
     with pytest.raises(RuntimeError, match="v can be left out"):
         functional.jvp(tg.sin, x)
+
+
+def test_strict_and_strategies(device):
+    x, v = put(V, device, grad=False), put(V + 3, device, grad=False)
+    functional = autograd.functional
+    close(functional.jacobian(tg.sin, x, vectorize=True, strategy="forward-mode"), np.diag(np.cos(V)))
+    close(functional.hessian(lambda x: (x**3).sum(), x, outer_jacobian_strategy="forward-mode"), np.diag(6 * V))
+    assert isinstance(functional.vjp(lambda x: (x**2).sum(), (x,))[1], tuple)
+
+    def half(x, v):
+        return (x**2).sum(), (x * v).sum()
+
+    close(functional.jacobian(half, (x, v))[0][1], 0 * V)
+    functional.vjp(half, (x, v), (x.sum(), v.sum()), strict=True)  # of one result is enough
+    for check, message in (
+        (lambda: functional.jacobian(half, (x, v), strict=True), "jacobian: strict, and result 0 .* input 1"),
+        (lambda: functional.jvp(lambda x, v: x, (x, v), (v, v), strict=True), "jvp: strict, and result 0 .* input 1"),
+        (lambda: functional.hessian(lambda x: x.sum(), x, strict=True), "gradient 0 of the function .* input 0"),
+        (lambda: functional.vhp(lambda x: x.sum(), x, v, strict=True), "vhp: strict, and gradient 0"),
+        (lambda: functional.jacobian(tg.sin, x, strict=True, vectorize=True), "cannot both be True"),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            check()
+    with pytest.raises(ValueError, match="strategy must be"):
+        functional.jacobian(tg.sin, x, strategy="both")
+
+
+class SineTimes(Function):
+    """``sin(x) * k * y`` and ``x + y``, whose backward would be wrong: forward mode must not come by there."""
+
+    @staticmethod
+    def forward(x, k, y):
+        return tg.sin(x) * y * k, x + y
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.k, y = inputs
+        ctx.save_for_backward(output[0])
+        ctx.save_for_forward(x, y)
+
+    @staticmethod
+    def backward(ctx, g, h):
+        return g + 100, None, h + 100
+
+    @staticmethod
+    def jvp(ctx, t, none, u):
+        assert none is None
+        x, y = ctx.saved_tensors
+        return (t * tg.cos(x) * y + u * tg.sin(x)) * ctx.k, t + u
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_a_jvp_of_ones_own(device, dtype):
+    def plain(x, k, y):
+        return tg.sin(x) * y * k, x + y
+
+    x, y, t, u = (
+        tg.tensor(V * s + d, dtype, device) * (1 if dtype == "float64" else 1 + 0.3j * s)
+        for s, d in ((1, 0), (2, 1), (-1, 0.5), (0.5, 3))
+    )
+
+    def composed(f):
+        return lambda x, y: f(x * y, 2, y)[0] * f(x, 3, y)[1]
+
+    def same(transform, *args):
+        found, wanted = transform(composed(SineTimes.apply)), transform(composed(plain))
+        tg.testing.assert_close(found(*args), wanted(*args), rtol=1e-12, atol=1e-12)
+
+    same(lambda f: lambda x, y: tg.func.jvp(f, (x, y), (t, u)), x, y)
+    same(lambda f: tg.func.jacfwd(f, (0, 1)), x, y)
+    same(lambda f: tg.func.jacfwd(tg.func.jacfwd(f)), x, y)  # of the derivative that jvp computes
+    same(lambda f: lambda x: tg.func.jvp(lambda x: tg.autograd.checkpoint(f, x, y), (x,), (t,)), x)
+    same(lambda f: lambda x, y: tg.func.linearize(f, x, y)[1](t, u), x, y)
+    rows = tg.stack([x, y])
+    same(lambda f: tg.func.vmap(lambda x: tg.func.jvp(f, (x, y), (t, u))), rows)
+
+
+def test_a_jvp_without_backward_and_with_tangents_of_none(device):
+    seen = []
+
+    class Twice(Function):
+        @staticmethod
+        def forward(ctx, x, y, materialize):
+            ctx.set_materialize_grads(materialize)
+            ctx.save_for_backward(x)
+            positive = x > 0
+            ctx.mark_non_differentiable(positive)
+            return 2 * x, positive, y * 1
+
+        @staticmethod
+        def jvp(ctx, t, u, _):
+            seen.append((t, u))
+            assert ctx.saved_tensors[0].shape == (3,)
+            return 2 * t, None, u
+
+    x, y = put(V, device, grad=False), put(V, device, grad=False)
+    tangent = tg.func.jvp(lambda x: Twice.apply(x, y, True)[0], (x,), (x,))[1]
+    close(tangent, 2 * V)
+    close(seen[-1][1], 0 * V)
+    tangents = tg.func.jvp(lambda x: Twice.apply(x, y, False)[::2], (x,), (x,))[1]
+    close(tangents[1], 0 * V)
+    assert seen[-1][1] is None
+    with pytest.raises(TypeError, match="must define backward"):
+        Twice.apply(x.requires_grad_(), y, True)[0].sum().backward()
+
+
+def test_errors_of_a_jvp(device):
+    x = put(V, device, grad=False)
+
+    class Wrong(Function):
+        answer = None
+
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1, x * 2
+
+        @staticmethod
+        def jvp(ctx, t):
+            return Wrong.answer
+
+    for answer, message in (
+        (x, "expected 2 tangents, one per result, got 1"),
+        ((x, x[:1]), r"tangent 1 must be a Tensor of shape \(3,\) and dtype float64, got shape \(1,\)"),
+        ((x, 1.0), "tangent 1 must be a Tensor"),
+    ):
+        Wrong.answer = answer
+        with pytest.raises(RuntimeError, match=f"Wrong.jvp: {message}"):
+            tg.func.jvp(Wrong.apply, (x,), (x,))
+
+
+def test_hooks_of_several_gradients(device):
+    x, y = put(V, device), put(V + 1, device)
+    product, unused = x * y, x + y
+    calls = []
+    handle = graph.register_multi_grad_hook((x, y, product, unused), calls.append)
+    with graph.register_multi_grad_hook((product, x, x.detach()), calls.append, mode="any"):
+        product.sum().backward(retain_graph=True)
+    assert len(calls) == 2
+    close(calls[0], np.ones(3))
+    assert [g is None for g in calls[1]] == [False, False, False, True]
+    close(calls[1][1], V)
+    autograd.grad(product.sum(), x, retain_graph=True)
+    assert [g is None for g in calls[2]] == [False, True, False, True]
+    handle.remove()
+    product.sum().backward()
+    assert len(calls) == 3
+    with pytest.raises(ValueError, match="mode"):
+        graph.register_multi_grad_hook((x,), print, mode="some")
+
+
+def test_edges(device):
+    x = put(V, device)
+    y = x * 2
+    z = (y * y).sum()
+    edge = graph.get_gradient_edge(y)
+    (g,) = autograd.grad(z, edge, retain_graph=True)
+    close(g, 4 * V)
+    (h,) = autograd.grad(edge, graph.get_gradient_edge(x), g)
+    close(h, 8 * V)
+    values, _ = tg.topk(x * 1, 2)
+    assert graph.get_gradient_edge(values).output_nr == 0
+    with pytest.raises(RuntimeError, match="edge of shape"):
+        autograd.grad(edge, x)
+    with pytest.raises(RuntimeError, match="does not require"):
+        graph.get_gradient_edge(x.detach())
+
+
+def test_a_version_counted_up(device):
+    x = put(V, device)
+    y = tg.exp(x)
+    graph.increment_version(y)
+    with pytest.raises(RuntimeError, match="overwritten"):
+        y.sum().backward()
+
+
+def test_anomaly_mode_on_and_off(device):
+    class Failing(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            raise KeyError("mine")
+
+    x = put(V, device)
+    with autograd.detect_anomaly(check_nan=False):
+        y = Failing.apply(x).sum()
+        with pytest.raises(KeyError, match="mine") as caught:
+            y.backward()
+        assert "Failing, which was called at" in caught.value.__notes__[0]
+        assert "test_autograd_options.py" in caught.value.__notes__[0]
+        assert tg.isnan(autograd.grad((tg.sqrt(x * 0) * 0).sum(), x)[0]).all()
+    mode = autograd.set_detect_anomaly(True)
+    try:
+        with pytest.raises(RuntimeError, match="sqrt gave NaN"):
+            (tg.sqrt(x * 0) * 0).sum().backward()
+    finally:
+        mode.__exit__()
+    assert tg.isnan(autograd.grad((tg.sqrt(x * 0) * 0).sum(), x)[0]).all()

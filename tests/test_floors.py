@@ -24,6 +24,7 @@ FLOORS = [
         "tensor_methods",
         "creation",
         "function",
+        "graph",
         "anomaly",
         "autograd",
         "checkpoint",
@@ -43,6 +44,8 @@ HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 # Imports inside functions that reach up, each with its reason. Nothing else may.
 UPWARD = {
     ("autograd", "functional"): "PyTorch has it there; it is imported when asked for",
+    ("autograd", "testing"): "PyTorch has gradcheck there; it is imported when asked for",
+    ("func", "nn"): "PyTorch has there what makes functions of modules; it is imported when asked for",
     ("autograd", "func"): "gradients for many cotangents are a vmap over the engine",
     ("function", "ops"): "a custom function with a rule for vmap leaves and enters the batch by ops",
     ("tensor", "ops"): "a copy to another device is an op; methods are attached by ops, this one is called by to()",

@@ -280,3 +280,60 @@ def test_errors(device):
         func.vjp(lambda x: x.sum(), x)[1](x)
     with pytest.raises(TypeError, match="jacrev: the function must return tensors, got float"):
         func.jacrev(lambda x: 1.0)(x)
+
+
+def test_linearize(device):
+    x, k = put(B, device), put(B + 1, device)
+    calls = []
+
+    def f(a, b):
+        calls.append(1)
+        return {"s": tg.sin(a * b["k"]), "constant": k * 2}
+
+    y, jvp_fn = func.linearize(f, x, {"k": k})
+    close(y["s"], np.sin(B * (B + 1)))
+    for t, u in ((put(B**2, device), k), (x, x)):
+        moved = jvp_fn(t, {"k": u})
+        close(moved["s"], np.cos(B * (B + 1)) * (t.cpu().numpy() * (B + 1) + B * u.cpu().numpy()))
+        close(moved["constant"], 0 * B)
+    assert len(calls) == 1
+    eye = tg.eye(3, dtype="float64", device=device)
+    close(func.vmap(lambda t: jvp_fn(t, {"k": 0 * k})["s"])(eye), np.diag(np.cos(B * (B + 1)) * (B + 1)))
+    with pytest.raises(TypeError, match="linearize: a tangent has the structure"):
+        jvp_fn(x, x)
+    z = put(B, device, grad=True)
+    (func.linearize(lambda x: x**3, z)[1](x) ** 1).sum().backward()
+    close(z.grad, 6 * B * B)
+
+
+def test_grad_and_value_and_aux_of_jvp(device):
+    x = put(B, device)
+    g, (value, aux) = func.grad_and_value(lambda x: ((x**2).sum(), x + 1), has_aux=True)(x)
+    close(g, 2 * B)
+    close(value, (B**2).sum())
+    close(aux, B + 1)
+    _, t, aux = func.jvp(lambda x: (x**2, x + 1), (x,), (x,), has_aux=True)
+    close(t, 2 * B**2)
+    close(aux, B + 1)
+
+
+def test_ensembles_of_modules(device):
+    models = [tg.nn.Sequential(tg.nn.Linear(3, 4), tg.nn.BatchNorm1d(4)).to(device).to(tg.float64) for _ in range(3)]
+    for model in models:
+        assert func.replace_all_batch_norm_modules_(model) is model
+    x = put(A, device)
+    params, buffers = func.stack_module_state(models)
+    assert all(p.is_leaf and p.requires_grad for p in params.values())
+
+    def call(params, buffers, x):
+        return func.functional_call(models[0], (params, buffers), x)
+
+    close(func.vmap(call, in_dims=(0, 0, None))(params, buffers, x), tg.stack([m(x) for m in models]).detach().cpu())
+    with pytest.raises(RuntimeError, match="one class and mode"):
+        func.stack_module_state([models[0], models[1].eval()])
+    with pytest.raises(RuntimeError, match="weight' differ"):
+        func.stack_module_state([tg.nn.Sequential(tg.nn.Linear(3, n)) for n in (2, 4)])
+    with pytest.raises(RuntimeError, match="there is no module"):
+        func.stack_module_state([])
+    with pytest.raises(ValueError, match="several mappings"):
+        func.functional_call(models[0], (params, params), x)

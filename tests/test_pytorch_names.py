@@ -22,6 +22,8 @@ def found(path: str) -> Any:
     owner, _, name = path.rpartition(".")
     if name[0].isupper():
         return getattr(importlib.import_module(f"tensorgrad.{owner}"), name)
+    if owner == "autograd":  # its parts are modules of other names
+        return getattr(importlib.import_module("tensorgrad.autograd"), name)
     return importlib.import_module(f"tensorgrad.{path}")
 
 

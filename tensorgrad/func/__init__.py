@@ -14,8 +14,24 @@ An argument is a tensor, or a tuple, list or dict of such; so is a result.
 
 from __future__ import annotations
 
-from .derivatives import grad, hvp, jvp, value_and_grad, vjp
+from typing import Any
+
+from .derivatives import grad, grad_and_value, hvp, jvp, linearize, value_and_grad, vjp
 from .jacobians import hessian, jacfwd, jacobian, jacrev
 from .vectorized import vmap
 
-__all__ = ["grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "linearize",
+    "replace_all_batch_norm_modules_", "stack_module_state", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip
+
+_OF_MODULES = ("functional_call", "replace_all_batch_norm_modules_", "stack_module_state")
+
+
+def __getattr__(name: str) -> Any:
+    """What takes modules is made where they are, a floor up."""
+    if name in _OF_MODULES:
+        from ..nn.utils import stateless
+
+        return getattr(stateless, name)
+    raise AttributeError(f"module 'tensorgrad.func' has no attribute {name!r}")

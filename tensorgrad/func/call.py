@@ -9,7 +9,7 @@ from weakref import WeakSet
 from .. import autograd
 from ..dtypes import is_differentiable
 from ..ops.memory import clone, zeros_like
-from ..tape import Leaf, enable_grad, is_grad_enabled
+from ..tape import Leaf, enable_grad, is_grad_enabled, pushing
 from ..tensor import Tensor
 from .tree import leaves, rebuilt
 
@@ -87,16 +87,28 @@ class Call:
         return [self.result(g) for g in found]
 
     def push(self, tangents: Sequence[Tensor], keep: bool) -> list[Tensor]:
-        """The derivatives of the outputs: `pull` is linear in the cotangents, so it is pulled back in turn."""
+        """The derivatives of the outputs in a direction."""
+        return self.linear()(tangents, keep)
+
+    def linear(self) -> Callable[[Sequence[Tensor], bool], list[Tensor]]:
+        """`push` as a function, which walks the graph once: `pull` is linear in the cotangents and is pulled back."""
         outputs = list(leaves(self.output))
         linear = [(y, zeros_like(y).requires_grad_()) for y in outputs if y._node is not None]
         _SPENT.update(g._node for _, g in linear if isinstance(g._node, Leaf))
-        with enable_grad():
-            pulled = self._gradients(linear, self.variables, True, True)
-        roots = [(g, t) for g, t in zip(pulled, tangents, strict=True) if g._node is not None]
-        tracked = self.outside and any(self._matters(x) for pair in roots for x in pair)
-        found = iter(self._gradients(roots, [g for _, g in linear], keep, tracked))
-        return [zeros_like(y) if y._node is None else self.result(next(found)) for y in outputs]
+        token = pushing.set(True)
+        try:
+            with enable_grad():
+                pulled = self._gradients(linear, self.variables, True, True)
+        finally:
+            pushing.reset(token)
+
+        def pushed(tangents: Sequence[Tensor], keep: bool) -> list[Tensor]:
+            roots = [(g, t) for g, t in zip(pulled, tangents, strict=True) if g._node is not None]
+            tracked = self.outside and any(self._matters(x) for pair in roots for x in pair)
+            found = iter(self._gradients(roots, [g for _, g in linear], keep, tracked))
+            return [zeros_like(y) if y._node is None else self.result(next(found)) for y in outputs]
+
+        return pushed
 
     @staticmethod
     def _gradients(

@@ -11,7 +11,7 @@ from ..tensor import Tensor
 from .call import Argnums, Call
 from .tree import all_of, like, rebuilt
 
-__all__ = ["grad", "hvp", "jvp", "value_and_grad", "vjp"]
+__all__ = ["grad", "grad_and_value", "hvp", "jvp", "linearize", "value_and_grad", "vjp"]
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -59,6 +59,25 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     (tensor(5.), tensor([2., 4.]))
     """
     return _value_and_grad("value_and_grad", f, argnums, has_aux)
+
+
+def grad_and_value(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """As `value_and_grad` in PyTorch's order: ``(gradient, result)``; ``(gradient, (result, aux))`` with ``has_aux``.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.func.grad_and_value(lambda x: (x**2).sum())(tg.tensor([1.0, 2.0]))
+    (tensor([2., 4.]), tensor(5.))
+    """
+    both = _value_and_grad("grad_and_value", f, argnums, has_aux)
+
+    @wraps(f)
+    def reversed_both(*args: Any, **options: Any) -> Any:
+        value, found = both(*args, **options)
+        return found, value
+
+    return reversed_both
 
 
 def _value_and_grad(name: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool) -> Callable[..., Any]:
@@ -110,22 +129,28 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     return (output, vjp_fn, call.result(call.aux)) if has_aux else (output, vjp_fn)
 
 
-def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+def jvp(
+    f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False
+) -> tuple[Any, ...]:
     """``f(*primals)`` and the product of its Jacobian with ``tangents``, the derivative in their direction.
 
     It is computed as the derivative of `vjp` with respect to the cotangent, in which that is linear; so what ``f`` does
-    must be twice differentiable.
+    must be twice differentiable. Of a custom `tg.autograd.Function` its ``jvp`` is used, if it has one.
 
     Parameters
     ----------
     f : callable
     primals, tangents : tuple
         As many as ``f`` takes arguments, of equal shapes and dtypes.
+    has_aux : bool
+        Whether ``f`` returns ``(result, something else)``.
 
     Returns
     -------
     output, tangent
         Of one structure.
+    aux
+        What else ``f`` returned; only with ``has_aux``.
 
     Examples
     --------
@@ -136,9 +161,45 @@ def jvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ..
     """
     argnums = all_of("jvp", primals)
     directions = like("jvp", "tangent", tangents, primals)
-    call = Call("jvp", f, primals, argnums, {})
-    pushed = call.push(directions, keep=False)
-    return call.result(call.output), rebuilt(call.output, iter(pushed))
+    call = Call("jvp", f, primals, argnums, {}, has_aux)
+    pushed = rebuilt(call.output, iter(call.push(directions, keep=False)))
+    output = call.result(call.output)
+    return (output, pushed, call.result(call.aux)) if has_aux else (output, pushed)
+
+
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """``f(*primals)`` and the function that multiplies its Jacobian there with a vector: `jvp` for many tangents.
+
+    ``f`` is called once, however often that function is; what it needs is kept in memory as long as it exists.
+
+    Parameters
+    ----------
+    f : callable
+    *primals
+        The arguments of ``f``.
+
+    Returns
+    -------
+    output
+        Of ``f``.
+    jvp_fn : callable
+        Takes tangents of the primals, as many and of their structures; returns the derivative of the output in their
+        direction.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> y, jvp_fn = tg.func.linearize(lambda x: x**2, tg.tensor([1.0, 2.0]))
+    >>> y, jvp_fn(tg.tensor([1.0, 0.0])), jvp_fn(tg.tensor([0.0, 1.0]))
+    (tensor([1., 4.]), tensor([2., 0.]), tensor([0., 4.]))
+    """
+    call = Call("linearize", f, primals, all_of("linearize", primals), {})
+    pushed = call.linear()
+
+    def jvp_fn(*tangents: Any) -> Any:
+        return rebuilt(call.output, iter(pushed(like("linearize", "tangent", tangents, primals), True)))
+
+    return call.result(call.output), jvp_fn
 
 
 def hvp(f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..tape import Branch, Node, Op, View, grad_mode, on_arrays
+from ..tape import Branch, Node, Op, View, grad_mode, users_code
 from ..tensor import Tensor
 
 __all__ = ["Boundary", "RemovableHandle"]
@@ -134,8 +134,7 @@ class Boundary:
         return _as_given([seen[i] for i in self._wanted], plain)
 
     def _run_before(self, grad_output: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
-        arrays = on_arrays.set(False)
-        try:
+        with users_code():
             for hook in self._before:
                 answer = hook(self._module, grad_output)
                 if answer is None:
@@ -147,13 +146,10 @@ class Boundary:
                         f"one per result, got {len(replaced)}"
                     )
                 grad_output = replaced
-        finally:
-            on_arrays.reset(arrays)
         return grad_output
 
     def _run(self, grad_input: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
-        arrays = on_arrays.set(False)  # hooks are a user's code, which works on tensors
-        try:
+        with users_code():
             for hook in self._hooks:
                 answer = hook(self._module, grad_input, self._grad_output)
                 if answer is None:
@@ -165,6 +161,4 @@ class Boundary:
                         f"per positional argument, got {len(replaced)}"
                     )
                 grad_input = replaced
-        finally:
-            on_arrays.reset(arrays)
         return grad_input

@@ -13,7 +13,8 @@ import torch
 NAMES = Path(__file__).parent / "vectors" / "pytorch_names.json"
 MODULES = (
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize", "nn.utils.parametrizations",
-    "optim", "optim.lr_scheduler", "optim.swa_utils", "utils.data",
+    "optim", "optim.lr_scheduler", "optim.swa_utils", "utils.data", "func", "autograd", "autograd.function",
+    "autograd.graph", "autograd.functional",
 )  # fmt: skip
 CLASSES = ("nn.Module", "optim.Optimizer")
 # what a module only uses itself
