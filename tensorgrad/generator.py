@@ -175,6 +175,7 @@ class Draws:
     def __init__(self) -> None:
         self._parts: list[tuple[Generator, int, tuple[int, int]]] = []
         self._next = -1  # of the parts that are given again; -1 while they are written down
+        self._recorder: Any = None  # who records the repetition as a whole
         self._outer: Draws | None = None
 
     @contextmanager
@@ -191,13 +192,13 @@ class Draws:
     @contextmanager
     def repeated(self) -> Iterator[None]:
         """Give the same parts again in this block; the streams do not move."""
-        self._next = 0
+        self._next, self._recorder = 0, capture.recording()
         token = _draws.set(self)
         try:
             yield
         finally:
             _draws.reset(token)
-            self._next = -1
+            self._next, self._recorder = -1, None
 
     @property
     def repeating(self) -> bool:
@@ -218,7 +219,11 @@ class Draws:
         place, self._next = self._next, self._next + 1
         if place >= len(self._parts) or self._parts[place][0] is not generator or self._parts[place][1] != blocks:
             raise RuntimeError("checkpoint: called again, the function draws other random numbers than the first time")
-        return self._parts[place][2]
+        part, recorder = self._parts[place][2], capture.recording()
+        if recorder is None or recorder is self._recorder:
+            return part
+        # A function is captured inside of the repetition: its replays must ask anew, these numbers are of this call.
+        return recorder.drawn(generator, blocks, int(part[0]), int(part[1]))
 
 
 class NoDraws(Draws):

@@ -81,3 +81,10 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and missing is not None:
         pytest.skip(missing)
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_in_every_run() -> None:
+    from tensorgrad import manual_seed  # not before CUDA is decided
+
+    manual_seed(0)

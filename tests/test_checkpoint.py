@@ -382,6 +382,21 @@ class TestCaptured:
         for _ in range(3):
             same_replayed(left_by(model, lambda x: tg.checkpoint(captured, x), x), left_by(model, model, x), device)
 
+    def test_a_function_captured_anew_in_the_backward(self, device):
+        def masks(captured: bool) -> list[Any]:
+            model = nn.Sequential(nn.Dropout(0.5))
+            call = tg.jit(model) if captured else model
+            x = tg.ones(40, device=device, requires_grad=True)
+            tg.manual_seed(3)
+            found = []
+            for i in range(4):
+                y = tg.checkpoint(call, x)
+                model.told = i // 2  # a change that captures must see: in the second round between forward and backward
+                found += [y.detach(), *tg.autograd.grad(y.sum(), x)]
+            return [a.cpu().numpy() for a in found]
+
+        same(masks(True), masks(False))
+
     def test_memory_of_the_plan(self):
         """The plan of a checkpointed step has less memory for temporaries."""
 
