@@ -12,7 +12,7 @@ from .. import kernels as K
 from .arrangement import diagonal as diagonal_of
 from .arrangement import trace as trace_of
 from .definition import Function, lift, primitive
-from .elementwise import multiply
+from .elementwise import multiply, pow
 from .linear_system import inv
 from .matmul import matmul
 from .matrices import LinAlgError, in_half, prepared, require_matrix, require_square
@@ -78,7 +78,7 @@ def matrix_power(x: Any, n: int, /) -> Any:
     require_square("matrix_power", x)
     n = operator.index(n)
     if n == 0:
-        return multiply(ones_like(x), eye(x.shape[-1], dtype=x.dtype, device=x.device))
+        return multiply(pow(x, 0), eye(x.shape[-1], dtype=x.dtype, device=x.device))  # its gradient is 0
     if n < 0:
         x, n = inv(x), -n
     y = None

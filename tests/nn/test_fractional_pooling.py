@@ -100,3 +100,11 @@ def test_infinite_norms(axes, device):
         for index in np.ndindex(*y.shape):
             window = (*index[:2], *(slice(2 * i, 2 * i + 2) for i in index[2:]))
             assert y[index] == reduce(np.abs(x[window]))
+
+
+def test_no_samples(device):
+    x = tg.ones(0, 2, 4, 5, 4, device=device, requires_grad=True)
+    y, indices = F.fractional_max_pool3d_with_indices(x, (2, 2, 1), (1, 3, 2))
+    assert y.shape == indices.shape == (0, 2, 1, 3, 2)
+    y.sum().backward()
+    assert x.grad.shape == x.shape

@@ -217,10 +217,17 @@ def test_halves_are_computed_in_float32(kind, device):
         assert g.dtype == x.dtype
 
 
+def test_power_0_has_gradient_0():
+    x = tg.tensor([[0.0, np.nan], [2.0, 3.0]], requires_grad=True)
+    (g,) = autograd.grad(linalg.matrix_power(x, 0).sum(), [x])
+    assert g.tolist() == [[0, 0], [0, 0]]
+
+
 def test_integers_become_floating():
     assert linalg.inv(tg.tensor([[2, 0], [0, 4]])).tolist() == [[0.5, 0], [0, 0.25]]
     assert linalg.vector_norm(tg.tensor([3, 4])).dtype == tg.float32
     assert linalg.matrix_power(tg.tensor([[1, 1], [0, 1]]), 3).tolist() == [[1, 3], [0, 1]]
+    assert linalg.matrix_power(tg.tensor([[1, 1], [0, 1]]), 0).tolist() == [[1, 0], [0, 1]]
     assert linalg.vector_norm(tg.tensor([3, 4]), dtype=tg.float64).dtype == tg.float64
     with pytest.raises(TypeError, match="dtype must be floating"):
         linalg.vector_norm(tg.tensor([3, 4]), dtype=tg.int32)

@@ -75,9 +75,9 @@ def _fractional_max_pool(
                 table = along
             else:
                 table = table.expand_dims((3, 5)) * n + along.expand_dims((2, 4))
-                table = table.reshape(*channels, table.shape[2] * m, -1)
-        flat = x.reshape(*channels, -1)
-        values = take_along_axis(flat.detach(), table.reshape(*channels, -1)).reshape(table.shape)
+                table = table.reshape(*channels, table.shape[2] * m, table.shape[4] * k)
+        flat, windows = x.flatten(2), table.flatten(2)
+        values = take_along_axis(flat.detach(), windows).reshape(table.shape)
         indices = take_along_axis(table, argmax(values, axis=-1).expand_dims(-1)).squeeze(-1)
         shape = (*channels, *wanted)
         return take_along_axis(flat, indices).reshape(shape), indices.reshape(shape)
