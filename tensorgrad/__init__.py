@@ -190,6 +190,7 @@ if TYPE_CHECKING:
     from .ops.orders import *
     from .ops.padding import *
     from .ops.placement import *
+    from .ops.pytorch_functions import *
     from .ops.quantiles import *
     from .ops.ranges import *
     from .ops.search import *

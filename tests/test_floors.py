@@ -22,6 +22,7 @@ FLOORS = [
         "tape",
         "tensor",
         "tensor_methods",
+        "inplace_methods",
         "creation",
         "function",
         "graph",

@@ -8,16 +8,17 @@ raises.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from ..tape import Leaf, clock, grad_mode
+from ..tape import Leaf, clock, enable_grad, grad_mode
 from ..tensor import Tensor
 from .definition import lift
 
-__all__ = ["become", "before", "check_writable", "in_place"]
+__all__ = ["become", "before", "check_writable", "fitted", "in_place", "keeps_dtype", "overwrite", "take_shape"]
 
 
 def check_writable(x: Tensor, name: str) -> None:
@@ -82,7 +83,7 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
         recorded = grad_mode.get() and (x._node is not None or other_node is not None)
         if recorded:
             check_writable(x, name)
-        if not _keeps_dtype(x, y, op):
+        if not keeps_dtype(x, y, op):
             dtype = dtypes.result_type(x, y)
             raise TypeError(f"{name}: the result is {dtype}, which does not fit in place into {x.dtype}")
         if recorded:
@@ -102,10 +103,78 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
     return function
 
 
-def _keeps_dtype(x: Tensor, y: Any, op: Callable[..., Any]) -> bool:
+def keeps_dtype(x: Tensor, y: Any, op: Callable[..., Any]) -> bool:
+    """Whether a binary op of ``x`` and ``y`` has a dtype that its kernel may write into ``x``."""
     dtype = dtypes.result_type(x, y)
     if op.__name__ == "divide" and dtype.kind in "biu":
         return False
     if dtypes.is_floating(dtype) and dtypes.is_floating(x.dtype):
         return True
     return dtype.kind == x.dtype.kind or ((dtype.kind in "biu") == (x.dtype.kind in "biu") and dtype == x.dtype)
+
+
+def overwrite(x: Tensor, name: str, op: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+    """Let ``x`` become ``op(x, *args, **options)``, which must have its shape, in its dtype."""
+    given = (x, *args, *options.values())
+    if not grad_mode.get() or all(y._node is None for y in given if isinstance(y, Tensor)):
+        K.assign(x._data, fitted(x, op(x, *args, **options), name)._data)
+        x._written()
+        return x
+    check_writable(x, name)
+    shared = x._storage is not None and x._storage.shared
+    old = Tensor(K.copy(x._data), x._node) if shared else before(x)  # the op may save it
+    args = tuple([old if y is x else y for y in args])
+    options = {key: old if y is x else y for key, y in options.items()}
+    return become(x, fitted(x, op(old, *args, **options), name), name)
+
+
+def fitted(x: Tensor, result: Tensor, name: str) -> Tensor:
+    """A result in the dtype of the tensor that it is written into.
+
+    Integers become real and real numbers complex, not the other way round, and only comparisons become bool.
+    """
+    if result.shape != x.shape:
+        raise ValueError(f"{name}: the result has shape {result.shape}, which does not fit in place into {x.shape}")
+    if result.dtype == x.dtype:
+        return result
+    ranks = [
+        0 if d.kind == "b" else 1 if d.kind in "iu" else 3 if d.kind == "c" else 2 for d in (result.dtype, x.dtype)
+    ]
+    if ranks[0] > ranks[1]:
+        raise TypeError(f"{name}: the result is {result.dtype}, which cannot be written into a {x.dtype} tensor")
+    return result.astype(x.dtype)
+
+
+def take_shape(x: Tensor, name: str, op: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Let ``x`` be the view of itself that ``op(x, *args)`` is; other views stay what they are."""
+    is_leaf = isinstance(x._node, Leaf)
+    if is_leaf and grad_mode.get():
+        check_writable(x, name)
+    storage = x._shared_storage()
+    old = before(x)
+    old._view = x._view
+    if is_leaf or x._node is None:
+        result = op(old, *args)
+    else:
+        with enable_grad():  # the gradient must find its way back to the old shape
+            result = op(old, *args)
+    if result is old:
+        return x
+    references = []
+    for reference in storage.views:
+        view = reference()
+        if view is x:
+            references.append(weakref.ref(old))
+        elif view is not None and view is not result and view is not old:
+            references.append(reference)
+            if view._view is not None and view._view.base is x:
+                view._view = view._view._replace(base=old)
+    x._data = result._data
+    if is_leaf:
+        x._node.shape = x.shape  # type: ignore[union-attr]
+    else:
+        x._node, x._view = result._node, result._view
+        references.append(weakref.ref(x))
+    storage.views, storage.shared = references, True
+    x._written()  # ops that saved the tensor must find it changed
+    return x

@@ -65,6 +65,9 @@ _FILES = {
         choose compress diagonal_scatter extract index_add index_copy index_fill index_put index_reduce index_select
         masked_scatter masked_select piecewise put scatter_reduce select select_scatter slice_scatter
     """,
+    "pytorch_functions": """
+        adjoint clamp_max clamp_min hardshrink prelu rsub split_with_sizes sum_to_size t
+    """,
     "quantiles": """
         kthvalue median mode nanmedian nanpercentile nanquantile percentile quantile
     """,

@@ -58,6 +58,7 @@ METHODS: dict[str, Any] = {
     "tanh": elementwise.tanh, "erf": elementwise.erf, "square": elementwise.square, "sign": elementwise.sign,
     "reciprocal": elementwise.reciprocal, "floor": elementwise.floor, "ceil": elementwise.ceil,
     "round": elementwise.round, "trunc": elementwise.trunc, "clip": elementwise.clip, "clamp": elementwise.clip,
+    "bitwise_left_shift": elementwise.bitwise_left_shift, "bitwise_right_shift": elementwise.bitwise_right_shift,
     "maximum": elementwise.maximum, "minimum": elementwise.minimum, "masked_fill": elementwise.masked_fill,
     "isnan": elementwise.isnan, "isinf": elementwise.isinf, "isfinite": elementwise.isfinite,
     "relu": activation.relu, "sigmoid": activation.sigmoid, "softmax": softmax.softmax,
@@ -79,15 +80,16 @@ METHODS: dict[str, Any] = {
 
 
 _LATE = """
-    addbmm addcdiv addcmul addmv addr allclose amax amin aminmax argwhere baddbmm bincount bucketize cbrt cholesky
-    cholesky_inverse cholesky_solve compress corrcoef cov cross cummax cummin cumprod cumsum deg2rad det diag
-    diag_embed diagflat diagonal_scatter diff digamma dist dsplit erfinv fliplr flipud float_power fmax fmin fmod
-    frac frexp gcd geqrf heaviside histc hsplit i0 igamma igammac index_add index_copy index_fill index_put
-    index_reduce index_select inverse isclose isneginf isposinf kthvalue lcm ldexp lerp lgamma logaddexp2
-    logcumsumexp logdet logit lu_solve masked_scatter masked_select matrix_exp matrix_power median mode msort
-    mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero norm pinverse ptp quantile rad2deg renorm
-    repeat_interleave rot90 scatter_reduce select_scatter sinc slice_scatter slogdet take_along_dim tensor_split
-    unfold unique unique_consecutive vdot vsplit xlogy
+    addbmm addcdiv addcmul addmv addr adjoint allclose amax amin aminmax argwhere baddbmm bincount bucketize cbrt
+    cholesky cholesky_inverse cholesky_solve clamp_max clamp_min compress conj_physical corrcoef cov cross cummax
+    cummin cumprod cumsum deg2rad det diag diag_embed diagflat diagonal_scatter diff digamma dist dsplit erfinv
+    fliplr flipud float_power fmax fmin fmod frac frexp gcd geqrf hardshrink heaviside histc hsplit i0 igamma
+    igammac index_add index_copy index_fill index_put index_reduce index_select inverse isclose isneginf isposinf
+    kthvalue lcm ldexp lerp lgamma logaddexp2 logcumsumexp logdet logit lu_solve masked_scatter masked_select
+    matrix_exp matrix_power median mode msort mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero norm
+    pinverse prelu ptp put quantile rad2deg renorm repeat_interleave rot90 scatter_reduce select_scatter sgn sinc
+    slice_scatter slogdet split_with_sizes sum_to_size take_along_dim tensor_split unfold unique unique_consecutive
+    vdot vsplit xlogy
 """.split()  # noqa: SIM905
 METHODS |= {name: late_method(name) for name in _LATE}
 

@@ -11,10 +11,11 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from .. import dtypes, random
+from .. import dtypes
 from ..tensor import Tensor
 from . import elementwise, indexing, matmul, memory, product, shape
 from .late import late_function
+from .overwriting import INPLACE_METHODS
 
 __all__ = ["PYTORCH_METHODS"]
 
@@ -216,45 +217,6 @@ def new_full(x: Tensor, size: Any, fill_value: Any, **options: Any) -> Any:
     return memory.full(size, fill_value, **_fresh(x, options))
 
 
-# ----------------------------------------------------------------------------------------------------------- in place
-def _overwriting(name: str, op: Method) -> Method:
-    """``x.name_(...)``: ``x`` becomes the result of the op."""
-
-    def method(x: Tensor, *args: Any, **options: Any) -> Tensor:
-        indexing.setitem(x, ..., op(x, *args, **options))
-        return x
-
-    return _method(f"{name}_", method, f"`{name}`, written into the tensor itself, which is returned.")
-
-
-def copy_(x: Tensor, src: Any) -> Tensor:
-    """Take the values of another tensor, cast to this dtype, moved to this device and broadcast to this shape."""
-    source = src.to(x.device, x.dtype) if isinstance(src, Tensor) else src
-    indexing.setitem(x, ..., source)
-    return x
-
-
-def fill_(x: Tensor, value: Any) -> Tensor:
-    """Take one value everywhere."""
-    indexing.setitem(x, ..., value)
-    return x
-
-
-def zero_(x: Tensor) -> Tensor:
-    """Become zero everywhere."""
-    return fill_(x, 0)
-
-
-def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Take numbers from the normal distribution."""
-    return copy_(x, random.normal(mean, std, x.shape, dtype=x.dtype, device=x.device, generator=generator))
-
-
-def uniform_(x: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Take numbers from the uniform distribution on ``[from_, to)``."""
-    return copy_(x, random.uniform(from_, to, x.shape, dtype=x.dtype, device=x.device, generator=generator))
-
-
 _NUMBERS = {
     "float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "cfloat": "complex64",
     "cdouble": "complex128", "long": "int64", "int": "int32", "short": "int16", "char": "int8", "byte": "uint8",
@@ -281,27 +243,6 @@ _SAME: dict[str, Method] = {
     "movedim": shape.moveaxis, "swapdims": shape.swapaxes, "ravel": shape.flatten, "view_as": reshape_as,
     "ndimension": dim, "nelement": numel,
 }  # fmt: skip
-_CHANGED: dict[str, Method] = {
-    "abs": elementwise.abs, "add": add, "ceil": elementwise.ceil, "clamp": elementwise.clip, "clip": elementwise.clip,
-    "cos": elementwise.cos, "div": div, "exp": elementwise.exp, "expm1": elementwise.expm1, "floor": elementwise.floor,
-    "log": elementwise.log, "log1p": elementwise.log1p, "masked_fill": elementwise.masked_fill,
-    "mul": elementwise.multiply, "neg": elementwise.negative, "pow": elementwise.pow,
-    "reciprocal": elementwise.reciprocal, "remainder": elementwise.remainder, "round": elementwise.round,
-    "rsqrt": elementwise.rsqrt, "scatter": indexing.scatter, "scatter_add": indexing.scatter_add,
-    "sign": elementwise.sign, "sin": elementwise.sin, "sqrt": elementwise.sqrt, "square": elementwise.square,
-    "sub": sub, "tan": elementwise.tan, "tanh": elementwise.tanh, "trunc": elementwise.trunc,
-}  # fmt: skip
-
-_CHANGED_LATE = """
-    addcdiv addcmul cumprod cumsum deg2rad digamma erfinv fmod frac gcd i0 igamma igammac index_add index_copy
-    index_fill index_put index_reduce lcm ldexp lerp lgamma logit masked_scatter mvlgamma nan_to_num rad2deg renorm
-    scatter_reduce sinc xlogy
-""".split()  # noqa: SIM905
-
-
-def _late(name: str) -> Method:
-    """An op that is loaded when it is first used."""
-    return lambda *args, **options: late_function(name)(*args, **options)
 
 
 def polygamma(x: Tensor, n: int) -> Any:
@@ -309,23 +250,15 @@ def polygamma(x: Tensor, n: int) -> Any:
     return late_function("polygamma")(n, x)
 
 
-def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """Take a number on the main diagonal."""
-    late_function("fill_diagonal")(x, fill_value, wrap)
-    return x
-
-
 PYTORCH_METHODS: dict[str, Method] = {
     **{name: _conversion(name, dtype) for name, dtype in _NUMBERS.items()},
     **_SAME,
-    **{f"{name}_": _overwriting(name, op) for name, op in _CHANGED.items()},
-    **{f"{name}_": _overwriting(name, _late(name)) for name in _CHANGED_LATE},
+    **INPLACE_METHODS,
     **{
         function.__name__: function
         for function in (
             type_as, contiguous, is_contiguous, numel, dim, expand, expand_as, reshape_as, t, narrow, select, unbind,
-            unflatten, add, sub, div, mm, bmm, mv, dot, addmm, ger, new_empty, new_zeros, new_ones, new_full, copy_,
-            fill_, fill_diagonal_, polygamma, zero_, normal_, uniform_,
+            unflatten, add, sub, div, mm, bmm, mv, dot, addmm, ger, new_empty, new_zeros, new_ones, new_full, polygamma,
         )
     },
 }  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+import tensorgrad.inplace_methods
 import tensorgrad.tensor_methods
 from tensorgrad.ops.methods import METHODS
 from tensorgrad.ops.pytorch_methods import PYTORCH_METHODS
@@ -153,7 +154,8 @@ def test_random_numbers_in_place_are_those_of_the_generator(x):
 
 
 def test_every_method_is_attached_and_declared_for_type_checkers():
-    source = Path(tensorgrad.tensor_methods.__file__).read_text()
+    files = (tensorgrad.tensor_methods, tensorgrad.inplace_methods)
+    source = "".join(Path(module.__file__).read_text() for module in files)
     declared = set(re.findall(r"def (\w+)", source))
     assert sorted({*PYTORCH_METHODS, *METHODS} - declared) == []
     assert [name for name in declared if not hasattr(tg.Tensor, name)] == []

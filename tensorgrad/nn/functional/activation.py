@@ -17,6 +17,7 @@ from ...ops.elementwise import greater_equal as at_least
 from ...ops.elementwise import less as below
 from ...ops.indexing import scatter
 from ...ops.memory import zeros_like
+from ...ops.pytorch_functions import hardshrink, prelu
 from ...ops.reduction import argmax
 from ...random import uniform
 from ...tensor import Tensor
@@ -58,28 +59,6 @@ def rrelu(
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = uniform(lower, upper, input.shape, dtype=input.dtype, device=input.device)
     return applied("rrelu", lambda x: where(greater(x, 0), x, multiply(x, slope)), input, inplace)
-
-
-def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """``input`` where positive, else ``weight * input``, with one weight per channel (axis 1) or one for all.
-
-    Notes
-    -----
-    He et al., Delving Deep into Rectifiers, 2015.
-    """
-    if weight.ndim > 1:
-        raise ArgumentError(f"prelu: the weight must have 0 or 1 axes, got shape {weight.shape}")
-    if weight.size != 1:
-        channels = 1 if input.ndim < 2 else input.shape[1]
-        if weight.size != channels:
-            raise ArgumentError(
-                f"prelu: an input of shape {input.shape} has {channels} channels, got {weight.size} weights"
-            )
-        weight = weight.reshape((1, -1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else (-1,))
-    elif weight.ndim > input.ndim:
-        weight = weight.reshape(())
-    y: Tensor = where(greater(input, 0), input, multiply(input, weight))
-    return y
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -192,12 +171,6 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
         return y
 
     return applied("hardswish", curve, input, inplace)
-
-
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``input`` where outside of [-lambd, lambd], else 0."""
-    y: Tensor = where(_within(input, lambd), 0.0, input)
-    return y
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
