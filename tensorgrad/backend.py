@@ -22,6 +22,7 @@ from .kernels.batched.array import ALLOCATING, LEVELS, BatchedArray, allocated
 __all__ = [
     "CPU",
     "Device",
+    "address",
     "as_array",
     "broadcast_view",
     "device_of",
@@ -212,6 +213,11 @@ def is_sole_view(array: Any) -> bool:
         return False
     flags = array.flags
     return flags.c_contiguous and flags.writeable and _references_to_base(array) <= _OF_A_SOLE_VIEW
+
+
+def address(array: Any) -> int:
+    """Where the first element of an array is."""
+    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
 
 
 def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ..backend import Device
+from ..backend import Device, address
 from ..kernels import Kernel
 
 __all__ = [
@@ -30,7 +28,6 @@ __all__ = [
     "SetGrad",
     "Slot",
     "Span",
-    "address",
     "bounds",
     "each",
     "mapped",
@@ -284,11 +281,6 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
         return {key: mapped(item, function) for key, item in value.items()}
     return function(value)
-
-
-def address(array: Any) -> int:
-    """Where the first element of an array is."""
-    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
 
 
 def bounds(array: Any) -> tuple[int, int]:

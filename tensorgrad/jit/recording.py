@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels as K
+from ..backend import address
 from ..capture import CaptureError
 from ..ops.precision import autocast_region
 from ..tape import clock
@@ -15,7 +16,7 @@ from .backward import Refused, Unbound, record_gradient
 from .cpu import bytes_of
 from .guards import FunctionGuard
 from .observation import peek
-from .program import Launch, address
+from .program import Launch
 from .recorder import Recorder
 from .signature import flatten, rebuild
 

@@ -6,11 +6,10 @@ from typing import Any
 
 from .. import dtypes
 from ..tensor import Tensor
-from .complex_parts import conj, imag, join_parts, real
+from .complex_parts import conj, imag_part, join_parts, view_as_complex, view_as_real
 from .definition import is_tensor, lift
 from .elementwise import cos, equal, multiply, sign, sin
 from .memory import cast, clone, ones_like, zeros_like
-from .shape import stack
 
 __all__ = [
     "complex", "conj_physical", "is_complex", "iscomplex", "iscomplexobj", "isreal", "isrealobj", "polar",
@@ -64,52 +63,6 @@ def polar(abs: Any, angle: Any, /) -> Tensor:
     """
     size, turn = _parts("polar", abs, angle)
     return join_parts(multiply(size, cos(turn)), multiply(size, sin(turn)))  # type: ignore[no-any-return]
-
-
-def view_as_real(x: Any, /) -> Tensor:
-    """Complex numbers as pairs of real ones along a new last axis: ``(...)`` becomes ``(..., 2)``.
-
-    The pairs are a copy, as `real` and `imag` are: what is written to them does not reach ``x``.
-
-    Raises
-    ------
-    TypeError
-        If ``x`` is not complex.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> tg.view_as_real(tg.tensor([1 + 2j]))
-    tensor([[1., 2.]])
-    """
-    x = lift(x)
-    if x.dtype.kind != "c":
-        raise TypeError(f"view_as_real: expected complex numbers, got {x.dtype} of shape {x.shape}")
-    return stack([real(x), imag(x)], axis=-1)  # type: ignore[no-any-return]
-
-
-def view_as_complex(x: Any, /) -> Tensor:
-    """Pairs of real numbers along the last axis as complex ones: ``(..., 2)`` becomes ``(...)``; a copy.
-
-    Raises
-    ------
-    TypeError
-        If ``x`` is not of float32 or float64.
-    ValueError
-        If the last axis does not have two elements.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> tg.view_as_complex(tg.tensor([[1.0, 2.0]]))
-    tensor([1.+2.j], dtype=complex64)
-    """
-    x = lift(x)
-    if x.dtype.char not in "fd":
-        raise TypeError(f"view_as_complex: expected float32 or float64, got {x.dtype} of shape {x.shape}")
-    if x.ndim == 0 or x.shape[-1] != 2:
-        raise ValueError(f"view_as_complex: the last axis must have 2 elements, got shape {x.shape}")
-    return join_parts(x[..., 0], x[..., 1])  # type: ignore[no-any-return]
 
 
 def sgn(x: Any, /) -> Tensor:
@@ -196,7 +149,7 @@ def isreal(x: Any, /) -> Tensor:
     """
     x = lift(x)
     if x.dtype.kind == "c":
-        return equal(imag(x), 0)  # type: ignore[no-any-return]
+        return equal(imag_part(x), 0)  # type: ignore[no-any-return]
     return ones_like(x, dtype=bool)  # type: ignore[no-any-return]
 
 
@@ -211,5 +164,5 @@ def iscomplex(x: Any, /) -> Tensor:
     """
     x = lift(x)
     if x.dtype.kind == "c":
-        return imag(x) != 0  # type: ignore[no-any-return]
+        return imag_part(x) != 0  # type: ignore[no-any-return]
     return zeros_like(x, dtype=bool)  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from .complex_parts import conj, real
+from .complex_parts import conj, real_part
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .late import late_function
 from .memory import cast, zeros_like
@@ -223,7 +223,7 @@ def _exponent_slope(x: Any, n: Any, out: Any) -> Any:
             if x and out.dtype.kind == "c"
             else where(greater_equal(n, 0), zeros_like(out), multiply(out, math.nan))
         )
-    still = logical_and(equal(x, 0), greater_equal(real(n), 0))
+    still = logical_and(equal(x, 0), greater_equal(real_part(n), 0))
     return where(still, zeros_like(out), multiply(out, log(where(still, 1.0, x))))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import kernels as K
 from .arrangement import diagonal, triangle
-from .complex_parts import imag, join_parts
+from .complex_parts import imag_part, join_parts
 from .definition import Function, primitive
 from .elementwise import add, less, log, multiply, negative, subtract, where
 from .indexing import take_along_axis
@@ -401,7 +401,7 @@ def _slogdet_vjp(g: tuple[Any, Any], x: Any, sign: Any) -> Any:
         raise LinAlgError(f"slogdet: backward: the logarithm of 0 has no gradient: {error}") from None
     slope = cast(gl, x.dtype)
     if x.dtype.kind == "c":
-        slope = join_parts(gl, imag(multiply(gs, sign)))
+        slope = join_parts(gl, imag_part(multiply(gs, sign)))
     return multiply(_columns(slope), matrix_transpose(inverse))
 
 

@@ -110,13 +110,22 @@ def _attach() -> None:
     Tensor.__invert__ = elementwise.bitwise_invert  # type: ignore[method-assign]
     Tensor.__getitem__ = indexing.getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = indexing.setitem  # type: ignore[method-assign, assignment]
-    Tensor.real = property(complex_parts.real)  # type: ignore[assignment, method-assign]
-    Tensor.imag = property(complex_parts.imag)  # type: ignore[assignment, method-assign]
+    Tensor.real = _writable(complex_parts.real)  # type: ignore[assignment, method-assign]
+    Tensor.imag = _writable(complex_parts.imag)  # type: ignore[assignment, method-assign]
     Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
     Tensor.mT = property(shape.matrix_transpose)  # type: ignore[assignment, method-assign]
     Tensor.mH = property(_adjoint)  # type: ignore[assignment, method-assign]
     Tensor.transpose = _transpose  # type: ignore[method-assign, assignment]
     Tensor.permute = _permute  # type: ignore[method-assign, assignment]
+
+
+def _writable(part: Any) -> property:
+    """A part of complex numbers as an attribute that can be written."""
+
+    def write(x: Tensor, value: Any) -> None:
+        complex_parts.write_part(x, part, value)
+
+    return property(part, write)
 
 
 def _transposed(x: Tensor) -> Any:

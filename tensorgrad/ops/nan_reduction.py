@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from .complex_parts import imag, real
+from .complex_parts import imag_part, real_part
 from .cumulative import cumprod, cumsum
 from .definition import Function, lift, primitive
 from .elementwise import add, divide, equal, isnan, logical_not, maximum, multiply, sqrt, square, subtract, where
@@ -111,7 +111,7 @@ def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
         return var(x, axis, correction=correction, keepdims=keepdims)
     distance = subtract(_filled(x, 0), nanmean(x, axis, keepdims=True))
     distance = where(equal(x, x), distance, 0.0)
-    squares = add(square(real(distance)), square(imag(distance))) if x.dtype.kind == "c" else square(distance)
+    squares = add(square(real_part(distance)), square(imag_part(distance))) if x.dtype.kind == "c" else square(distance)
     total = sum(squares, axis, keepdims=keepdims)
     left = subtract(_count(x, axis, keepdims), correction)
     return divide(total, where(left > 0, left, math.nan))

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
-from .complex_parts import imag, join_parts, real
+from .complex_parts import imag_part, join_parts, real_part
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .elementwise import (
     abs,
@@ -349,7 +349,7 @@ def nan_to_num(
     if x.dtype.kind in "biu":
         return clone(x) if copy else x
     if x.dtype.kind == "c":
-        parts = (nan_to_num(part(x), nan=nan, posinf=posinf, neginf=neginf) for part in (real, imag))
+        parts = (nan_to_num(part(x), nan=nan, posinf=posinf, neginf=neginf) for part in (real_part, imag_part))
         y = join_parts(*parts)
         if not copy:
             x[...] = y

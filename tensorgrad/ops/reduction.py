@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
-from .complex_parts import imag, real
+from .complex_parts import imag_part, real_part
 from .definition import Function, lift, primitive
 from .elementwise import add, divide, equal, exp, log, multiply, not_equal, sqrt, subtract, where
 from .memory import cast, ones_like, zeros_like
@@ -214,7 +214,9 @@ def var(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool
     """
     x = _fractional(lift(x))
     if x.dtype.kind == "c":
-        return add(*(var(part, axis, correction=correction, keepdims=keepdims) for part in (real(x), imag(x))))
+        return add(
+            *(var(part, axis, correction=correction, keepdims=keepdims) for part in (real_part(x), imag_part(x)))
+        )
     return _var(x, normalize_axes("var", axis, x.ndim), keepdims, correction)
 
 
@@ -260,7 +262,7 @@ def logsumexp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """``log(sum(exp(x)))`` over ``axis`` without overflow, all axes by default."""
     x = _fractional(raised(lift(x)))
     if x.dtype.kind == "c":
-        largest = cast(max(real(x.detach() if isinstance(x, Tensor) else x), axis, keepdims=True), x.dtype)
+        largest = cast(max(real_part(x.detach() if isinstance(x, Tensor) else x), axis, keepdims=True), x.dtype)
         total = log(sum(exp(subtract(x, largest)), axis, keepdims=True))
         y = add(total, largest)
         return y if keepdims else squeeze(y, normalize_axes("logsumexp", axis, x.ndim))

@@ -8,7 +8,7 @@ from .. import capture, fft
 from ..dtypes import is_differentiable
 from ..tensor import Tensor
 from .complex_forms import view_as_real
-from .complex_parts import real
+from .complex_parts import real_part
 from .definition import lift
 from .elementwise import multiply
 from .memory import ones
@@ -33,7 +33,7 @@ def _arguments(
             f"{hop} and {length}"
         )
     if window is None:
-        window = ones(length, dtype=real(x[:0]).dtype, device=x.device)
+        window = ones(length, dtype=real_part(x[:0]).dtype, device=x.device)
     if window.shape != (length,):
         raise ValueError(f"{name}: the window must have shape ({length},), which is win_length, got {window.shape}")
     left = (n_fft - length) // 2

@@ -18,7 +18,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .arrangement import diagonal
-from .complex_parts import real
+from .complex_parts import real_part
 from .definition import OPS, Function, lift, primitive
 from .elementwise import abs as absolute
 from .elementwise import add, greater, less, maximum, multiply, negative, not_equal, subtract, where
@@ -107,7 +107,7 @@ def _gaps_vjp(h: Any, w: Any, out: Any, op: str) -> Any:
     """``out[i, j]`` moves by minus itself over the gap with ``w[j]``, and by as much the other way with ``w[i]``."""
     product = multiply(h, out)
     if w.dtype.kind != "c" and product.dtype.kind == "c":
-        product = real(product)
+        product = real_part(product)
     slope = _over_gaps(product, w, _scale(product), True, False, op)
     return subtract(summed(slope, (slope.ndim - 1,), False), summed(slope, (slope.ndim - 2,), False))
 
@@ -125,7 +125,7 @@ _over_values: Function = primitive(
 def _values_vjp(h: Any, d: Any, out: Any, op: str) -> Any:
     product = multiply(h, out)
     if product.dtype.kind == "c":
-        product = real(product)
+        product = real_part(product)
     return negative(_over_values(product, d, _scale(product), op))
 
 
@@ -229,7 +229,7 @@ def _eig_vjp(g: tuple[Any, Any], out: Any, is_real: bool) -> Any:
     inner = None
     if gv is not None:
         turned = matmul(adjoint(v), gv)
-        own = expand_dims(_like(v, real(diagonal(turned, axis1=-2, axis2=-1))), -2)
+        own = expand_dims(_like(v, real_part(diagonal(turned, axis1=-2, axis2=-1))), -2)
         along = multiply(matmul(adjoint(v), v), own)
         inner = _over_gaps(subtract(turned, along), conjugate(w), _size(w, gw, gv), True, True, "eig")
     rows = adjoint(_independent(v))
@@ -238,7 +238,7 @@ def _eig_vjp(g: tuple[Any, Any], out: Any, is_real: bool) -> Any:
         scaled = multiply(expand_dims(gw, -1), rows)
         inner = scaled if inner is None else add(inner, scaled)
     y = solve(rows, inner)
-    return real(y) if is_real else y
+    return real_part(y) if is_real else y
 
 
 _eig: Function = primitive(

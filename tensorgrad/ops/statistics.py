@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..tensor import Tensor
 from .arrangement import diagonal
-from .complex_parts import conj, imag, join_parts, real
+from .complex_parts import conj, imag_part, join_parts, real_part
 from .definition import lift
 from .elementwise import clip, divide, multiply, sqrt, subtract
 from .matmul import matmul
@@ -167,8 +167,8 @@ def corrcoef(x: Any, y: Any = None, /, rowvar: bool = True) -> Any:
     c = cov(x, y, rowvar=rowvar)
     if not c.ndim:
         return divide(c, c)
-    deviation = sqrt(real(diagonal(c)))
+    deviation = sqrt(real_part(diagonal(c)))
     r = divide(divide(c, expand_dims(deviation, 1)), deviation)
     if c.dtype.kind == "c":
-        return join_parts(clip(real(r), -1.0, 1.0), clip(imag(r), -1.0, 1.0))
+        return join_parts(clip(real_part(r), -1.0, 1.0), clip(imag_part(r), -1.0, 1.0))
     return clip(r, -1.0, 1.0)

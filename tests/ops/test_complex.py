@@ -105,3 +105,79 @@ def test_a_linear_layer_of_complex_weights(device):
     (y.abs() ** 2).sum().backward()  # d/dw of |w x + b|**2 is 2 y conj(x)
     want = 2 * y.detach().cpu().numpy().T @ data.conj()
     np.testing.assert_allclose(layer.weight.grad.cpu().numpy(), want, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_are_views(device):
+    z = tg.tensor(Z, device=device)
+    expected = Z.copy()
+    for x in (z, expected):
+        x.real[1] = 7
+        x.imag += 1
+        x.real *= 2
+        x.T.imag[1:] = x.real.T[1:]
+        x.real = x.imag + 1
+    tg.view_as_real(z.T[::2])[..., 1] -= 3
+    expected.imag[:, ::2] -= 3
+    np.testing.assert_array_equal(z.cpu().numpy(), expected)
+    pairs = tg.zeros(3, 2, device=device)
+    tg.view_as_complex(pairs)[1] = 2 - 4j
+    assert pairs.tolist() == [[0, 0], [2, -4], [0, 0]]
+    scalar = tg.tensor(1 + 2j, device=device)
+    scalar.imag[...] = 5
+    assert scalar.item() == 1 + 5j
+    assert tg.view_as_real(scalar).tolist() == [1, 5]
+    assert tg.view_as_complex(tg.zeros(0, 2, device=device)).shape == (0,)
+    with pytest.raises(TypeError, match="no imaginary part"):
+        pairs.imag = 1
+
+
+def test_writes_through_parts_are_differentiated(device):
+    def changed(x):
+        y = x * 1
+        part = y.real
+        part *= 2  # seen in y
+        y.imag[0] = part[0].clone() ** 2  # and the reverse: of y, in the pairs
+        pairs = tg.view_as_real(y)
+        pairs[1, :, 0] += y.imag[1].clone()
+        whole = tg.view_as_complex(pairs * 3)
+        whole.imag *= part.clone()
+        return whole * y, y.real * y.imag * pairs[..., 1]
+
+    z = tg.tensor(Z, device=device, requires_grad=True)
+    tg.testing.gradcheck(changed, [z])
+    tg.testing.gradgradcheck(changed, [z])
+    y = z * 2
+    square = y.real**2
+    y.imag[...] = 0  # the same memory
+    with pytest.raises(RuntimeError, match="overwritten"):
+        square.sum().backward()
+    with pytest.raises(RuntimeError, match="a view of one"):
+        z.real[0] = 1
+
+
+def test_parts_in_captured_and_batched_functions(device):
+    def changed(z, w):
+        y = z * 2
+        y.real[...] = w
+        y.imag *= 3
+        pairs = tg.view_as_real(y) * 1
+        pairs[..., 0] += 1
+        return tg.view_as_complex(pairs) * y.real + y.imag, y
+
+    captured = tg.jit(changed)
+    for k in range(3):
+        z, w = tg.tensor(Z * (k + 1), device=device), tg.tensor(Z.real - k, device=device)
+        for found, wanted in zip(captured(z, w), changed(z, w), strict=True):
+            np.testing.assert_array_equal(found.cpu().numpy(), wanted.cpu().numpy())
+    batch, numbers = tg.stack([z, z * 2j]), tg.stack([w, w + 1])
+    for k, found in enumerate(tg.func.vmap(changed)(batch, numbers)):
+        rows = [changed(*pair)[k] for pair in zip(batch, numbers, strict=True)]
+        np.testing.assert_array_equal(found.cpu().numpy(), tg.stack(rows).cpu().numpy())
+
+
+@pytest.mark.parametrize("cut", [lambda x: x[:, 1:3], lambda x: x[::-1, :2].T[:2].T[:, ::-1], lambda x: x[:, :2]])
+def test_what_is_no_pair_in_memory(device, cut):
+    x = tg.zeros(3, 5, device=device)
+    with pytest.raises(ValueError, match="each pair at a multiple of 8 bytes.*use .clone()"):
+        tg.view_as_complex(cut(x))
+    assert tg.view_as_complex(cut(x).clone()).shape == (3,)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...ops.arrangement import diagonal, triangle
-from ...ops.complex_parts import conj, real
+from ...ops.complex_parts import conj, real_part
 from ...ops.elementwise import abs as absolute
 from ...ops.elementwise import divide, equal, less_equal, multiply, sign, trunc, where
 from ...ops.factorization import geqrf, householder_product, qr
@@ -139,7 +139,7 @@ class AssignableOrthogonal(Orthogonal):
             return matrix_transpose(x) if wide else x
         n, k = q.shape[-2:]
         if n > k:
-            more = randn(*q.shape[:-2], n, n - k, dtype=real(q[..., :0]).dtype, device=q.device)
+            more = randn(*q.shape[:-2], n, n - k, dtype=real_part(q[..., :0]).dtype, device=q.device)
             base = _orthonormalized(concat([q, cast(more, q.dtype)], -1))
         else:
             base = q.clone() if _is_orthogonal(q) else _orthonormalized(q)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tensorgrad as tg
-from tensorgrad.ops.complex_parts import join_parts
+from tensorgrad.ops.complex_parts import imag_part, join_parts, real_part
 
 from . import add, values
 
@@ -49,7 +49,25 @@ _add("divide", "sign", tg.sign, (2, 3), reference=lambda z: z / np.abs(z))
 _add("conj", "", tg.conj, (2, 3), reference=np.conj)
 _add("conj", "scalar", tg.conj, (), reference=np.conj)
 _add("imag", "", tg.imag, (2, 3), reference=np.imag)
-_add("cast", "real part", tg.real, (2, 3), reference=np.real)
+_add("imag_copy", "", imag_part, (2, 3), reference=np.imag)
+_add("real", "", tg.real, (2, 3), reference=np.real)
+_add("cast", "real part", real_part, (2, 3), reference=np.real)
+_add("view_as_real", "", tg.view_as_real, (2, 3), reference=lambda z: np.stack([z.real, z.imag], -1))
+_add(
+    "view_as_real",
+    "strided",
+    lambda z: tg.view_as_real(z.T[::2]),
+    (2, 3),
+    reference=lambda z: np.stack([z.real, z.imag], -1)[:, ::2].swapaxes(0, 1),
+)
+add(
+    "view_as_complex",
+    "",
+    lambda x: tg.view_as_complex(x.clone()),
+    values(2, 3, 2),
+    reference=lambda x: x[..., 0] + 1j * x[..., 1],
+    halves=False,
+)
 _add("angle", "", tg.angle, (2, 3), reference=np.angle)
 _add(
     "join_parts",
