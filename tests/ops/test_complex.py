@@ -178,6 +178,6 @@ def test_parts_in_captured_and_batched_functions(device):
 @pytest.mark.parametrize("cut", [lambda x: x[:, 1:3], lambda x: x[::-1, :2].T[:2].T[:, ::-1], lambda x: x[:, :2]])
 def test_what_is_no_pair_in_memory(device, cut):
     x = tg.zeros(3, 5, device=device)
-    with pytest.raises(ValueError, match="each pair at a multiple of 8 bytes.*use .clone()"):
+    with pytest.raises(ValueError, match="each pair at a multiple of 8 bytes"):
         tg.view_as_complex(cut(x))
     assert tg.view_as_complex(cut(x).clone()).shape == (3,)
