@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from .. import kernels as K
-from ..backend import address
+from ..backend import address, real_pairs
 from ..kernels.batched.array import BatchedArray
 from ..tape import View
 from ..tensor import Tensor
@@ -41,7 +41,7 @@ _imag: Function = primitive(
 )
 _pairs: Function = primitive(
     "view_as_real",
-    lambda x: x[..., None].view(_part(x.dtype)),
+    lambda x: real_pairs(x),
     lambda g: _join(g[..., 0], _negative(g[..., 1])),
     put=lambda x, part: _join(part[..., 0], part[..., 1]),
 )

@@ -73,6 +73,8 @@ class Adafactor(Elementwise):
     ((2, 1), (1, 2))
     """
 
+    _takes_complex = False
+
     def __init__(
         self,
         params: Any,

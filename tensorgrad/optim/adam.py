@@ -8,7 +8,7 @@ from .. import kernels as K
 from ..dtypes import float32
 from ..ops.memory import zeros
 from ..tensor import Tensor
-from .optimizer import Batch, Group, Optimizer, rate_of, zeros_like
+from .optimizer import Batch, Group, Optimizer, rate_of, real_arrays, zeros_like
 
 __all__ = ["Adam", "AdamW"]
 
@@ -119,20 +119,18 @@ class Adam(Optimizer):
                 state["step"] = zeros((), dtype=float32, device=batch.device)
                 state["exp_avg"] = zeros_like(p)
                 state["exp_avg_sq"] = zeros_like(p)
-            averages.append(state["exp_avg"]._data)
-            squares.append(state["exp_avg_sq"]._data)
+            averages.append(state["exp_avg"])
+            squares.append(state["exp_avg_sq"])
             steps.append(state["step"]._data)
             if amsgrad:
                 if "max_exp_avg_sq" not in state:
                     state["max_exp_avg_sq"] = zeros_like(p)
-                largest.append(state["max_exp_avg_sq"]._data)
+                largest.append(state["max_exp_avg_sq"])
         beta1, beta2 = group["betas"]
         K.adam_step(
             batch.arrays,
             batch.grads,
-            averages,
-            squares,
-            largest,
+            *(real_arrays(tensors, batch.dtype) for tensors in (averages, squares, largest)),
             steps,
             rate_of(group["lr"], batch.device),
             beta1,

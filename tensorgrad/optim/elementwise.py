@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
-from ..backend import CPU, as_array
+from ..backend import CPU, as_array, real_pairs
 from ..dtypes import float32, float64
 from ..ops.memory import full, zeros
 from ..tensor import Tensor
@@ -17,7 +17,7 @@ _COUNTS = ("step", "eta", "mu", "mu_product")
 
 
 class Work:
-    """One parameter in one step: its arrays, in float32 if they are of two bytes.
+    """One parameter in one step: its arrays, in float32 if they are of two bytes, pairs of them if they are complex.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class Work:
             kept = zeros_like(p) if shape is None else zeros(shape, dtype=p.dtype, device=p.device)
             self.state[name] = kept
             if initial:
-                K.fill(kept._data, initial)
-        return self._wide(kept._data)
+                K.fill(self._real(kept._data), initial)
+        return self._wide(self._real(kept._data))
 
     def number(self, name: str, initial: float) -> Tensor:
         """The state's 0-d tensor ``name``, on the CPU, where reading it waits for nothing."""
@@ -75,6 +75,10 @@ class Work:
         """Round what was computed in float32 to the parameter's dtype."""
         for narrow, wide in self._narrow or ():
             K.cast(wide, narrow.dtype, out=narrow)
+
+    @staticmethod
+    def _real(array: Any) -> Any:
+        return real_pairs(array) if array.dtype.kind == "c" else array
 
     def _wide(self, array: Any) -> Any:
         if self._narrow is None:

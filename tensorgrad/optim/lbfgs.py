@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from .. import kernels as K
-from ..backend import as_array
+from ..backend import as_array, real_pairs
+from ..ops.complex_parts import view_as_real
 from ..ops.product import vecdot
 from ..ops.shape import concat
 from ..tape import enable_grad, no_grad
@@ -205,29 +206,30 @@ class LBFGS(Optimizer):
         for p in group["params"]:
             self._check_gradient(group, p)
         grads = [zeros_like(p) if p.grad is None else p.grad for p in group["params"]]
-        y: Tensor = concat([g.reshape(-1) for g in grads], 0)
+        y: Tensor = concat([(view_as_real(g) if g.dtype.kind == "c" else g).reshape(-1) for g in grads], 0)
         return y
 
     def _move(self, direction: Tensor, step: float) -> None:
         """Change all parameters by ``step * direction``."""
         start = 0
         for p in self.param_groups[0]["params"]:
-            part = direction._data[start : start + p.size].reshape(p.shape)
-            add_scaled(p._data, part, step)
+            values = real_pairs(p._data) if p.dtype.kind == "c" else p._data
+            add_scaled(values, direction._data[start : start + values.size].reshape(values.shape), step)
             p._written()
-            start += p.size
+            start += values.size
 
     def _loaded(self, number: Any, key: str, value: Any, p: Tensor) -> Any:
         if isinstance(value, (list, tuple)):
             return [self._loaded(number, key, v, p) for v in value if v is not None]
         if key not in _VECTORS:
             return value.item() if hasattr(value, "dtype") else value  # PyTorch has numbers in tensors
-        elements = sum(q.size for q in self._parameters())
+        elements = sum(q.size * (2 if q.dtype.kind == "c" else 1) for q in self._parameters())
         if tuple(value.shape) != (elements,):
             raise ValueError(
                 f"LBFGS: the loaded {key} has shape {tuple(value.shape)}, the parameters have {elements} elements"
             )
-        return Tensor(as_array(value._data if isinstance(value, Tensor) else value, p.dtype, p.device))
+        dtype = p.real.dtype
+        return Tensor(as_array(value._data if isinstance(value, Tensor) else value, dtype, p.device))
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, history_size: int) -> Tensor:

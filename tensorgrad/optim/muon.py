@@ -71,6 +71,8 @@ class Muon(Optimizer):
             [0.  , 0.89]])
     """
 
+    _takes_complex = False
+
     def __init__(
         self,
         params: Any,

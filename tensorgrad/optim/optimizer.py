@@ -6,12 +6,12 @@ import copy
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from .. import kernels as K
-from ..backend import Device, as_array, to_numpy
+from ..backend import Device, as_array, real_pairs, to_numpy
 from ..capture import replayed
 from ..dtypes import DType, float32, is_floating
 from ..nn.hooks import RemovableHandle
@@ -32,9 +32,9 @@ class Batch:
     ----------
     params : list of Tensor
     arrays, grads : list of array
-        The parameters' values and gradients.
+        The parameters' values and gradients; those of complex numbers as pairs of real ones, in the same memory.
     dtype, device
-        Where they are.
+        Of ``params``.
     """
 
     __slots__ = ("arrays", "device", "dtype", "grads", "params")
@@ -105,6 +105,7 @@ class Optimizer:
     """
 
     _stepping = False
+    _takes_complex = True  # as pairs of real numbers
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         name = type(self).__name__
@@ -149,8 +150,9 @@ class Optimizer:
                 raise ValueError(
                     f"{name}: parameter {i} (shape {p.shape}) was made by {p._node!r}; only leaves can be optimized"
                 )
-            if not is_floating(p.dtype):
-                raise TypeError(f"{name}: parameter {i} (shape {p.shape}) must be floating, got {p.dtype}")
+            if not is_floating(p.dtype) and not (self._takes_complex and p.dtype.kind == "c"):
+                kinds = "floating or complex" if self._takes_complex else "floating"
+                raise TypeError(f"{name}: parameter {i} (shape {p.shape}) must be {kinds}, got {p.dtype}")
             if id(p) in known:
                 raise ValueError(f"{name}: parameter {i} (shape {p.shape}) occurs more than once in the groups")
             known.add(id(p))
@@ -238,6 +240,9 @@ class Optimizer:
             batch.params.append(p)
             batch.arrays.append(array)
             batch.grads.append(g)
+        for batch in batches:
+            if batch.dtype.kind == "c":
+                batch.arrays, batch.grads = [[real_pairs(a) for a in some] for some in (batch.arrays, batch.grads)]
         return batches
 
     def _check_gradient(self, group: Group, p: Tensor) -> None:
@@ -363,7 +368,8 @@ class Optimizer:
                 f"parameter has shape {p.shape}"
             )
         array = value._data if isinstance(value, Tensor) else value
-        return Tensor(as_array(array, p.dtype if is_floating(array.dtype) else None, p.device))
+        same_kind = is_floating(array.dtype) if is_floating(p.dtype) else array.dtype.kind == p.dtype.kind
+        return Tensor(as_array(array, p.dtype if same_kind else None, p.device))
 
     def _parameters(self) -> Iterator[Tensor]:
         return chain.from_iterable(group["params"] for group in self.param_groups)
@@ -390,6 +396,11 @@ def _batch_for(batches: list[Batch], dtype: DType, device: Device) -> Batch:
             return batch
     batches.append(Batch(dtype, device))
     return batches[-1]
+
+
+def real_arrays(tensors: Iterable[Tensor], dtype: DType) -> list[Any]:
+    """The arrays of tensors of one dtype as kernels of a step take them: complex numbers as pairs of real ones."""
+    return [real_pairs(x._data) for x in tensors] if dtype.kind == "c" else [x._data for x in tensors]
 
 
 def rate_of(lr: Any, device: Device) -> Any:

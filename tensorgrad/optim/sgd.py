@@ -7,7 +7,7 @@ from typing import Any
 from .. import kernels as K
 from ..backend import empty
 from ..tensor import Tensor
-from .optimizer import Batch, Group, Optimizer, rate_of
+from .optimizer import Batch, Group, Optimizer, rate_of, real_arrays
 
 __all__ = ["SGD"]
 
@@ -100,7 +100,7 @@ class SGD(Optimizer):
     def update(self, group: Group, batch: Batch) -> None:
         """One step of a batch."""
         momentum = group["momentum"]
-        buffers: list[Any] = []
+        buffers: list[Tensor] = []
         first: bool | list[bool] = False
         if momentum:
             fresh = []
@@ -110,12 +110,12 @@ class SGD(Optimizer):
                 fresh.append(buffer is None)
                 if buffer is None:
                     buffer = state["momentum_buffer"] = Tensor(empty(p.shape, p.dtype, batch.device))
-                buffers.append(buffer._data)
+                buffers.append(buffer)
             first = fresh if True in fresh else False
         K.sgd_step(
             batch.arrays,
             batch.grads,
-            buffers,
+            real_arrays(buffers, batch.dtype),
             rate_of(group["lr"], batch.device),
             momentum,
             group["dampening"],

@@ -82,3 +82,17 @@ def test_total_norm(device):
         utils.get_total_norm(listed[0].grad, 0.0)
     with pytest.raises(RuntimeError, match="get_total_norm"):
         utils.get_total_norm(tg.tensor([float("nan")], device=device), error_if_nonfinite=True)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
+def test_clipping_of_complex_gradients(device, p):
+    grads = [np.array([3 + 4j, -1j]), np.array([[2.0, -1.0]])]
+    listed = [tg.zeros(g.shape, dtype=g.dtype, device=device, requires_grad=True) for g in grads]
+    for x, g in zip(listed, grads, strict=True):
+        x.grad = tg.tensor(g, device=device)
+    norm = np.linalg.norm(np.concatenate([np.abs(g).ravel() for g in grads]), p)
+    np.testing.assert_allclose(utils.clip_grad_norm_(listed, 0.5, p).item(), norm)
+    for x, g in zip(listed, grads, strict=True):
+        np.testing.assert_allclose(x.grad.cpu().numpy(), g * (0.5 / (norm + 1e-6)))
+    with pytest.raises(TypeError, match="complex numbers have no order"):
+        utils.clip_grad_value_(listed, 1.0)

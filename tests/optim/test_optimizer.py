@@ -57,7 +57,7 @@ class TestGroups:
             ([{"params": [p]}, {"params": [p]}], ValueError, "occurs more than once"),
             ([p * 2], ValueError, "only leaves can be optimized"),
             ([3.0], TypeError, "parameter 0 must be a Tensor, got float"),
-            ([tg.tensor([1])], TypeError, "must be floating, got int64"),
+            ([tg.tensor([1])], TypeError, "must be floating or complex, got int64"),
             ([{"parameters": [p]}], TypeError, 'must be a dict with "params"'),
             ([{"params": {p}}], TypeError, "must be in an order"),
             ([{"params": [p], "lr": -1.0}], ValueError, "lr must be finite and not negative, got -1.0"),
@@ -242,3 +242,68 @@ def test_a_subclass_needs_only_an_update():
     assert p.tolist() == [0.75, 2.25]
     with pytest.raises(NotImplementedError, match=r"Optimizer defines neither update\(\) nor step\(\)"):
         optim.Optimizer([parameter()], {}).step()
+
+
+COMPLEX = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    "Adam": {"lr": 0.1, "amsgrad": True, "weight_decay": 0.1},
+    "AdamW": {"lr": 0.1},
+    "Adamax": {"lr": 0.1},
+    "NAdam": {"lr": 0.1},
+    "RAdam": {"lr": 0.1},
+    "RMSprop": {"lr": 0.1, "centered": True, "momentum": 0.9},
+    "Rprop": {"lr": 0.1},
+    "Adagrad": {"lr": 0.1, "initial_accumulator_value": 0.3},
+    "Adadelta": {"lr": 0.1},
+    "ASGD": {"lr": 0.1, "t0": 2.0},
+    "Lion": {"lr": 0.1},
+    "LBFGS": {"lr": 0.5, "line_search_fn": "strong_wolfe"},
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+@pytest.mark.parametrize("captured", [False, True])
+def test_complex_parameters_are_pairs_of_real_ones(device, name, captured):
+    if captured and name == "LBFGS":
+        pytest.skip("it reads the loss")
+    start = np.random.default_rng(0).normal(size=(2, 3, 4, 2))
+
+    def train(of_pairs):
+        parts = tg.tensor(start, device=device)
+        params = [parts[k].clone() if of_pairs else tg.view_as_complex(parts[k]).clone() for k in range(2)]
+        for p in params:
+            p.requires_grad = True
+        optimizer = getattr(optim, name)(params, **COMPLEX[name])
+
+        def closure():
+            optimizer.zero_grad()
+            whole = [tg.view_as_complex(p) if of_pairs else p for p in params]
+            loss = ((whole[0] * whole[1] - (1 + 2j)).abs() ** 2).sum() + (whole[0].real ** 2).sum()
+            loss.backward()
+            return loss
+
+        def step():
+            return optimizer.step(closure) if name == "LBFGS" else (closure(), optimizer.step())[1]
+
+        run = tg.jit(step) if captured else step
+        for _ in range(4):
+            run()
+        state = {key: value for key, value in optimizer.state[params[0]].items() if isinstance(value, tg.Tensor)}
+        return [p.detach() for p in params], state, optimizer
+
+    (found, state, optimizer), (wanted, state_of_pairs, _) = train(False), train(True)
+    for p, pairs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(tg.view_as_real(p).cpu().numpy(), pairs.cpu().numpy(), rtol=1e-12, atol=1e-13)
+        assert np.abs(pairs.cpu().numpy() - start[0]).max() > 1e-3
+    for key, value in state.items():
+        if value.dtype.kind == "c":
+            value = tg.view_as_real(value)
+        np.testing.assert_allclose(value.cpu().numpy(), state_of_pairs[key].cpu().numpy(), rtol=1e-10, atol=1e-12)
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "Muon"])
+def test_complex_parameters_that_are_no_pairs(name):
+    p = tg.zeros(2, 3, dtype=tg.complex64, requires_grad=True)
+    with pytest.raises(TypeError, match=f"{name}: parameter 0 .* must be floating, got complex64"):
+        getattr(optim, name)([p])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ... import kernels as K
-from ...backend import device_of, to_device, to_numpy
+from ...backend import device_of, real_pairs, to_device, to_numpy
 from ...ops.memory import zeros
 from ...tensor import Tensor
 
@@ -60,6 +60,13 @@ def get_total_norm(
     )
 
 
+def _real(x: Tensor, p: float = 2.0) -> Any:
+    """An array of real numbers whose p-norm is that of a tensor: of a complex one its parts, or its absolute values."""
+    if x.dtype.kind != "c":
+        return x._data
+    return real_pairs(x._data) if p == 2.0 else K.absolute(x._data)
+
+
 def _total_norm(name: str, tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool) -> Tensor:
     p = float(norm_type)
     if not p > 0:
@@ -67,7 +74,7 @@ def _total_norm(name: str, tensors: list[Tensor], norm_type: float, error_if_non
     groups = _by_device(tensors)
     if not groups:
         return zeros(())
-    norms = [K.global_norm([x._data for x in group], p) for group in groups.values()]
+    norms = [K.global_norm([_real(x, p) for x in group], p) for group in groups.values()]
     home = device_of(norms[0])
     norm = norms[0] if len(norms) == 1 else K.global_norm([to_device(n, home) for n in norms], p)
     if error_if_nonfinite and not math.isfinite(value := to_numpy(norm).item()):
@@ -94,7 +101,7 @@ def clip_grads_with_norm_(
     """
     factor = K.minimum(K.divide(float(max_norm), K.add(total_norm._data, 1e-6)), 1.0)
     for device, group in _by_device(_gradients(parameters)).items():
-        K.scale([g._data for g in group], to_device(factor, device))
+        K.scale([_real(g) for g in group], to_device(factor, device))
         for g in group:
             g._written()
 
@@ -165,6 +172,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
         Taken for PyTorch's sake; the gradients of a device are clipped one after the other.
     """
     limit = float(clip_value)
-    for g in _gradients(parameters):
+    gradients = _gradients(parameters)
+    for g in gradients:
+        if g.dtype.kind == "c":
+            raise TypeError(
+                f"clip_grad_value_: complex numbers have no order, got a {g.dtype} gradient of shape {g.shape}"
+            )
+    for g in gradients:
         K.clip(g._data, -limit, limit, out=g._data)
         g._written()

@@ -63,7 +63,7 @@ _add(
 add(
     "view_as_complex",
     "",
-    lambda x: tg.view_as_complex(x.clone()),
+    lambda x: tg.view_as_complex(x.contiguous()),
     values(2, 3, 2),
     reference=lambda x: x[..., 0] + 1j * x[..., 1],
     halves=False,
