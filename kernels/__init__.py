@@ -395,6 +395,9 @@ cumprod = Kernel("cumprod", "scan", "x, axis", rules.first_operand)
 logcumsumexp = Kernel("logcumsumexp", "scan", "x, axis", rules.first_operand)
 cummax_indices = Kernel("cummax_indices", "scan", "x, axis, largest=True", rules.first_as_index)
 
+# ------------------------------------------------------------------------------------------------------------ signal
+convolve = Kernel("convolve", "signal", "x, w, start, size", rules.convolved_line)
+
 # ------------------------------------------------------------------------------------------------------------ search
 nonzero = Kernel("nonzero", "search", "x", rules.by_values)
 unique = Kernel(

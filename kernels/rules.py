@@ -27,6 +27,7 @@ __all__ = [
     "condition_first",
     "convolved",
     "convolved_input",
+    "convolved_line",
     "convolved_weight",
     "counted",
     "first_as_boolean",
@@ -83,6 +84,11 @@ def real_part(x: Any, **_: Any) -> Spec:
 def complex_number(real: Any, imag: Any, **_: Any) -> Spec:
     """Broadcast shape; the complex dtype whose parts have the operands'."""
     return np.broadcast_shapes(real.shape, imag.shape), np.dtype(real.dtype.char.upper())
+
+
+def convolved_line(x: Any, w: Any, start: int, size: int, *_: Any, **__: Any) -> Spec:
+    """``size`` points of the convolution along the last axis, for all the lines that the operands have together."""
+    return (*np.broadcast_shapes(x.shape[:-1], w.shape[:-1]), size), x.dtype
 
 
 def half_spectrum(x: Any, axis: int, *_: Any, **__: Any) -> Spec:

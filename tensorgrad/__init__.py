@@ -196,6 +196,7 @@ if TYPE_CHECKING:
     from .ops.search import *
     from .ops.sets import *
     from .ops.short_time import *
+    from .ops.signal import *
     from .ops.special import *
     from .ops.statistics import *
     from .ops.windows import *

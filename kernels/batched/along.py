@@ -58,4 +58,12 @@ def _launch_fft(kernel: Any, level: Level, /, **values: Any) -> Any:
     return launch(kernel, level, **values)
 
 
-RULES = {"triangle": _last_axes, "searchsorted": _looked_up, "isin": _each_in, "fft": _launch_fft}
+def _lines(kernel: Any, level: Level, x: Any, w: Any, **more: Any) -> Any:
+    """A function of the last axes of two arrays, whose other axes broadcast."""
+    if x.ndim != w.ndim:
+        return NotImplemented
+    whole = [a if (data := data_at(a, level)) is None else data for a in (x, w)]
+    return wrapped(kernel(*whole, *more.values()), level)
+
+
+RULES = {"convolve": _lines, "triangle": _last_axes, "searchsorted": _looked_up, "isin": _each_in, "fft": _launch_fft}

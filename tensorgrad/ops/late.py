@@ -77,6 +77,10 @@ _FILES = {
     "search": """
         argwhere bucketize digitize flatnonzero isin nonzero searchsorted
     """,
+    "signal": """
+        bartlett bartlett_window blackman blackman_window convolve correlate hamming hamming_window hann_window hanning
+        kaiser kaiser_window unwrap
+    """,
     "sets": """
         intersect1d setdiff1d setxor1d union1d unique unique_all unique_consecutive unique_counts unique_inverse
         unique_values

@@ -514,6 +514,12 @@ for _axis in (0, 1, -1):
         case(_name, lambda d, t, a=_axis: (array(_random(3, 4) * 3, d, t), a), _kinds)
     case("cumsum", lambda d, t, a=_axis: (array(_random(2, 3, 4), d, t), a, True))
     case("cummax_indices", lambda d, t, a=_axis: (array(_random(2, 3, 4), d, t), a, False))
+for _start, _size in ((0, 8), (-2, 5), (3, 9)):
+    case(
+        "convolve",
+        lambda d, t, s=_start, n=_size: (array(_random(2, 5), d, t), array(_random(4), d, t), s, n),
+        ("float32", "float16", "int64", "complex128"),
+    )
 for _right in (False, True):
     for _rows in ((6,), (2, 6)):
         case(
