@@ -332,8 +332,8 @@ gru = Kernel(
 gru_backward = Kernel(
     "gru_backward",
     "recurrent",
-    "g, h, y, kept, weight_hh, batch_first=False, reverse=False",
-    lambda g, h, y, kept, weight_hh, batch_first=False, reverse=False: [
+    "g, kept, weight_hh, batch_first=False, reverse=False",
+    lambda g, kept, weight_hh, batch_first=False, reverse=False: [
         ((*g.shape[:2], weight_hh.shape[0]), g.dtype),
         *rules.sums_of_gates(g, weight_hh, batch_first, 1),
     ],

@@ -362,9 +362,9 @@ def lstm_states(
     reverse: bool = False,
     keep: bool = True,
 ) -> list[Spec]:
-    """The hidden states of all steps, the last cell state and, if kept, the gates and the cell state of each step."""
+    """The hidden states of all steps, the last cell state and, if kept, slopes and a gate of each step."""
     results = [((*x.shape[:2], h.shape[1]), x.dtype), (h.shape, x.dtype)]
-    return [*results, _kept_states(x, h, 5, batch_first)] if keep else results
+    return [*results, _kept_states(x, h, 6, batch_first)] if keep else results
 
 
 def gru_states(
@@ -378,9 +378,9 @@ def gru_states(
     reverse: bool = False,
     keep: bool = True,
 ) -> Spec | list[Spec]:
-    """The states of all steps and, if kept, the gates of each step."""
+    """The states of all steps and, if kept, gates and slopes of each step."""
     states = (*x.shape[:2], h.shape[1]), x.dtype
-    return [states, _kept_states(x, h, 4, batch_first)] if keep else states
+    return [states, _kept_states(x, h, 5, batch_first)] if keep else states
 
 
 def sums_of_gates(g: Any, weight_hh: Any, batch_first: bool, states: int) -> list[Spec]:

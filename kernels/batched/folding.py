@@ -120,7 +120,7 @@ RULES: dict[str, Any] = {
     "lstm": _folded({"x": _STEPS, "h": 0, "c": 0}, (_STEPS, 0, 2)),
     "lstm_backward": _folded({"g": _STEPS, "gc": 0, "kept": 2}, (_STEPS, 0, 0)),
     "gru": _folded({"x": _STEPS, "h": 0}, (_STEPS, 2)),
-    "gru_backward": _folded({"g": _STEPS, "h": 0, "y": _STEPS, "kept": 2}, (_STEPS, _STEPS, 0)),
+    "gru_backward": _folded({"g": _STEPS, "kept": 2}, (_STEPS, _STEPS, 0)),
     "rnn": _folded({"x": _STEPS, "h": 0}, (_STEPS,)),
     "rnn_backward": _folded({"g": _STEPS, "y": _STEPS}, (_STEPS, 0)),
 }

@@ -1,149 +1,44 @@
 """Recurrent layers over whole sequences on NumPy: one product and a dozen ufuncs per step, into buffers made once.
 
 What the inputs add to the gates is one product for as many steps as stay in cache. Gates lie side by side in a row of a
-product, and apart, one block each, where they are kept: whole blocks take half the time of parts of rows. The logistic
-function is :math:`(1 + \\tanh(x / 2)) / 2`, so that one pass of ``tanh`` serves all gates; the half is in the weights.
+product, and apart, one block each, elsewhere: whole blocks take half the time of parts of rows. The logistic function
+is :math:`(1 + \\tanh(x / 2)) / 2`, so that one pass of ``tanh`` serves all gates; the half is in the weights. What is
+kept for the gradient are the slopes themselves, made while the gates are in cache: the way back only multiplies.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
 from . import pages
-from .blocked import BLOCK, compute_type
+from .blocked import compute_type
+from .recurrent_steps import (
+    HALF,
+    ONE,
+    apart,
+    biases,
+    factor,
+    gates,
+    ordered,
+    place,
+    products,
+    right_factor,
+    sequence,
+    stored,
+    targets,
+    wide,
+)
 
 __all__ = ["gru", "gru_backward", "lstm", "lstm_backward", "rnn", "rnn_backward"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LONG = 32  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
-_SIDE = 64  # rows of a weight that are transposed at once
-_CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once
-
-# Local names, and operands of one shape or 0-d: a ufunc that has to broadcast takes twice as long on arrays this small.
+# Local names: a call of a ufunc by its module's takes a tenth longer.
 _mul, _add, _subtract, _tanh, _dot, _copyto = np.multiply, np.add, np.subtract, np.tanh, np.dot, np.copyto
-
-
-# ------------------------------------------------------------------------------------------------------ what all share
-def _ordered(x: Array, batch_first: bool, reverse: bool) -> Array:
-    """A sequence as (T, N, ...), in the order in which the steps are taken."""
-    x = x.swapaxes(0, 1) if batch_first else x
-    return x[::-1] if reverse else x
-
-
-def _wide(x: Array) -> Array:
-    return x.astype(compute_type(x.dtype), copy=False)
-
-
-def _sequence(like: Array, size: int, given: Array | None) -> Array:
-    """Memory for a result of the shape of a sequence."""
-    if like.size > BLOCK or size * size > BLOCK // 4:  # of the weights there are copies, too
-        pages.keep()
-    return np.empty((*like.shape[:2], size), like.dtype) if given is None else given
-
-
-def _place(shape: tuple[int, ...], kind: Any, given: Array | None) -> Array:
-    """Memory to compute in: what is given if it is laid out for that."""
-    if given is not None and given.flags.c_contiguous and given.dtype == kind:
-        return given
-    return np.empty(shape, kind)
-
-
-def _stored(y: Array, dtype: Any, given: Array | None) -> Array:
-    """A result in its dtype, where it is wanted."""
-    if given is None or y is given:
-        return y.astype(dtype, copy=False)
-    _copyto(given, y, casting="unsafe")
-    return given
-
-
-class _Gate(NamedTuple):
-    """Where the rows of a gate are in a weight, and what they are multiplied by on the way into a factor."""
-
-    rows: slice
-    scale: Any
-
-
-@functools.lru_cache(64)
-def _gates(kind: str, size: int, *places: int) -> tuple[_Gate, ...]:
-    """The gates of a factor in its order, each with its place in the weight; the last is that of the tanh alone."""
-    scales = (*(0.5,) * (len(places) - 1), 1.0)
-    numbers = [np.full((), scale, kind) for scale in scales]
-    return tuple(_Gate(slice(p * size, (p + 1) * size), scale) for p, scale in zip(places, numbers, strict=True))
-
-
-def _factor(weight: Array, gates: tuple[_Gate, ...], length: int) -> Array:
-    """The transposed weight, gate by gate, as the right factor of one product per step."""
-    rows, width = weight.shape
-    if length < _LONG:
-        factor = np.empty((rows, width), weight.dtype)
-        _scaled(weight, gates, factor)
-        return factor.T
-    factor = np.empty((width, rows), weight.dtype)
-    at = 0
-    for gate in gates:
-        for start in range(gate.rows.start, gate.rows.stop, _SIDE):
-            part = weight[start : min(start + _SIDE, gate.rows.stop)].T
-            _mul(part, gate.scale, factor[:, at : at + part.shape[1]])
-            at += part.shape[1]
-    return factor
-
-
-def _scaled(weight: Array, gates: tuple[_Gate, ...], out: Array) -> None:
-    """The rows of a weight, or a bias, in the order of the gates."""
-    at = 0
-    for gate in gates:
-        part = weight[gate.rows]
-        _mul(part, gate.scale, out[at : at + len(part)])
-        at += len(part)
-
-
-def _products(x: Array, weight: Array, bias: Array | None, gates: tuple[_Gate, ...]) -> Iterator[Array]:
-    """For each step ``x @ weight.T + bias``, gate by gate; the bias is the weight of an input that is always 1."""
-    (length, batch, width), rows, kind = x.shape, weight.shape[0], weight.dtype
-    factor = np.empty((rows, width + 1), kind)
-    _scaled(weight, gates, factor[:, :width])
-    if bias is None:
-        factor[:, width] = 0
-    else:
-        _scaled(bias, gates, factor[:, width])
-    count = max(min(length, _CHUNK // max(batch * rows, 1)), 1)
-    inputs, product = np.empty((count, batch, width + 1), kind), np.empty((count, batch, rows), kind)
-    inputs[..., width] = 1
-    flat_inputs, flat_product, factor = inputs.reshape(-1, width + 1), product.reshape(-1, rows), factor.T
-    for start in range(0, length, count):
-        part = x[start : start + count]
-        steps = len(part)
-        _copyto(inputs[:steps, :, :width], part, casting="unsafe")
-        np.matmul(flat_inputs[: steps * batch], factor, flat_product[: steps * batch])
-        yield from product[:steps]
-
-
-def _total(*biases: Array | None) -> Array | None:
-    """The sum of those biases that there are."""
-    given = [_wide(b) for b in biases if b is not None]
-    return None if not given else given[0] if len(given) == 1 else given[0] + given[1]
-
-
-def _targets(y: Array, kind: Any) -> tuple[Iterable[Array], bool]:
-    """Where the result of each step is computed: in its place if BLAS can read it there, else in one buffer."""
-    if y.dtype == kind and y[0].flags.c_contiguous:
-        return y, True
-    return repeat(np.empty(y.shape[1:], kind)), False
-
-
-_HALF = {kind: np.full((), 0.5, kind) for kind in "fd"}
-_ONE = {kind: np.ones((), kind) for kind in "fd"}
-
-
-def _apart(rows: Array, size: int) -> Array:
-    """Rows of gates side by side, (N, gates * H), as blocks (gates, N, H)."""
-    return rows.reshape(rows.shape[0], -1, size).swapaxes(0, 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------- LSTM
@@ -180,45 +75,78 @@ def lstm(
     y, c : arrays
         The hidden state after each step, (T, N, H), and the last cell state, (N, H).
     kept : array
-        Shape (T, 5, N, H), in the dtype that is computed in: for each step the gates i, f, o and g, and the cell state
-        before it.
+        Shape (T, 6, N, H), in the dtype that is computed in: for each step the slopes of the cell state by the sums of
+        g, i and f, those of the hidden state by the sum of o and by the cell state, and the gate f.
     """
     kind, size, given = compute_type(x.dtype), h.shape[1], out or (None, None, None)
-    y = _sequence(x, size, given[0])
-    steps, states = (_ordered(a, batch_first, reverse) for a in (x, y))
+    y = sequence(x, size, given[0])
+    steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
-    gates, half = _gates(kind.char, size, 0, 1, 3, 2), _HALF[kind.char]
-    products = _products(steps, _wide(weight_ih), _total(bias_ih, bias_hh), gates)
-    factor, h = _factor(_wide(weight_hh), gates, length), np.ascontiguousarray(_wide(h))
-    product, part = np.empty((batch, 4 * size), kind), np.empty_like(h)
-    apart = _apart(product, size)
-    targets, direct = _targets(states, kind)
-    blocks: Iterable[tuple[Array, ...]]
+    order = gates(kind.char, size, 0, 1, 3, 2)
+    fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order)
+    weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
+    product = pages.empty((batch, 4 * size), kind)
+    cell = pages.empty((6, batch, size), kind)  # i, f, o, g, the cell state and its tanh
+    parts = pages.empty((3, batch, size), kind)  # what i and f let through, and the hidden state
+    _copyto(cell[4], c, casting="unsafe")
+    kept = None
     if keep:
-        kept, last = _place((length, 5, batch, size), kind, given[2]), np.empty_like(h)
-        k = kept[::-1] if reverse else kept
-        blocks = zip(k[:, :4], k[:, :3], *k.swapaxes(0, 1), chain(k[1:, 4], [last]), strict=True)
-    else:
-        k = np.empty((1, 5, batch, size), kind)
-        last = k[0, 4]
-        blocks = repeat((k[0, :4], k[0, :3], *k[0], last))
-    _copyto(k[0, 4], c, casting="unsafe")
-    for fed, h_t, y_t, (opened, ifo, i, f, o, n, before, c_t) in zip(products, targets, states, blocks, strict=False):
-        _dot(h, factor, product)
-        _add(product, fed, product)
-        _tanh(apart, opened)
+        kept = place((length, 6, batch, size), kind, given[2])
+    _lstm_steps(h, states, fed, weight, product, cell, parts, kept[::-1] if kept is not None and reverse else kept)
+    results = y, stored(cell[4].copy(), x.dtype, given[1])
+    return results if kept is None else (*results, stored(kept, kind, given[2]))
+
+
+def _lstm_steps(
+    h: Array,
+    states: Array,
+    fed: Iterable[Array],
+    weight: Array,
+    product: Array,
+    cell: Array,
+    parts: Array,
+    kept: Array | None,
+) -> None:
+    """Take all steps of `lstm`."""
+    half, size = HALF[h.dtype.char], h.shape[1]
+    opened, ifo, i_f, io, o = cell[:4], cell[:3], cell[:2], cell[:3:2], cell[2]
+    f, g_c, g_u, c, u = cell[1], cell[3:5], cell[3::2], cell[4], cell[5]
+    by_i_f, by_i, by_f, by_io, own = parts[:2], parts[0], parts[1], parts[::2], parts[2]
+    blocks = apart(product, size)
+    if kept is None:
+        places, direct = targets(states, h.dtype)
+        for fed_t, h_t, y_t in zip(fed, places, states, strict=False):
+            _dot(h, weight, product)
+            _add(product, fed_t, product)
+            _tanh(blocks, opened)
+            _mul(ifo, half, ifo)
+            _add(ifo, half, ifo)
+            _mul(i_f, g_c, by_i_f)
+            _add(by_i, by_f, c)
+            _tanh(c, u)
+            _mul(o, u, h_t)
+            if not direct:
+                _copyto(y_t, h_t, casting="unsafe")
+            h = h_t
+        return
+    products_2, products_3 = np.empty_like(parts[:2]), np.empty_like(parts)
+    for fed_t, y_t, slopes, g_h, kept_f in zip(fed, states, kept[:, 1:4], kept[:, 0:5:4], kept[:, 5], strict=False):
+        _dot(h, weight, product)
+        _add(product, fed_t, product)
+        _tanh(blocks, opened)
         _mul(ifo, half, ifo)
         _add(ifo, half, ifo)
-        _mul(i, n, part)
-        _mul(f, before, c_t)
-        _add(c_t, part, c_t)
-        _tanh(c_t, part)
-        _mul(o, part, h_t)
-        if not direct:
-            _copyto(y_t, h_t, casting="unsafe")
-        h = h_t
-    results = y, _stored(last if keep else last.copy(), x.dtype, given[1])
-    return (*results, _stored(kept, kind, given[2])) if keep else results
+        _mul(i_f, g_c, by_i_f)
+        _add(by_i, by_f, c)
+        _tanh(c, u)
+        _mul(o, u, own)
+        _copyto(y_t, own, casting="unsafe")
+        _mul(parts, ifo, products_3)
+        _subtract(parts, products_3, slopes)
+        _mul(by_io, g_u, products_2)
+        _subtract(io, products_2, g_h)
+        _copyto(kept_f, f)
+        h = own
 
 
 def lstm_backward(
@@ -232,47 +160,34 @@ def lstm_backward(
 ) -> tuple[Array, ...]:
     r"""Gradients of `lstm` by the sums that its gates are functions of, (T, N, 4 H), and by ``h`` and ``c``.
 
-    ``g`` and ``gc`` are those by its results. The first is the gradient of the products of both weights.
+    ``g`` and ``gc`` are those by its results. The first is the gradient of the products of both weights; with
+    ``batch_first`` it is (N, T, 4 H), but the steps come first in memory.
     """
     dtype, kind, (batch, size) = g.dtype, kept.dtype, kept.shape[2:]
     given = out or (None, None, None)
-    sums = _sequence(g, 4 * size, given[0])
-    slopes, targets = (_ordered(a, batch_first, not reverse) for a in (g, sums))
+    sums = sequence(g, 4 * size, given[0], batch_first)
+    slopes, places = (ordered(a, batch_first, not reverse) for a in (g, sums))
     k = kept if reverse else kept[::-1]
-    weight, one = _wide(weight_hh), _ONE[kind.char]
-    dh, dc = _place((batch, size), kind, given[1]), _place((batch, size), kind, given[2])
+    weight = right_factor(wide(weight_hh), len(k))
+    dh, dc = place((batch, size), kind, given[1]), place((batch, size), kind, given[2])
     dh.fill(0)
     _copyto(dc, gc, casting="unsafe")
-    d, slope, u = np.empty((4, batch, size), kind), np.empty((4, batch, size), kind), np.empty_like(dh)
-    di, df, do, dg = d
-    slope_ifo, slope_g = slope[:3], slope[3]
-    i, f, _, n, before = k[0]
-    cells = chain([f * before + i * n], k[:-1, 4])
-    places, direct = _targets(targets, kind)
-    blocks = zip(k[:, :4], k[:, :3], *k.swapaxes(0, 1), strict=True)
-    for g_t, d_t, place, c_t, (opened, ifo, i, f, o, n, c) in zip(slopes, targets, places, cells, blocks, strict=False):
+    u = np.empty_like(dh)
+    made, direct = targets(places, kind)
+    steps = zip(slopes, places, made, k[:, 0], k[:, 1], k[:, 2], k[:, 3], k[:, 4], k[:, 5], strict=False)
+    for g_t, place_t, sums_t, by_g, by_i, by_f, by_o, by_c, f in steps:
         _add(dh, g_t, dh)
-        _tanh(c_t, u)
-        _mul(dh, u, do)
-        _mul(u, u, u)
-        _subtract(one, u, u)
-        _mul(u, o, u)
-        _mul(u, dh, u)
+        _mul(dh, by_c, u)
         _add(dc, u, dc)
-        _mul(dc, n, di)
-        _mul(dc, c, df)
-        _mul(dc, i, dg)
+        _mul(dc, by_i, sums_t[:, :size])
+        _mul(dc, by_f, sums_t[:, size : 2 * size])
+        _mul(dc, by_g, sums_t[:, 2 * size : 3 * size])
+        _mul(dh, by_o, sums_t[:, 3 * size :])
         _mul(dc, f, dc)
-        _mul(opened, opened, slope)
-        _subtract(ifo, slope_ifo, slope_ifo)
-        _subtract(one, slope_g, slope_g)
-        apart = _apart(place, size)
-        _mul(d[:2], slope[:2], apart[:2])
-        _mul(d[2:], slope[2:], apart[:1:-1])
-        _dot(place, weight, dh)
+        _dot(sums_t, weight, dh)
         if not direct:
-            _copyto(d_t, place, casting="unsafe")
-    return sums, _stored(dh, dtype, given[1]), _stored(dc, dtype, given[2])
+            _copyto(place_t, sums_t, casting="unsafe")
+    return sums, stored(dh, dtype, given[1]), stored(dc, dtype, given[2])
 
 
 # ----------------------------------------------------------------------------------------------------------------- GRU
@@ -308,104 +223,109 @@ def gru(
     y : array
         The hidden state after each step, (T, N, H).
     kept : array
-        Shape (T, 4, N, H), in the dtype that is computed in: the gates r, z, n of each step, and what n takes of r.
+        Shape (T, 5, N, H), in the dtype that is computed in: for each step the gates r and z and the slopes of n's sum
+        by that of r, and of the state by the sums of z and n.
     """
     kind, size = compute_type(x.dtype), h.shape[1]
     given = (out if keep else (out, None)) or (None, None)
-    y = _sequence(x, size, given[0])
-    steps, states = (_ordered(a, batch_first, reverse) for a in (x, y))
+    y = sequence(x, size, given[0])
+    steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
-    gates, half = _gates(kind.char, size, 0, 1, 2), _HALF[kind.char]
+    order = gates(kind.char, size, 0, 1, 2)
     bias, bias_n = _gru_biases(bias_ih, bias_hh, size)
-    products = _products(steps, _wide(weight_ih), bias, gates)
-    factor, h = _factor(_wide(weight_hh), gates, length), np.ascontiguousarray(_wide(h))
-    product, part = np.empty((batch, 3 * size), kind), np.empty_like(h)
-    own, own_n, apart = product[:, : 2 * size], product[:, 2 * size :], _apart(product, size)[:2]
-    targets, direct = _targets(states, kind)
-    blocks: Iterable[tuple[Array, ...]]
-    if keep:
-        kept = _place((length, 4, batch, size), kind, given[1])
-        k = kept[::-1] if reverse else kept
-        blocks = zip(k[:, :2], k[:, 0], k[:, 1], k[:, 2], k[:, 3], strict=True)
-    else:
-        k = np.empty((4, batch, size), kind)
-        blocks = repeat((k[:2], *k))
-    for fed, h_t, y_t, (opened, r, z, n, reset) in zip(products, targets, states, blocks, strict=False):
-        _dot(h, factor, product)
-        _add(own, fed[:, : 2 * size], own)
-        _tanh(apart, opened)
-        _mul(opened, half, opened)
-        _add(opened, half, opened)
-        _add(own_n, bias_n, reset)
-        _mul(r, reset, n)
-        _add(n, fed[:, 2 * size :], n)
-        _tanh(n, n)
-        _subtract(h, n, part)
-        _mul(z, part, part)
-        _add(n, part, h_t)
-        if not direct:
-            _copyto(y_t, h_t, casting="unsafe")
-        h = h_t
-    return (y, _stored(kept, kind, given[1])) if keep else y
+    fed = products(steps, wide(weight_ih), bias, order)
+    weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
+    kept = place((length, 5, batch, size), kind, given[1]) if keep else None
+    _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept)
+    return y if kept is None else (y, stored(kept, kind, given[1]))
 
 
 def _gru_biases(bias_ih: Array | None, bias_hh: Array | None, size: int) -> tuple[Array | None, Any]:
     """What is added to the product of the inputs, and what is added to that of the state before n is reset."""
     if bias_hh is None:
-        return _total(bias_ih), 0
-    bias_hh = _wide(bias_hh)
+        return biases(bias_ih), 0
+    bias_hh = wide(bias_hh)
     bias = np.zeros_like(bias_hh) if bias_ih is None else bias_ih.astype(bias_hh.dtype)
     bias[: 2 * size] += bias_hh[: 2 * size]
     return bias, bias_hh[2 * size :]
 
 
+def _gru_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, bias_n: Any, kept: Array | None) -> None:
+    """Take all steps of `gru`."""
+    kind, (batch, size) = h.dtype, h.shape
+    half, one = HALF[kind.char], ONE[kind.char]
+    product = pages.empty((batch, 3 * size), kind)
+    own, own_n, blocks = product[:, : 2 * size], product[:, 2 * size :], apart(product, size)[:2]
+    parts = pages.empty((2, batch, size), kind)  # what r leaves of n's product, and z of the difference to the state
+    reset, faded = parts
+    opened, products_2 = np.empty_like(parts), np.empty_like(parts)
+    n, slope = np.empty_like(h), np.empty_like(h)
+    places, direct = targets(states, kind)
+    slopes: Iterable[tuple[Array, ...]] = repeat((opened, *opened, slope, slope))
+    if kept is not None:
+        slopes = zip(kept[:, :2], kept[:, 0], kept[:, 1], kept[:, 2:4], kept[:, 4], strict=True)
+    for fed_t, h_t, y_t, (r_z, r, z, by_r_z, by_n) in zip(fed, places, states, slopes, strict=False):
+        _dot(h, weight, product)
+        _add(own, fed_t[:, : 2 * size], own)
+        _tanh(blocks, opened)
+        _mul(opened, half, opened)
+        _add(opened, half, r_z)
+        _add(own_n, bias_n, reset)
+        _mul(r, reset, reset)
+        _add(reset, fed_t[:, 2 * size :], n)
+        _tanh(n, n)
+        _subtract(h, n, faded)
+        _mul(z, faded, faded)
+        _add(n, faded, h_t)
+        if not direct:
+            _copyto(y_t, h_t, casting="unsafe")
+        if kept is not None:
+            _mul(parts, r_z, products_2)
+            _subtract(parts, products_2, by_r_z)
+            _mul(n, n, n)
+            _subtract(one, n, n)
+            _mul(n, z, slope)
+            _subtract(n, slope, by_n)
+        h = h_t
+
+
 def gru_backward(
     g: Array,
-    h: Array,
-    y: Array,
     kept: Array,
     weight_hh: Array,
     batch_first: bool = False,
     reverse: bool = False,
     out: tuple[Array, ...] | None = None,
 ) -> tuple[Array, ...]:
-    """Gradients of `gru` by the products of the inputs and of the states, both (T, N, 3 H), and by ``h``."""
+    """Gradients of `gru` by the products of the inputs and of the states, both (T, N, 3 H), and by ``h``.
+
+    With ``batch_first`` the first two are (N, T, 3 H), but the steps come first in memory.
+    """
     dtype, kind, (batch, size) = g.dtype, kept.dtype, kept.shape[2:]
     given = out or (None, None, None)
-    inputs, hidden = (_sequence(g, 3 * size, a) for a in given[:2])
-    slopes, states, d_inputs, d_hidden = (_ordered(a, batch_first, not reverse) for a in (g, y, inputs, hidden))
+    inputs, hidden = (sequence(g, 3 * size, a, batch_first) for a in given[:2])
+    slopes, by_inputs, by_hidden = (ordered(a, batch_first, not reverse) for a in (g, inputs, hidden))
     k = kept if reverse else kept[::-1]
-    weight, one = _wide(weight_hh), _ONE[kind.char]
-    dh = _place((batch, size), kind, given[2])
+    weight = right_factor(wide(weight_hh), len(k))
+    dh = place((batch, size), kind, given[2])
     dh.fill(0)
-    d, slope, u, back = (np.empty(s, kind) for s in ((2, batch, size), (2, batch, size), dh.shape, dh.shape))
-    dr, dz = d
-    places, direct = _targets(d_hidden, kind)
-    previous = chain(states[1:], [h])
-    blocks = zip(k[:, :2], k[:, 0], k[:, 1], k[:, 2], k[:, 3], strict=True)
-    for g_t, d_x, d_t, place, before, (opened, r, z, n, reset) in zip(
-        slopes, d_inputs, d_hidden, places, previous, blocks, strict=False
-    ):
+    u, back = np.empty_like(dh), np.empty_like(dh)
+    made, direct = targets(by_hidden, kind)
+    steps = zip(slopes, by_inputs, by_hidden, made, k[:, 0], k[:, 1], k[:, 2], k[:, 3], k[:, 4], strict=False)
+    for g_t, inputs_t, hidden_t, sums_t, r, z, by_r, by_z, by_n in steps:
         _add(dh, g_t, dh)
-        _subtract(before, n, u)
-        _mul(dh, u, dz)
+        _mul(dh, by_n, u)
+        _mul(u, by_r, sums_t[:, :size])
+        _mul(dh, by_z, sums_t[:, size : 2 * size])
+        _mul(u, r, sums_t[:, 2 * size :])
         _mul(dh, z, back)
-        _subtract(dh, back, dh)  # the gradient by n
-        _mul(n, n, u)
-        _subtract(one, u, u)
-        _mul(dh, u, u)
-        _mul(u, reset, dr)
-        _mul(opened, opened, slope)
-        _subtract(opened, slope, slope)
-        _mul(d, slope, _apart(place, size)[:2])
-        _mul(u, r, place[:, 2 * size :])
-        _copyto(d_x[:, : 2 * size], place[:, : 2 * size], casting="unsafe")
-        _copyto(d_x[:, 2 * size :], u, casting="unsafe")
-        _dot(place, weight, dh)
+        _copyto(inputs_t[:, : 2 * size], sums_t[:, : 2 * size], casting="unsafe")
+        _copyto(inputs_t[:, 2 * size :], u, casting="unsafe")
+        _dot(sums_t, weight, dh)
         _add(dh, back, dh)
         if not direct:
-            _copyto(d_t, place, casting="unsafe")
-    return inputs, hidden, _stored(dh, dtype, given[2])
+            _copyto(hidden_t, sums_t, casting="unsafe")
+    return inputs, hidden, stored(dh, dtype, given[2])
 
 
 # ----------------------------------------------------------------------------------------------------------------- RNN
@@ -426,16 +346,17 @@ def rnn(
     Shapes are (T, N, I), (N, H), (H, I), (H, H) and (H,) twice; ``nonlinearity`` is "tanh" or "relu".
     """
     kind, size = compute_type(x.dtype), h.shape[1]
-    y = _sequence(x, size, out)
-    steps, states = (_ordered(a, batch_first, reverse) for a in (x, y))
-    gates, relu = _gates(kind.char, size, 0), nonlinearity == "relu"
-    products = _products(steps, _wide(weight_ih), _total(bias_ih, bias_hh), gates)
-    factor, h = _factor(_wide(weight_hh), gates, len(states)), np.ascontiguousarray(_wide(h))
-    product = np.empty_like(h)
-    targets, direct = _targets(states, kind)
-    for fed, h_t, y_t in zip(products, targets, states, strict=False):
-        _dot(h, factor, product)
-        _add(product, fed, product)
+    y = sequence(x, size, out)
+    steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
+    length, batch = states.shape[:2]
+    order, relu = gates(kind.char, size, 0), nonlinearity == "relu"
+    fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order)
+    weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
+    product = pages.empty(h.shape, kind)
+    places, direct = targets(states, kind)
+    for fed_t, h_t, y_t in zip(fed, places, states, strict=False):
+        _dot(h, weight, product)
+        _add(product, fed_t, product)
         if relu:
             np.maximum(product, 0, out=h_t)
         else:
@@ -455,24 +376,27 @@ def rnn_backward(
     reverse: bool = False,
     out: tuple[Array, ...] | None = None,
 ) -> tuple[Array, ...]:
-    """Gradients of `rnn` by the sums that its results are functions of, (T, N, H), and by ``h``."""
+    """Gradients of `rnn` by the sums that its results are functions of, (T, N, H), and by ``h``.
+
+    With ``batch_first`` the first is (N, T, H), but the steps come first in memory.
+    """
     kind, (batch, size), given = compute_type(g.dtype), (g.shape[not batch_first], g.shape[2]), out or (None, None)
-    sums = _sequence(g, size, given[0])
-    slopes, states, targets = (_ordered(a, batch_first, not reverse) for a in (g, _wide(y), sums))
-    weight, one, relu = _wide(weight_hh), _ONE[kind.char], nonlinearity == "relu"
-    dh = _place((batch, size), kind, given[1])
+    sums = sequence(g, size, given[0], batch_first)
+    slopes, states, by_sums = (ordered(a, batch_first, not reverse) for a in (g, wide(y), sums))
+    weight, one, relu = right_factor(wide(weight_hh), len(states)), ONE[kind.char], nonlinearity == "relu"
+    dh = place((batch, size), kind, given[1])
     dh.fill(0)
     u = np.empty_like(dh)
-    places, direct = _targets(targets, kind)
-    for g_t, y_t, d_t, place in zip(slopes, states, targets, places, strict=False):
+    made, direct = targets(by_sums, kind)
+    for g_t, y_t, d_t, sums_t in zip(slopes, states, by_sums, made, strict=False):
         _add(dh, g_t, dh)
         if relu:
-            _mul(dh, y_t > 0, place)
+            _mul(dh, y_t > 0, sums_t)
         else:
             _mul(y_t, y_t, u)
             _subtract(one, u, u)
-            _mul(dh, u, place)
-        _dot(place, weight, dh)
+            _mul(dh, u, sums_t)
+        _dot(sums_t, weight, dh)
         if not direct:
-            _copyto(d_t, place, casting="unsafe")
-    return sums, _stored(dh, g.dtype, given[1])
+            _copyto(d_t, sums_t, casting="unsafe")
+    return sums, stored(dh, g.dtype, given[1])

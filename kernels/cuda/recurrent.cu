@@ -28,7 +28,8 @@ struct Element {
 };
 
 // ---------------------------------------------------------------------------------------------------------------- LSTM
-// `kept` may be null: it gets the gates i, f, o, g and the cell state before the step.
+// `kept` may be null: it gets the slopes of the cell state by the sums of g, i and f, those of the hidden state by the sum
+// of o and by the cell state, and the gate f.
 template <typename T>
 __global__ void lstm(const T* sums, long long sums_stride, compute_t<T>* cells, compute_t<T>* kept, T* y,
                      long long stride, T* state, State s) {
@@ -38,17 +39,18 @@ __global__ void lstm(const T* sums, long long sums_stride, compute_t<T>* cells, 
     const T* const row = sums + e.row * sums_stride + e.column;
     const C i = sigmoid_of(load(row[0])), f = sigmoid_of(load(row[s.size]));
     const C g = tanh_of(load(row[2 * s.size])), o = sigmoid_of(load(row[3 * s.size]));
-    const C c = cells[e.index], now = f * c + i * g;
+    const C by_i = i * g, by_f = f * cells[e.index], now = by_f + by_i, t = tanh_of(now);
     if (kept) {
         const long long n = s.count();
-        kept[e.index] = i;
-        kept[e.index + n] = f;
-        kept[e.index + 2 * n] = o;
-        kept[e.index + 3 * n] = g;
-        kept[e.index + 4 * n] = c;
+        kept[e.index] = i * (C(1) - g * g);
+        kept[e.index + n] = by_i * (C(1) - i);
+        kept[e.index + 2 * n] = by_f * (C(1) - f);
+        kept[e.index + 3 * n] = o * t * (C(1) - o);
+        kept[e.index + 4 * n] = o * (C(1) - t * t);
+        kept[e.index + 5 * n] = f;
     }
     cells[e.index] = now;
-    const T h = store<T>(o * tanh_of(now));
+    const T h = store<T>(o * t);
     y[e.row * stride + e.column] = h;
     state[e.index] = h;
 }
@@ -61,21 +63,19 @@ __global__ void lstm_backward(const T* g, long long stride, const T* dh, compute
     const Element e(s);
     if (e.index >= s.count()) return;
     const long long n = s.count();
-    const C i = kept[e.index], f = kept[e.index + n], o = kept[e.index + 2 * n], u = kept[e.index + 3 * n];
-    const C c = kept[e.index + 4 * n], t = tanh_of(f * c + i * u);
     const C slope = load(g[e.row * stride + e.column]) + load(dh[e.index]);
-    const C by_c = dc[e.index] + slope * o * (C(1) - t * t);
+    const C by_c = dc[e.index] + slope * kept[e.index + 4 * n];
     T* const row = sums + e.row * sums_stride + e.column;
-    row[0] = store<T>(by_c * u * i * (C(1) - i));
-    row[s.size] = store<T>(by_c * c * f * (C(1) - f));
-    row[2 * s.size] = store<T>(by_c * i * (C(1) - u * u));
-    row[3 * s.size] = store<T>(slope * t * o * (C(1) - o));
-    dc[e.index] = by_c * f;
+    row[0] = store<T>(by_c * kept[e.index + n]);
+    row[s.size] = store<T>(by_c * kept[e.index + 2 * n]);
+    row[2 * s.size] = store<T>(by_c * kept[e.index]);
+    row[3 * s.size] = store<T>(slope * kept[e.index + 3 * n]);
+    dc[e.index] = by_c * kept[e.index + 5 * n];
 }
 
 // ----------------------------------------------------------------------------------------------------------------- GRU
 // `fed` are the products of the input with their bias, `own` those of the state, without `bias`, which may be null. `kept`
-// may be null: it gets the gates r, z, n and what n takes of r.
+// may be null: it gets the gates r and z and the slopes of n's sum by that of r, and of the state by the sums of z and n.
 template <typename T>
 __global__ void gru(const T* fed, long long fed_stride, const T* own, const T* bias, compute_t<T>* kept, T* y,
                     long long stride, T* state, State s) {
@@ -90,38 +90,38 @@ __global__ void gru(const T* fed, long long fed_stride, const T* own, const T* b
         if (bias) h[k] += load(bias[k * s.size + e.column]);
     }
     const C r = sigmoid_of(load(x[0]) + h[0]), z = sigmoid_of(load(x[s.size]) + h[1]);
-    const C reset = h[2], n = tanh_of(load(x[2 * s.size]) + r * reset);
+    const C reset = r * h[2], n = tanh_of(load(x[2 * s.size]) + reset), faded = z * (load(state[e.index]) - n);
     if (kept) {
         kept[e.index] = r;
         kept[e.index + s.count()] = z;
-        kept[e.index + 2 * s.count()] = n;
-        kept[e.index + 3 * s.count()] = reset;
+        kept[e.index + 2 * s.count()] = reset * (C(1) - r);
+        kept[e.index + 3 * s.count()] = faded * (C(1) - z);
+        kept[e.index + 4 * s.count()] = (C(1) - z) * (C(1) - n * n);
     }
-    const T now = store<T>(n + z * (load(state[e.index]) - n));
+    const T now = store<T>(n + faded);
     y[e.row * stride + e.column] = now;
     state[e.index] = now;
 }
 
 // `dh` leaves with what goes around the gates; the product of `hidden` is added to it.
 template <typename T>
-__global__ void gru_backward(const T* g, long long stride, T* dh, const T* before, long long before_stride,
-                             const compute_t<T>* kept, T* inputs, T* hidden, long long sums_stride, State s) {
+__global__ void gru_backward(const T* g, long long stride, T* dh, const compute_t<T>* kept, T* inputs, T* hidden,
+                             long long sums_stride, State s) {
     using C = compute_t<T>;
     const Element e(s);
     if (e.index >= s.count()) return;
-    const C r = kept[e.index], z = kept[e.index + s.count()], n = kept[e.index + 2 * s.count()];
-    const C reset = kept[e.index + 3 * s.count()];
+    const long long n = s.count();
     const C slope = load(g[e.row * stride + e.column]) + load(dh[e.index]);
-    const C by_n = slope * (C(1) - z) * (C(1) - n * n);
-    const T by_z = store<T>(slope * (load(before[e.row * before_stride + e.column]) - n) * z * (C(1) - z));
-    const T by_r = store<T>(by_n * reset * r * (C(1) - r));
+    const C by_n = slope * kept[e.index + 4 * n];
+    const T by_z = store<T>(slope * kept[e.index + 3 * n]);
+    const T by_r = store<T>(by_n * kept[e.index + 2 * n]);
     T* const x = inputs + e.row * sums_stride + e.column;
     T* const h = hidden + e.row * sums_stride + e.column;
     x[0] = h[0] = by_r;
     x[s.size] = h[s.size] = by_z;
     x[2 * s.size] = store<T>(by_n);
-    h[2 * s.size] = store<T>(by_n * r);
-    dh[e.index] = store<T>(slope * z);
+    h[2 * s.size] = store<T>(by_n * kept[e.index]);
+    dh[e.index] = store<T>(slope * kept[e.index + n]);
 }
 
 // ----------------------------------------------------------------------------------------------------------------- RNN

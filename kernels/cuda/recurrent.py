@@ -72,12 +72,12 @@ def lstm(
     keep: bool = True,
     out: Any | None = None,
 ) -> Any:
-    """The hidden state after each step, the last cell state and, if kept, the gates i, f, o, g and the cell states."""
+    """The hidden state after each step, the last cell state and, if kept, the slopes of the steps and the gate f."""
     dtype, compute, given = x.dtype, _compute(x.dtype), out or (None, None, None)
     length, (batch, size) = x.shape[batch_first], h.shape
     sums = linear(x, weight_ih, _bias(bias_ih, bias_hh))
     y = _place((*x.shape[:2], size), dtype, given[0])
-    kept = _place((length, 5, batch, size), compute, given[2]) if keep else None
+    kept = _place((length, 6, batch, size), compute, given[2]) if keep else None
     state, cells = h.copy(order="C"), c.astype(compute, order="C")
     places = [None] * length if kept is None else kept[::-1] if reverse else kept
     steps = zip(_ordered(sums, batch_first, reverse), _ordered(y, batch_first, reverse), places, strict=True)
@@ -125,12 +125,12 @@ def gru(
     keep: bool = True,
     out: Any | None = None,
 ) -> Any:
-    """The hidden state after each step and, if kept, the gates r, z, n and what n takes of r."""
+    """The hidden state after each step and, if kept, the gates r and z and the slopes of the steps."""
     dtype, given = x.dtype, (out if keep else (out, None)) or (None, None)
     length, (batch, size) = x.shape[batch_first], h.shape
     fed = linear(x, weight_ih, bias_ih)
     y = _place((*x.shape[:2], size), dtype, given[0])
-    kept = _place((length, 4, batch, size), _compute(dtype), given[1]) if keep else None
+    kept = _place((length, 5, batch, size), _compute(dtype), given[1]) if keep else None
     state, own = h.copy(order="C"), cupy.empty((batch, 3 * size), dtype)
     bias = None if bias_hh is None else cupy.ascontiguousarray(bias_hh)
     places = [None] * length if kept is None else kept[::-1] if reverse else kept
@@ -144,8 +144,6 @@ def gru(
 
 def gru_backward(
     g: Any,
-    h: Any,
-    y: Any,
     kept: Any,
     weight_hh: Any,
     batch_first: bool = False,
@@ -154,15 +152,14 @@ def gru_backward(
 ) -> Any:
     """The gradients by the products of the inputs and of the states, in all steps, and by the first state."""
     dtype, given = g.dtype, out or (None, None, None)
-    batch, size = h.shape
-    g, h, y, kept = (cupy.ascontiguousarray(a) for a in (g, h, y, kept))
+    batch, size = kept.shape[2:]
+    g, kept = cupy.ascontiguousarray(g), cupy.ascontiguousarray(kept)
     inputs, hidden = (_place((*g.shape[:2], 3 * size), dtype, a) for a in given[:2])
     dh = cupy.zeros((batch, size), dtype)
-    slopes, states, d_inputs, d_hidden = (_ordered(a, batch_first, not reverse) for a in (g, y, inputs, hidden))
-    previous = [*states[1:], h]
-    steps = zip(slopes, previous, d_inputs, d_hidden, kept if reverse else kept[::-1], strict=True)
-    for g_t, before, inputs_t, hidden_t, kept_t in steps:
-        arguments = (g_t, _stride(g_t), dh, before, _stride(before), kept_t, inputs_t, hidden_t, _stride(hidden_t))
+    slopes, by_inputs, by_hidden = (_ordered(a, batch_first, not reverse) for a in (g, inputs, hidden))
+    steps = zip(slopes, by_inputs, by_hidden, kept if reverse else kept[::-1], strict=True)
+    for g_t, inputs_t, hidden_t, kept_t in steps:
+        arguments = (g_t, _stride(g_t), dh, kept_t, inputs_t, hidden_t, _stride(hidden_t))
         _run(f"gru_backward<{c_name(dtype)}>", dh, *arguments)
         accumulate(dh, hidden_t, weight_hh)
     return stored(inputs, given[0]), stored(hidden, given[1]), stored(dh, given[2])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.cpu import pages
 from ..kernels.cpu.bound import bound
 from ..tensor import Tensor
 from .chain import ChainRunner
@@ -93,7 +94,7 @@ class Replay:
             for region, offset in self.layout.offsets.items()
         }
         for region in program.grads - per_call:
-            self._storage[region] = np.empty(region.nbytes, _BYTES)
+            self._storage[region] = pages.empty((region.nbytes,), _BYTES)
         self.targets: list[int] = []
         self._held: list[tuple[Tensor, Tensor, Any, Any]] = []
         self._namespace: dict[str, Any] = {"ndarray": np.ndarray, "empty": np.empty, "Tensor": Tensor}

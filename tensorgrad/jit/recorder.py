@@ -188,6 +188,11 @@ class Recorder:
         self._watches[key] = weakref.ref(root, forget)
         return region
 
+    def _begin_at(self, region: Region, array: Any) -> None:
+        """Cut off what lies around the one array in some memory, which is there to align it: replay aligns, too."""
+        low, high = bounds(array)
+        self._anchors[region.number], region.nbytes = low, high - low
+
     def span(self, array: Any, written: bool = False) -> Span:
         """Where an array is; memory that nobody knew is a constant, or a temporary if it is about to be overwritten."""
         root = root_of(array)
@@ -255,7 +260,11 @@ class Recorder:
             spans = []
             for a in arrays:
                 root = root_of(a)
-                region = self._regions.get(id(root)) or self._temporary(root)
+                region = self._regions.get(id(root))
+                if region is None:
+                    region = self._temporary(root)
+                    if root is not a and root.dtype == np.uint8 and sum(root_of(x) is root for x in arrays) == 1:
+                        self._begin_at(region, a)
                 spans.append(self._span_in(region, root, a))
             outs, writes = tuple(spans), {s.region for s in spans}
         self.instructions.append(Launch(kernel, recorded, named, outs, several, frozenset(reads), frozenset(writes)))

@@ -80,21 +80,18 @@ def stepwise(step: Step, x: Any, state: State, weights: Sequence[Any], batch_fir
 
 
 # --------------------------------------------------------------------------------------------- gradients of first order
-def _flat(x: Any) -> Any:
-    """An array (T, N, size) as (T * N, size)."""
+def _rows(x: Any, time_first: bool) -> Any:
+    """A sequence as (steps * batch, size), or with its first two axes exchanged, whichever is wanted."""
+    x = x.swapaxes(0, 1) if time_first else x
     x = x if x.flags.c_contiguous else K.copy(x)
     return x.reshape(math.prod(x.shape[:2]), x.shape[2])
 
 
 def _previous(h: Any, y: Any, batch_first: bool, reverse: bool) -> Any:
-    """The state before each step."""
-    time = int(batch_first)
+    """The state before each step, steps first."""
     others = y.swapaxes(0, 1) if batch_first else y
-    others = others[1:] if reverse else others[:-1]
-    parts = [h.reshape(1, *h.shape), others]
-    if batch_first:
-        parts = [part.swapaxes(0, 1) for part in parts]
-    return K.concat(parts[::-1] if reverse else parts, time)
+    parts = [h.reshape(1, *h.shape), others[1:] if reverse else others[:-1]]
+    return K.concat(parts[::-1] if reverse else parts, 0)
 
 
 def _chosen(
@@ -111,19 +108,28 @@ def _chosen(
 ) -> tuple[Any, ...]:
     """Those gradients that are wanted, of input, states, weights and biases.
 
-    They follow from the gradients ``sums`` and ``hidden`` by the products of the inputs and of the states.
+    They follow from the gradients ``sums`` and ``hidden`` by the products of the inputs and of the states. Sums over
+    all steps and sequences take them in the order in which kernels have made those two.
     """
     by_x, *by_states, by_ih, by_hh, by_bias, by_hidden_bias = wanted
-    made = [K.matmul(sums, weight_ih)] if by_x else []
+    exchanged = batch_first and sums.swapaxes(0, 1).flags.c_contiguous
+    rows = _rows(sums, exchanged)
+    hidden_rows = rows if hidden is sums else _rows(hidden, exchanged)
+    made: list[Any] = []
+    if by_x:
+        dx = K.matmul(rows, weight_ih)
+        first, second = sums.shape[:2]
+        made.append(dx.reshape(second, first, -1).swapaxes(0, 1) if exchanged else dx.reshape(first, second, -1))
     made += [state for state, want in zip(states, by_states, strict=True) if want]
     if by_ih:
-        made.append(K.matmul(_flat(sums).T, _flat(x)))
+        made.append(K.matmul(rows.T, _rows(x, exchanged)))
     if by_hh:
-        made.append(K.matmul(_flat(hidden).T, _flat(_previous(h, y, batch_first, reverse))))
+        steps_first = exchanged or not batch_first
+        made.append(K.matmul(hidden_rows.T, _rows(_previous(h, y, batch_first, reverse), not steps_first)))
     if by_bias:
-        made.append(K.sum(_flat(sums), 0))
+        made.append(K.sum(rows, 0))
     if by_hidden_bias:
-        made.append(K.copy(made[-1]) if by_bias and hidden is sums else K.sum(_flat(hidden), 0))
+        made.append(K.copy(made[-1]) if by_bias and hidden is sums else K.sum(hidden_rows, 0))
     return tuple(made)
 
 
@@ -287,7 +293,7 @@ def _gru_gradients(
     g: Any, x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, y: Any, kept: Any,
     wanted: tuple[bool, ...], batch_first: bool, reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    sums, hidden, dh = K.gru_backward(g, h, y, kept, weight_hh, batch_first, reverse)
+    sums, hidden, dh = K.gru_backward(g, kept, weight_hh, batch_first, reverse)
     return _chosen(wanted, (dh,), sums, hidden, x, h, y, weight_ih, batch_first, reverse)
 
 

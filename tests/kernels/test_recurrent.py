@@ -43,7 +43,7 @@ def gradient_operands(kind: str, dtype: Any, batch_first: bool, reverse: bool, n
     g = numbers(*y.shape, seed=5, dtype=dtype)
     if kind == "lstm":
         return [g, numbers(2, 4, seed=6, dtype=dtype), made[2], given[4]]
-    return [g, given[1], y, made[1], given[3]] if kind == "gru" else [g, y, given[3], nonlinearity]
+    return [g, made[1], given[3]] if kind == "gru" else [g, y, given[3], nonlinearity]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -499,7 +499,7 @@ for _name, _gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
             kept = results(K.INSTRUCTIONS[name](*layer("cpu", t), *how))[-1]  # the devices get the same numbers
             if name == "lstm":
                 return g, given[1], array(kept, d), given[4], *how
-            return (g, given[1], g, array(kept, d), given[3], *how) if name == "gru" else (g, g, given[3], *how)
+            return (g, array(kept, d), given[3], *how) if name == "gru" else (g, g, given[3], *how)
 
         for _more in ((), (False,)) if _name != "rnn" else ((),):
             case(_name, lambda d, t, layer=_layer, o=(*_how, *_more): (*layer(d, t), *o))

@@ -1,0 +1,155 @@
+"""What recurrent layers on NumPy have in common: sequences in the order of their steps, and the factors of products."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import pages
+from .blocked import BLOCK, compute_type
+
+__all__ = [
+    "HALF", "ONE", "Gate", "apart", "biases", "factor", "gates", "ordered", "place", "products", "right_factor",
+    "sequence", "stored", "targets", "wide",
+]  # fmt: skip
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_LONG = 32  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
+_SIDE = 64  # rows of a weight that are transposed at once
+_CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once
+
+# Operands of one shape or 0-d: a ufunc that has to broadcast takes twice as long on arrays this small.
+HALF = {kind: np.full((), 0.5, kind) for kind in "fd"}
+ONE = {kind: np.ones((), kind) for kind in "fd"}
+
+
+def ordered(x: Array, batch_first: bool, reverse: bool) -> Array:
+    """A sequence as (T, N, ...), in the order in which the steps are taken."""
+    x = x.swapaxes(0, 1) if batch_first else x
+    return x[::-1] if reverse else x
+
+
+def wide(x: Array) -> Array:
+    return x.astype(compute_type(x.dtype), copy=False)
+
+
+def sequence(like: Array, size: int, given: Array | None, time_first: bool = False) -> Array:
+    """Memory for a result of the shape of a sequence, which the second axis may come first in."""
+    if like.size > BLOCK or size * size > BLOCK // 4:  # of the weights there are copies, too
+        pages.keep()
+    if given is not None:
+        return given
+    first, second = like.shape[:2]
+    if time_first:
+        return pages.empty((second, first, size), like.dtype).swapaxes(0, 1)
+    return np.empty((first, second, size), like.dtype)
+
+
+def place(shape: tuple[int, ...], kind: Any, given: Array | None) -> Array:
+    """Memory to compute in: what is given if it is laid out for that."""
+    if given is not None and given.flags.c_contiguous and given.dtype == kind:
+        return given
+    return np.empty(shape, kind)
+
+
+def stored(y: Array, dtype: Any, given: Array | None) -> Array:
+    """A result in its dtype, where it is wanted."""
+    if given is None or y is given:
+        return y.astype(dtype, copy=False)
+    np.copyto(given, y, casting="unsafe")
+    return given
+
+
+def apart(rows: Array, size: int) -> Array:
+    """Rows of gates side by side, (N, gates * H), as blocks (gates, N, H)."""
+    return rows.reshape(rows.shape[0], -1, size).swapaxes(0, 1)
+
+
+def targets(y: Array, kind: Any) -> tuple[Iterable[Array], bool]:
+    """Where the result of each step is computed: in its place if BLAS can read it there, else in one buffer."""
+    if y.dtype == kind and y[0].flags.c_contiguous:
+        return y, True
+    return repeat(pages.empty(y.shape[1:], kind)), False
+
+
+# ---------------------------------------------------------------------------------------------------- gates in a weight
+class Gate(NamedTuple):
+    """Where the rows of a gate are in a weight, and what they are multiplied by on the way into a factor."""
+
+    rows: slice
+    scale: Any
+
+
+@functools.lru_cache(64)
+def gates(kind: str, size: int, *places: int) -> tuple[Gate, ...]:
+    """The gates of a factor in its order, each with its place in the weight; the last is that of the tanh alone."""
+    scales = (*(0.5,) * (len(places) - 1), 1.0)
+    numbers = [np.full((), scale, kind) for scale in scales]
+    return tuple(Gate(slice(p * size, (p + 1) * size), scale) for p, scale in zip(places, numbers, strict=True))
+
+
+def _scaled(weight: Array, gates: tuple[Gate, ...], out: Array) -> None:
+    """The rows of a weight, or a bias, in the order of the gates."""
+    at = 0
+    for gate in gates:
+        part = weight[gate.rows]
+        np.multiply(part, gate.scale, out[at : at + len(part)])
+        at += len(part)
+
+
+def factor(weight: Array, gates: tuple[Gate, ...], length: int, batch: int) -> Array:
+    """The transposed weight, gate by gate, as the right factor of one product per step."""
+    rows, width = weight.shape
+    if length < _LONG or batch == 1:  # BLAS multiplies one row as fast with the weight as it is
+        copied = pages.empty((rows, width), weight.dtype)
+        _scaled(weight, gates, copied)
+        return copied.T
+    copied = pages.empty((width, rows), weight.dtype)
+    at = 0
+    for gate in gates:
+        for start in range(gate.rows.start, gate.rows.stop, _SIDE):
+            part = weight[start : min(start + _SIDE, gate.rows.stop)].T
+            np.multiply(part, gate.scale, copied[:, at : at + part.shape[1]])
+            at += part.shape[1]
+    return copied
+
+
+def right_factor(weight: Array, length: int) -> Array:
+    """The weight to multiply by at each step: BLAS takes an eighth longer where it does not begin with a cache line."""
+    if length < _LONG or not weight.ctypes.data % pages.LINE:
+        return weight
+    copied = pages.empty(weight.shape, weight.dtype)
+    np.copyto(copied, weight)
+    return copied
+
+
+def products(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
+    """For each step ``x @ weight.T + bias``, gate by gate; the bias is the weight of an input that is always 1."""
+    (length, batch, width), rows, kind = x.shape, weight.shape[0], weight.dtype
+    factor = pages.empty((rows, width + 1), kind)
+    _scaled(weight, gates, factor[:, :width])
+    if bias is None:
+        factor[:, width] = 0
+    else:
+        _scaled(bias, gates, factor[:, width])
+    count = max(min(length, _CHUNK // max(batch * rows, 1)), 1)
+    inputs, product = pages.empty((count, batch, width + 1), kind), pages.empty((count, batch, rows), kind)
+    inputs[..., width] = 1
+    flat_inputs, flat_product, factor = inputs.reshape(-1, width + 1), product.reshape(-1, rows), factor.T
+    for start in range(0, length, count):
+        part = x[start : start + count]
+        steps = len(part)
+        np.copyto(inputs[:steps, :, :width], part, casting="unsafe")
+        np.matmul(flat_inputs[: steps * batch], factor, flat_product[: steps * batch])
+        yield from product[:steps]
+
+
+def biases(*given: Array | None) -> Array | None:
+    """The sum of those biases that there are."""
+    found = [wide(b) for b in given if b is not None]
+    return None if not found else found[0] if len(found) == 1 else found[0] + found[1]
