@@ -180,6 +180,19 @@ if TYPE_CHECKING:
     from .ops.calculus import *
     from .ops.complex_forms import *
     from .ops.cumulative import *
+    from .ops.description import (
+        broadcast_shapes,
+        get_device,
+        is_conj,
+        is_floating_point,
+        is_inference,
+        is_neg,
+        is_nonzero,
+        is_same_size,
+        is_signed,
+        is_tensor,
+        resolve_neg,
+    )
     from .ops.diagonals import *
     from .ops.distance import *
     from .ops.histogram import *
@@ -191,6 +204,7 @@ if TYPE_CHECKING:
     from .ops.padding import *
     from .ops.placement import *
     from .ops.pytorch_functions import *
+    from .ops.pytorch_matrices import *
     from .ops.quantiles import *
     from .ops.ranges import *
     from .ops.search import *
@@ -199,6 +213,7 @@ if TYPE_CHECKING:
     from .ops.signal import *
     from .ops.special import *
     from .ops.statistics import *
+    from .ops.strided import as_strided, as_strided_scatter, empty_permuted, empty_strided
     from .ops.windows import *
 
 __version__ = "0.1.0"

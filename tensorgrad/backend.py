@@ -269,6 +269,62 @@ def _sliding_strides(array: Any, axis: int, step: int) -> tuple[int, ...]:
     return (*array.strides[:axis], along * step, *array.strides[axis + 1 :], along)
 
 
+def memory_address(array: Any) -> int:
+    """Where the first element lies in memory."""
+    if isinstance(array, BatchedArray):
+        return memory_address(array.data)
+    return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr)
+
+
+def _memory_of(array: Any) -> tuple[Any, int, int]:
+    """The array that owns the memory of another, and where that memory begins and ends."""
+    root = array
+    while type(root.base) is type(array):
+        root = root.base
+    reach = [(n - 1) * stride for n, stride in zip(root.shape, root.strides, strict=True)]
+    begin = memory_address(root) + sum(r for r in reach if r < 0)
+    return root, begin, begin + (sum(map(abs, reach)) + root.itemsize if root.size else 0)
+
+
+def offset_in_memory(array: Any) -> int:
+    """How many elements after the start of the memory that it is part of an array begins."""
+    return int((memory_address(array) - _memory_of(array)[1]) // array.itemsize)
+
+
+def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
+    """A view of any shape and strides, in elements, that begins ``offset`` elements after the array does.
+
+    Raises
+    ------
+    ValueError
+        If it reaches beyond the memory that the array is part of.
+    """
+    item = array.itemsize
+    root, begin, end = _memory_of(array)
+    reach = [(n - 1) * stride * item for n, stride in zip(shape, strides, strict=True)]
+    start = memory_address(array) + offset * item
+    low, high = start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + item
+    if 0 in shape:
+        start = low = high = begin
+    if low < begin or high > end:
+        raise ValueError(
+            f"as_strided: shape {shape} with strides {strides} reaches elements {(low - begin) // item} to "
+            f"{(high - begin) // item - 1} of a memory of {(end - begin) // item}"
+        )
+    steps = tuple(stride * item for stride in strides)
+    if isinstance(array, np.ndarray):
+        whole = root if root.flags.c_contiguous else root.T
+        if not whole.flags.c_contiguous:
+            raise ValueError("as_strided: another library laid out this memory; use .contiguous() first")
+        view: Any = np.ndarray(shape, array.dtype, whole, start - begin, steps)
+        view.flags.writeable = array.flags.writeable
+        return view
+    flat = (root if root.flags.c_contiguous else root.T).reshape(-1)
+    return on_device_of(
+        array, require_cuda().lib.stride_tricks.as_strided, (flat[(start - begin) // item :], shape, steps)
+    )
+
+
 def diagonal_view(array: Any, offset: int, axis1: int, axis2: int) -> Any:
     """The elements whose places on two axes differ by ``offset``, along a new last axis, in the same memory."""
     if isinstance(array, BatchedArray):

@@ -248,7 +248,7 @@ class Tensor(TensorMethods):
         """Keep the gradient of a tensor that an op made in its ``grad``, as for a leaf."""
         if self._node is None:
             raise RuntimeError("retain_grad: this tensor does not require a gradient")
-        if self.is_leaf:
+        if self.is_leaf or self.retains_grad:
             return
         reference = weakref.ref(self)
 
@@ -257,7 +257,29 @@ class Tensor(TensorMethods):
             if owner is not None:
                 owner.grad = grad if owner.grad is None else owner.grad + grad
 
+        keep.of = reference  # type: ignore[attr-defined]
         self.register_hook(keep)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called, so that a tensor which an op made gets a ``grad``."""
+        hooks = None if self._node is None else self._node.hooks
+        return any(getattr(hook, "of", lambda: None)() is self for hook in hooks or ())
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the elements are in the host's memory."""
+        return self.device.type == "cpu"
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the elements are on a CUDA device."""
+        return self.device.type == "cuda"
+
+    @property
+    def output_nr(self) -> int:
+        """Which result of the op that made it this tensor is."""
+        return getattr(self._node, "index", 0)
 
     # --------------------------------------------------------------------------------------------------- conversions
     def item(self) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..tensor import Tensor
 
-__all__ = ["FUNCTIONS", "late_function", "late_method"]
+__all__ = ["FUNCTIONS", "METHOD_FILES", "late_function", "late_method"]
 
 _FILES = {
     "aliases": """
@@ -30,6 +30,10 @@ _FILES = {
     """,
     "cumulative": """
         cummax cummin cumprod cumsum cumulative_prod cumulative_sum diff ediff1d logcumsumexp
+    """,
+    "description": """
+        broadcast_shapes get_device is_conj is_floating_point is_inference is_neg is_nonzero is_same_size is_signed
+        is_tensor resolve_neg
     """,
     "diagonals": """
         diag diag_embed diag_indices diagflat fill_diagonal fliplr flipud rot90 tri
@@ -68,6 +72,10 @@ _FILES = {
     "pytorch_functions": """
         adjoint clamp_max clamp_min hardshrink prelu rsub split_with_sizes sum_to_size t
     """,
+    "pytorch_matrices": """
+        frobenius_norm lu lu_unpack norm_except_dim nuclear_norm orgqr ormqr pca_lowrank qr svd svd_lowrank
+        triangular_solve
+    """,
     "quantiles": """
         kthvalue median mode nanmedian nanpercentile nanquantile percentile quantile
     """,
@@ -94,10 +102,26 @@ _FILES = {
     "statistics": """
         average corrcoef cov ptp
     """,
+    "strided": """
+        as_strided as_strided_scatter empty_permuted empty_strided
+    """,
     "windows": """
         sliding_window_view unfold
     """,
 }
+
+_OF_TENSORS_ALONE = {
+    "description": """
+        apply_ as_strided_ data_ptr detach_ dim_order element_size equal is_set_to map2_ map_ new_tensor resize_
+        resize_as_ set_ split type where
+    """,
+    "strided": """
+        new_empty_strided storage_offset stride
+    """,
+}
+
+METHOD_FILES = {name: file for file, names in _OF_TENSORS_ALONE.items() for name in names.split()}
+"""In which file each method is that is no function of the namespace, or another one there."""
 
 FUNCTIONS = {name: file for file, names in _FILES.items() for name in names.split()}
 """In which file each function is."""
@@ -112,10 +136,13 @@ def late_method(name: str) -> Callable[..., Any]:
     """What stands for a method until it is called for the first time."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        function = late_function(name)
+        file = METHOD_FILES.get(name)
+        module = importlib.import_module(f".{file}", __package__) if file is not None else None
+        function = late_function(name) if module is None else getattr(module, name)
         setattr(Tensor, name, function)
         return function(self, *args, **kwargs)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"See `tensorgrad.{name}`."
+    home = f"ops.{METHOD_FILES[name]}." if name in METHOD_FILES else ""
+    method.__doc__ = f"See `tensorgrad.{home}{name}`."
     return method

@@ -25,8 +25,8 @@ from .selection import argsort
 from .shape import broadcast_to, expand_dims, matrix_transpose, permuted, reshape
 
 __all__ = [
-    "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex", "logdet", "lu_solve", "rows_in_order", "slogdet",
-    "solve", "solve_ex", "solve_triangular", "tensorinv", "tensorsolve",
+    "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex", "logdet", "lu_solve", "pivots_to_permutation",
+    "rows_in_order", "slogdet", "solve", "solve_ex", "solve_triangular", "tensorinv", "tensorsolve",
 ]  # fmt: skip
 
 
@@ -281,7 +281,7 @@ def cholesky_inverse(factor: Any, /, *, upper: bool = False) -> Any:
     return in_half(matmul(adjoint(half_way), half_way), half)
 
 
-_pivots_to_permutation: Function = primitive("pivots_to_permutation", K.pivots_to_permutation, None)
+pivots_to_permutation: Function = primitive("pivots_to_permutation", K.pivots_to_permutation, None)
 
 
 def rows_in_order(x: Any, order: Any) -> Any:
@@ -321,7 +321,7 @@ def lu_solve(factors: Any, pivots: Any, b: Any, /, *, left: bool = True, adjoint
             b = matrix_transpose(conjugate(b))
         adjoint = not adjoint
     _check_systems("lu_solve", factors, b)
-    order = _pivots_to_permutation(pivots, factors.shape[-1])
+    order = pivots_to_permutation(pivots, factors.shape[-1])
     batch = np.broadcast_shapes(factors.shape[:-2], b.shape[:-2])
     order = broadcast_to(order, (*batch, order.shape[-1]))
     if adjoint:

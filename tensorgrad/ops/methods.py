@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
+from .. import random
 from ..tensor import Tensor
 from . import (
     activation,
@@ -21,7 +22,7 @@ from . import (
     shape,
     softmax,
 )
-from .late import late_method
+from .late import METHOD_FILES, late_method
 from .pytorch_methods import PYTORCH_METHODS
 
 __all__ = ["METHODS"]
@@ -65,6 +66,7 @@ METHODS: dict[str, Any] = {
     "log_softmax": softmax.log_softmax,
     "sum": reduction.sum, "prod": reduction.prod, "mean": reduction.mean, "var": reduction.var, "std": reduction.std,
     "max": reduction.max, "min": reduction.min, "any": reduction.any, "all": reduction.all,
+    "count_nonzero": reduction.count_nonzero, "logaddexp": softmax.logaddexp, "multinomial": random.multinomial,
     "argmax": reduction.argmax, "argmin": reduction.argmin, "logsumexp": reduction.logsumexp,
     "reshape": shape.reshape, "view": shape.reshape, "flatten": shape.flatten, "squeeze": shape.squeeze,
     "expand_dims": shape.expand_dims, "unsqueeze": shape.expand_dims, "swapaxes": shape.swapaxes,
@@ -80,18 +82,20 @@ METHODS: dict[str, Any] = {
 
 
 _LATE = """
-    addbmm addcdiv addcmul addmv addr adjoint allclose amax amin aminmax argwhere baddbmm bincount bucketize cbrt
-    cholesky cholesky_inverse cholesky_solve clamp_max clamp_min compress conj_physical corrcoef cov cross cummax
-    cummin cumprod cumsum deg2rad det diag diag_embed diagflat diagonal_scatter diff digamma dist dsplit erfinv
-    fliplr flipud float_power fmax fmin fmod frac frexp gcd geqrf hardshrink heaviside histc hsplit i0 igamma
-    igammac index_add index_copy index_fill index_put index_reduce index_select inverse isclose isneginf isposinf
-    kthvalue lcm ldexp lerp lgamma logaddexp2 logcumsumexp logdet logit lu_solve masked_scatter masked_select
-    matrix_exp matrix_power median mode msort mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero norm
-    pinverse prelu ptp put quantile rad2deg renorm repeat_interleave rot90 scatter_reduce select_scatter sgn sinc
-    slice_scatter slogdet split_with_sizes sum_to_size take_along_dim tensor_split unfold unique unique_consecutive
-    vdot vsplit xlogy
+    addbmm addcdiv addcmul addmv addr adjoint allclose amax amin aminmax argwhere as_strided as_strided_scatter
+    baddbmm bincount bucketize cbrt cholesky cholesky_inverse cholesky_solve clamp_max clamp_min compress
+    conj_physical corrcoef cov cross cummax cummin cumprod cumsum deg2rad det diag diag_embed diagflat
+    diagonal_scatter diff digamma dist dsplit erfinv fliplr flipud float_power fmax fmin fmod frac frexp gcd geqrf
+    get_device hardshrink heaviside histc histogram hsplit i0 igamma igammac index_add index_copy index_fill
+    index_put index_reduce index_select inverse is_complex is_conj is_floating_point is_inference is_neg is_nonzero
+    is_same_size is_signed isclose isneginf isposinf isreal istft kthvalue lcm ldexp lerp lgamma logaddexp2
+    logcumsumexp logdet logit lu lu_solve masked_scatter masked_select matrix_exp matrix_power median mode msort
+    mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero norm orgqr ormqr pinverse prelu ptp put qr
+    quantile rad2deg renorm repeat_interleave resolve_conj resolve_neg rot90 scatter_reduce select_scatter sgn sinc
+    slice_scatter slogdet split_with_sizes stft sum_to_size svd take_along_dim tensor_split triangular_solve unfold
+    unique unique_consecutive vdot vsplit xlogy
 """.split()  # noqa: SIM905
-METHODS |= {name: late_method(name) for name in _LATE}
+METHODS |= {name: late_method(name) for name in (*_LATE, *METHOD_FILES)}
 
 
 def _attach() -> None:
@@ -115,6 +119,7 @@ def _attach() -> None:
     Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
     Tensor.mT = property(shape.matrix_transpose)  # type: ignore[assignment, method-assign]
     Tensor.mH = property(_adjoint)  # type: ignore[assignment, method-assign]
+    Tensor.H = property(_conjugate_transposed)  # type: ignore[assignment, method-assign]
     Tensor.transpose = _transpose  # type: ignore[method-assign, assignment]
     Tensor.permute = _permute  # type: ignore[method-assign, assignment]
 
@@ -133,6 +138,13 @@ def _transposed(x: Tensor) -> Any:
     if x.ndim != 2:
         raise ValueError(f"T: needs 2 axes, got shape {x.shape}; use .mT or permute_dims")
     return shape.swapaxes(x, 0, 1)
+
+
+def _conjugate_transposed(x: Tensor) -> Any:
+    """The two axes of a matrix exchanged and the elements conjugated; a number as it is."""
+    if x.ndim not in (0, 2):
+        raise ValueError(f"H: needs a matrix, got shape {x.shape}; use .mH")
+    return _adjoint(x) if x.ndim else x
 
 
 def _adjoint(x: Tensor) -> Any:
