@@ -22,7 +22,8 @@ import tensorgrad as tg
 # position. They have tests of their own.
 ELSEWHERE = {
     "arange", "argsort", "array", "asarray", "astype", "bartlett", "blackman", "block", "broadcast_arrays",
-    "broadcast_shapes", "broadcast_to", "can_cast", "choose", "copy", "cross", "diag_indices", "dsplit", "einsum", "empty",
+    "broadcast_shapes", "broadcast_to", "can_cast", "choose", "copy", "cross", "diag_indices", "dsplit",
+    "einsum", "empty",
     "empty_like", "eye", "fill_diagonal", "from_dlpack", "fromfunction", "full", "geomspace", "hamming",
     "hanning", "histogram2d", "histogramdd", "identity", "indices", "interp", "isdtype", "kaiser", "linspace",
     "load", "logspace", "ones", "piecewise", "promote_types", "put", "put_along_axis", "ravel_multi_index",
