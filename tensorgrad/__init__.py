@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .autograd import checkpoint, grad
 from .backend import Device as device
 from .backend import get_default_device, set_default_device
-from .creation import as_tensor, asarray, from_dlpack, tensor
+from .creation import array, as_tensor, asarray, from_dlpack, frombuffer, fromiter, tensor
 from .dtypes import bool_ as bool
 from .dtypes import (
     complex64,
@@ -177,6 +177,7 @@ if TYPE_CHECKING:
     from . import viz as viz
     from .inspection import *
     from .ops.aliases import *
+    from .ops.bits import *
     from .ops.calculus import *
     from .ops.complex_forms import *
     from .ops.cumulative import *
@@ -195,14 +196,17 @@ if TYPE_CHECKING:
     )
     from .ops.diagonals import *
     from .ops.distance import *
+    from .ops.grids import *
     from .ops.histogram import *
     from .ops.joining import *
+    from .ops.masked_writes import *
     from .ops.matrix_aliases import *
     from .ops.nan_reduction import *
     from .ops.numbers import *
     from .ops.orders import *
     from .ops.padding import *
     from .ops.placement import *
+    from .ops.polynomials import *
     from .ops.pytorch_functions import *
     from .ops.pytorch_matrices import *
     from .ops.quantiles import *
@@ -221,6 +225,7 @@ __array_api_version__ = "2024.12"
 
 pi = 3.141592653589793
 e = 2.718281828459045
+euler_gamma = 0.5772156649015329
 inf = float("inf")
 nan = float("nan")
 newaxis = None
@@ -251,6 +256,10 @@ _ELSEWHERE = {
     "iinfo": "inspection",
     "isdtype": "inspection",
 }
+_DTYPES = {  # other names of dtypes
+    "cdouble": "complex128", "cfloat": "complex64", "csingle": "complex64", "double": "float64", "half": "float16",
+    "long": "int64", "short": "int16", "single": "float32",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -261,6 +270,8 @@ def __getattr__(name: str) -> Any:
         return function
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __name__), name)
+    if name in _DTYPES:
+        return globals()[_DTYPES[name]]
     if name == "bfloat16":
         from .dtypes import bfloat16
 
@@ -269,4 +280,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE, *FUNCTIONS, "bfloat16"})
+    return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE, *_DTYPES, *FUNCTIONS, "bfloat16"})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from array import array
+import array as buffers
 from typing import Any
 
 import numpy as np
 
 from .backend import CPU, as_array, device_of, is_array, resolve_device
-from .dtypes import dtype_of
+from .dtypes import dtype_of, get_default_dtype
 from .tensor import Tensor
 
-__all__ = ["as_tensor", "asarray", "from_dlpack", "tensor"]
+__all__ = ["array", "as_tensor", "asarray", "from_dlpack", "frombuffer", "fromiter", "tensor"]
 
 
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -68,7 +68,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype, device)
 
 
-_BUFFERS = (memoryview, bytearray, array)
+_BUFFERS = (memoryview, bytearray, buffers.array)
 
 
 def _sharing(array: Any) -> Tensor:
@@ -143,3 +143,61 @@ def _shares(y: Tensor, obj: Any) -> bool:
     if isinstance(obj, Tensor):
         return y._data is obj._data
     return y._storage is not None and y._storage.shared
+
+
+def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, device: Any = None) -> Tensor:
+    """NumPy's name for `tensor` (``copy=True``) and `asarray` (``copy=None`` or ``False``).
+
+    Parameters
+    ----------
+    ndmin : int
+        How many axes the tensor has at least; axes of size 1 are put in front.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.array([1, 2], ndmin=2)
+    tensor([[1, 2]])
+    """
+    x = asarray(object, dtype=dtype, device=device, copy=copy)
+    return x if x.ndim >= ndmin else x[(None,) * (ndmin - x.ndim)]
+
+
+def frombuffer(
+    buffer: Any, dtype: Any = None, count: int = -1, offset: int = 0, *, requires_grad: bool = False
+) -> Tensor:
+    """The bytes of an object of the buffer protocol as numbers: on its memory, or a copy if that is read-only.
+
+    Parameters
+    ----------
+    buffer : bytes, bytearray, memoryview, ...
+    dtype : dtype, optional
+        The default floating dtype unless given.
+    count : int
+        How many numbers; -1 for all.
+    offset : int
+        Where to start, in bytes.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.frombuffer(bytearray(b"\x01\x02\x03"), dtype=tg.uint8, offset=1)
+    tensor([2, 3], dtype=uint8)
+    """
+    kind = get_default_dtype() if dtype is None else dtype_of(dtype)
+    x = as_tensor(np.frombuffer(buffer, kind, count, offset), device="cpu")
+    if requires_grad:
+        x.requires_grad = True
+    return x
+
+
+def fromiter(iter: Any, dtype: Any, count: int = -1, *, device: Any = None) -> Tensor:
+    """The numbers that an iterable gives, ``count`` of them or all, as a tensor with one axis.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.fromiter((i * i for i in range(4)), tg.int64)
+    tensor([0, 1, 4, 9])
+    """
+    return tensor(np.fromiter(iter, dtype_of(dtype), count), device=device)

@@ -21,14 +21,15 @@ import tensorgrad as tg
 # float32 in reciprocal, trapezoid and interp, put and fill_diagonal return something, setxor1d takes no flag by
 # position. They have tests of their own.
 ELSEWHERE = {
-    "arange", "argsort", "array", "asarray", "astype", "bartlett", "blackman", "block", "broadcast_arrays",
-    "broadcast_shapes", "broadcast_to", "can_cast", "choose", "copy", "cross", "diag_indices", "dsplit",
-    "einsum", "empty",
-    "empty_like", "eye", "fill_diagonal", "from_dlpack", "fromfunction", "full", "geomspace", "hamming",
+    "apply_along_axis", "apply_over_axes", "arange", "argsort", "array", "asarray", "astype", "bartlett",
+    "blackman", "block", "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast", "choose", "copy",
+    "copyto", "cross", "diag_indices", "dsplit", "einsum", "einsum_path", "empty", "empty_like", "eye",
+    "fill_diagonal", "from_dlpack", "frombuffer", "fromfunction", "fromiter", "full", "geomspace", "hamming",
     "hanning", "histogram2d", "histogramdd", "identity", "indices", "interp", "isdtype", "kaiser", "linspace",
-    "load", "logspace", "ones", "piecewise", "promote_types", "put", "put_along_axis", "ravel_multi_index",
-    "reciprocal", "reshape", "result_type", "save", "select", "setxor1d", "spacing", "trapezoid", "tri",
-    "tril_indices", "triu_indices", "unique_values", "unravel_index", "vander", "zeros",
+    "load", "logspace", "mask_indices", "ones", "piecewise", "place", "polydiv", "polyfit", "promote_types",
+    "put", "put_along_axis", "putmask", "ravel_multi_index", "reciprocal", "reshape", "result_type", "roots",
+    "save", "select", "setxor1d", "spacing", "trapezoid", "tri", "tril_indices", "triu_indices",
+    "unique_values", "unpackbits", "unravel_index", "vander", "vecmat", "zeros",
 }  # fmt: skip
 LAYOUTS = {
     "plain": lambda x: x,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import arrangement, elementwise, indexing, matmul, memory, product, reduction, shape
+from ..creation import asarray
+from . import arrangement, complex_parts, elementwise, indexing, matmul, memory, product, reduction, shape
 from .definition import lift
 from .elementwise import add, multiply
 from .numbers import deg2rad, rad2deg
 
 __all__ = [
-    "absolute", "addbmm", "addmm", "addmv", "addr", "amax", "amin", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-    "arctan2", "arctanh", "around", "baddbmm", "bitwise_not", "bmm", "broadcast_tensors", "cat", "clamp", "concatenate",
-    "copy", "degrees", "div", "dot", "eq", "expand", "fix", "ge", "ger", "gt", "invert", "le", "left_shift", "lt", "mm",
-    "mod", "movedim", "mul", "mv", "narrow", "ne", "neg", "numel", "permute", "power", "radians", "ravel",
-    "repeat_interleave", "right_shift", "rint", "std_mean", "sub", "swapdims", "take_along_dim", "transpose",
-    "true_divide", "unbind", "unflatten", "unsqueeze", "var_mean",
+    "absolute", "addbmm", "addmm", "addmv", "addr", "amax", "amin", "arccos", "arccosh", "arcsin", "arcsinh",
+    "arctan", "arctan2", "arctanh", "around", "asanyarray", "asarray_chkfinite", "ascontiguousarray", "baddbmm",
+    "bitwise_not", "bmm", "broadcast_tensors", "cat", "clamp", "concatenate", "conjugate", "copy", "degrees", "div",
+    "dot", "eq", "expand", "fix", "ge", "ger", "gt", "invert", "le", "left_shift", "lt", "mm", "mod", "movedim",
+    "mul", "mv", "narrow", "ne", "neg", "numel", "permute", "power", "radians", "ravel", "repeat_interleave",
+    "right_shift", "rint", "std_mean", "sub", "swapdims", "take_along_dim", "transpose", "true_divide", "unbind",
+    "unflatten", "unsqueeze", "var_mean",
 ]  # fmt: skip
 
 absolute, arccos, arccosh, arcsin = elementwise.abs, elementwise.acos, elementwise.acosh, elementwise.asin
@@ -33,7 +35,8 @@ movedim, swapdims, unsqueeze, permute = shape.moveaxis, shape.swapaxes, shape.ex
 broadcast_tensors = shape.broadcast_arrays
 repeat_interleave = arrangement.repeat
 take_along_dim = indexing.take_along_axis
-copy = memory.clone
+copy, conjugate = memory.clone, complex_parts.conj
+asanyarray = asarray
 ger = product.outer
 
 
@@ -197,3 +200,32 @@ def std_mean(x: Any, /, axis: Any = None, *, correction: float = 1.0, keepdims: 
         reduction.std(x, axis, correction=correction, keepdims=keepdims),
         reduction.mean(x, axis, keepdims=keepdims),
     )
+
+
+def ascontiguousarray(x: Any, /, dtype: Any = None, *, device: Any = None) -> Any:
+    """``x`` as a tensor with one axis or more whose elements lie in C order; itself where it is that.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.ascontiguousarray(tg.ones(2, 3).T).is_contiguous()
+    True
+    """
+    x = asarray(x, dtype=dtype, device=device)
+    x = shape.reshape(x, (1,)) if not x.ndim else x
+    return x if x._data.flags.c_contiguous else memory.clone(x)
+
+
+def asarray_chkfinite(x: Any, /, dtype: Any = None, *, device: Any = None) -> Any:
+    """`asarray`, but numbers that are infinite or NaN raise ValueError; waits for the device.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.asarray_chkfinite([1.0, 2.0])
+    tensor([1., 2.])
+    """
+    x = asarray(x, dtype=dtype, device=device)
+    if x.dtype.kind not in "biu" and not bool(reduction.all(elementwise.isfinite(x.detach()))):
+        raise ValueError(f"asarray_chkfinite: there are infinite numbers or NaN in a tensor of shape {x.shape}")
+    return x

@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .elementwise import less
 from .indexing import become_part, take
-from .memory import zeros
+from .memory import clone, zeros
 from .reduction import normalize_axes, sum
 from .shape import broadcast_to, concat, permuted, reshape
 
@@ -205,13 +205,17 @@ def chunk(x: Any, chunks: int, /, axis: int = 0) -> tuple[Any, ...]:
     return parts_between(x, place, range(size, x.shape[place], size))
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
+def meshgrid(*arrays: Any, copy: bool = False, sparse: bool = False, indexing: str = "xy") -> list[Any]:
     """Coordinates of a grid from those of its axes, as views.
 
     Parameters
     ----------
     *arrays : Tensor
         One axis each.
+    copy : bool
+        Give results memory of their own.
+    sparse : bool
+        Leave axes along which a result does not change at size 1; they broadcast.
     indexing : str
         ``"ij"``: axis k of the results is that of the k-th tensor; ``"xy"``: the first two exchanged.
 
@@ -229,13 +233,12 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
         raise ValueError(f"meshgrid: needs tensors of one axis, got shapes {', '.join(str(x.shape) for x in tensors)}")
     count = len(tensors)
     shape = tuple(x.size for x in tensors)
-    grids = [
-        broadcast_to(reshape(x, tuple(x.size if i == k else 1 for i in range(count))), shape)
-        for k, x in enumerate(tensors)
-    ]
+    grids = [reshape(x, tuple(x.size if i == k else 1 for i in range(count))) for k, x in enumerate(tensors)]
+    if not sparse:
+        grids = [broadcast_to(grid, shape) for grid in grids]
     if indexing == "xy" and count > 1:
         grids = [permuted(grid, (1, 0, *range(2, count))) for grid in grids]
-    return grids
+    return [clone(grid) for grid in grids] if copy else grids
 
 
 def tril(x: Any, /, k: int = 0) -> Any:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..inspection import finfo
 from ..tensor import Tensor
-from .complex_parts import conj, imag_part, join_parts, view_as_complex, view_as_real
+from .complex_parts import conj, imag_part, join_parts, real, real_part, view_as_complex, view_as_real
 from .definition import is_tensor, lift
 from .elementwise import cos, equal, multiply, sign, sin
+from .indexing import take_along_axis
 from .memory import cast, clone, ones_like, zeros_like
+from .orders import lexsort
+from .selection import sort
 
 __all__ = [
     "complex", "conj_physical", "is_complex", "iscomplex", "iscomplexobj", "isreal", "isrealobj", "polar",
-    "resolve_conj", "sgn", "view_as_complex", "view_as_real",
+    "real_if_close", "resolve_conj", "sgn", "sort_complex", "view_as_complex", "view_as_real",
 ]  # fmt: skip
 
 
@@ -166,3 +170,42 @@ def iscomplex(x: Any, /) -> Tensor:
     if x.dtype.kind == "c":
         return imag_part(x) != 0  # type: ignore[no-any-return]
     return zeros_like(x, dtype=bool)  # type: ignore[no-any-return]
+
+
+def real_if_close(x: Any, /, tol: float = 100) -> Any:
+    """The real part, if no imaginary one is larger than ``tol`` times the spacing of the dtype; waits for the device.
+
+    Parameters
+    ----------
+    x : Tensor
+    tol : float
+        Up to 1, the size itself.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.real_if_close(tg.tensor([2.1 + 4e-14j]))
+    tensor([2.1])
+    """
+    x = lift(x)
+    if x.dtype.kind != "c":
+        return x
+    limit = tol * finfo(x.dtype).eps if tol > 1 else tol
+    values = x.detach() if isinstance(x, Tensor) else x
+    return real(x) if bool((imag_part(values).abs() < limit).all()) else x
+
+
+def sort_complex(x: Any, /) -> Any:
+    """``x`` sorted along its last axis, by the real parts and where they are equal by the imaginary ones; complex.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.sort_complex(tg.tensor([2 + 1j, 1 + 5j, 2 - 1j]))
+    tensor([1.+5.j, 2.-1.j, 2.+1.j], dtype=complex64)
+    """
+    x = lift(x)
+    if x.dtype.kind != "c":
+        small = x.dtype.itemsize <= (2 if x.dtype.kind in "iu" else 4)
+        return cast(sort(x), dtypes.complex64 if small else dtypes.complex128)
+    return take_along_axis(x, lexsort((imag_part(x), real_part(x))), axis=-1)

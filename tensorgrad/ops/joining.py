@@ -23,7 +23,7 @@ from .shape import broadcast_to, concat, expand_dims, moveaxis, reshape, stack
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "block_diag", "cartesian_prod",
     "column_stack", "combinations", "delete", "dsplit", "dstack", "hsplit", "hstack", "insert", "resize",
-    "tensor_split", "trim_zeros", "vsplit", "vstack",
+    "row_stack", "tensor_split", "trim_zeros", "vsplit", "vstack",
 ]  # fmt: skip
 
 
@@ -288,6 +288,9 @@ def trim_zeros(x: Any, /, trim: str = "fb") -> Any:
     start = int(places[0].item()) if "f" in trim.lower() else 0
     stop = int(places[-1].item()) + 1 if "b" in trim.lower() else x.size
     return x[start:stop]
+
+
+row_stack = vstack
 
 
 def block(arrays: Any, /) -> Any:

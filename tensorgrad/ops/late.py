@@ -16,17 +16,17 @@ __all__ = ["FUNCTIONS", "METHOD_FILES", "late_function", "late_method"]
 _FILES = {
     "aliases": """
         absolute addbmm addmm addmv addr amax amin arccos arccosh arcsin arcsinh arctan arctan2 arctanh around
-        baddbmm bitwise_not bmm broadcast_tensors cat clamp concatenate copy degrees div dot eq expand fix ge ger gt
-        invert le left_shift lt mm mod movedim mul mv narrow ne neg numel permute power radians ravel
-        repeat_interleave right_shift rint std_mean sub swapdims take_along_dim transpose true_divide unbind
-        unflatten unsqueeze var_mean
+        asanyarray asarray_chkfinite ascontiguousarray baddbmm bitwise_not bmm broadcast_tensors cat clamp concatenate
+        conjugate copy degrees div dot eq expand fix ge ger gt invert le left_shift lt mm mod movedim mul mv narrow ne
+        neg numel permute power radians ravel repeat_interleave right_shift rint std_mean sub swapdims take_along_dim
+        transpose true_divide unbind unflatten unsqueeze var_mean
     """,
     "calculus": """
         cumulative_trapezoid gradient interp trapezoid
     """,
     "complex_forms": """
-        complex conj_physical is_complex iscomplex iscomplexobj isreal isrealobj polar resolve_conj sgn view_as_complex
-        view_as_real
+        complex conj_physical is_complex iscomplex iscomplexobj isreal isrealobj polar real_if_close resolve_conj sgn
+        sort_complex view_as_complex view_as_real
     """,
     "cumulative": """
         cummax cummin cumprod cumsum cumulative_prod cumulative_sum diff ediff1d logcumsumexp
@@ -46,11 +46,14 @@ _FILES = {
     """,
     "joining": """
         append array_split atleast_1d atleast_2d atleast_3d block block_diag cartesian_prod column_stack
-        combinations delete dsplit dstack hsplit hstack insert resize tensor_split trim_zeros vsplit vstack
+        combinations delete dsplit dstack hsplit hstack insert resize row_stack tensor_split trim_zeros vsplit vstack
     """,
     "matrix_aliases": """
         chain_matmul cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu_solve matrix_exp
-        matrix_power norm pinverse slogdet vander vdot
+        matrix_power matvec norm pinverse slogdet vander vdot vecmat
+    """,
+    "masked_writes": """
+        copyto place putmask
     """,
     "nan_reduction": """
         nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum nanvar
@@ -84,6 +87,16 @@ _FILES = {
     """,
     "search": """
         argwhere bucketize digitize flatnonzero isin nonzero searchsorted
+    """,
+    "bits": """
+        bitwise_count packbits unpackbits
+    """,
+    "grids": """
+        apply_along_axis apply_over_axes diag_indices_from einsum_path index_exp ix_ mask_indices mgrid
+        ndim ogrid rollaxis s_ shape size tril_indices_from triu_indices_from
+    """,
+    "polynomials": """
+        poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots
     """,
     "signal": """
         bartlett bartlett_window blackman blackman_window convolve correlate hamming hamming_window hann_window hanning

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from . import factorization, linear_system, matrix_function, matrix_norm, spectrum
+from .complex_parts import conj
 from .definition import lift
+from .matmul import matmul
 from .product import vecdot
 from .reduction import normalize_axes
-from .shape import reshape
+from .shape import expand_dims, reshape, squeeze
 
 __all__ = [
     "chain_matmul", "cholesky", "cholesky_inverse", "cholesky_solve", "cross", "det", "geqrf", "inverse", "logdet",
-    "lu_solve", "matrix_exp", "matrix_power", "norm", "pinverse", "slogdet", "vander", "vdot",
+    "lu_solve", "matrix_exp", "matrix_power", "matvec", "norm", "pinverse", "slogdet", "vander", "vdot", "vecmat",
 ]  # fmt: skip
 
 cholesky, geqrf = factorization.cholesky, factorization.geqrf
@@ -112,3 +114,33 @@ def chain_matmul(*matrices: Any) -> Any:
     (2, 1)
     """
     return matrix_function.multi_dot(matrices) if len(matrices) != 1 else lift(matrices[0])
+
+
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Matrices (..., m, n) times vectors (..., n); the other axes broadcast.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.matvec(tg.ones(4, 2, 3), tg.ones(3)).shape
+    (4, 2)
+    """
+    x1, x2 = lift(x1), lift(x2)
+    if x1.ndim < 2 or x2.ndim < 1 or x1.shape[-1] != x2.shape[-1]:
+        raise ValueError(f"matvec: expected shapes (..., m, n) and (..., n), got {x1.shape} and {x2.shape}")
+    return squeeze(matmul(x1, expand_dims(x2, -1)), -1)
+
+
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Vectors (..., n), conjugated, times matrices (..., n, m); the other axes broadcast.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.vecmat(tg.ones(3), tg.ones(4, 3, 2)).shape
+    (4, 2)
+    """
+    x1, x2 = lift(x1), lift(x2)
+    if x1.ndim < 1 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-2]:
+        raise ValueError(f"vecmat: expected shapes (..., n) and (..., n, m), got {x1.shape} and {x2.shape}")
+    return squeeze(matmul(expand_dims(conj(x1), -2), x2), -2)

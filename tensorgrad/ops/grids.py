@@ -1,0 +1,270 @@
+"""Indices and grids of coordinates, and functions along the axes of a tensor."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..tensor import Tensor
+from .arrangement import meshgrid
+from .definition import is_tensor, lift
+from .diagonals import diag_indices
+from .memory import arange, linspace, ones
+from .orders import tril_indices, triu_indices
+from .reduction import normalize_axes
+from .search import nonzero
+from .shape import expand_dims, moveaxis, reshape, stack
+
+__all__ = [
+    "apply_along_axis", "apply_over_axes", "diag_indices_from", "einsum_path", "index_exp", "ix_",
+    "mask_indices", "mgrid", "ndim", "ogrid", "rollaxis", "s_", "shape", "size", "tril_indices_from",
+    "triu_indices_from",
+]  # fmt: skip
+
+s_ = np.s_
+index_exp = np.index_exp
+
+
+class _Grid:
+    """What ``mgrid`` and ``ogrid`` are: indexed with slices, they give coordinates."""
+
+    def __init__(self, dense: bool) -> None:
+        self._dense = dense
+
+    def __getitem__(self, key: Any) -> Any:
+        slices = key if isinstance(key, tuple) else (key,)
+        if not all(isinstance(s, slice) for s in slices):
+            raise TypeError(f"{'mgrid' if self._dense else 'ogrid'}: expected slices, got {key!r}")
+        whole = all(isinstance(v, int) or v is None for s in slices for v in (s.start, s.stop, s.step))
+        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
+        lines = [self._line(s, dtype) for s in slices]
+        if not isinstance(key, tuple):
+            return lines[0]
+        grid = meshgrid(*lines, indexing="ij", sparse=not self._dense)
+        return stack(grid, axis=0) if self._dense else tuple(grid)
+
+    @staticmethod
+    def _line(s: slice, dtype: Any) -> Tensor:
+        start = 0 if s.start is None else s.start
+        if isinstance(s.step, complex):
+            return linspace(start, s.stop, int(abs(s.step)), dtype=dtype)
+        return arange(start, s.stop, 1 if s.step is None else s.step, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return "mgrid" if self._dense else "ogrid"
+
+
+mgrid = _Grid(True)
+ogrid = _Grid(False)
+
+
+def ix_(*args: Any) -> tuple[Any, ...]:
+    """Index tensors that together pick the elements where the given rows, columns, ... cross.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.reshape(tg.arange(9), (3, 3))
+    >>> x[tg.ix_([0, 2], [True, False, True])]
+    tensor([[0, 2],
+            [6, 8]])
+    """
+    made = []
+    for i, arg in enumerate(args):
+        x = lift(arg)
+        if x.ndim != 1:
+            raise ValueError(f"ix_: sequence {i} must have one axis, got shape {x.shape}")
+        if x.dtype.kind == "b":
+            (x,) = nonzero(x)
+        elif not x.size:
+            x = x.astype(dtypes.int64)
+        made.append(reshape(x, tuple(-1 if k == i else 1 for k in range(len(args)))))
+    return tuple(made)
+
+
+def diag_indices_from(x: Any, /) -> tuple[Any, ...]:
+    """The indices of the main diagonal of a tensor whose axes, two at least, all have one size.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.diag_indices_from(tg.ones(2, 2))
+    (tensor([0, 1]), tensor([0, 1]))
+    """
+    x = lift(x)
+    if x.ndim < 2 or len(set(x.shape)) > 1:
+        raise ValueError(f"diag_indices_from: needs two axes or more of one size, got shape {x.shape}")
+    return tuple(diag_indices(x.shape[0], x.ndim, device=x.device))
+
+
+def _matrix(name: str, x: Any) -> Any:
+    x = lift(x)
+    if x.ndim != 2:
+        raise ValueError(f"{name}: needs a matrix, got shape {x.shape}")
+    return x
+
+
+def tril_indices_from(x: Any, /, k: int = 0) -> tuple[Any, Any]:
+    """Rows and columns of the elements on and below diagonal ``k`` of a matrix.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.tril_indices_from(tg.ones(2, 2))
+    (tensor([0, 1, 1]), tensor([0, 0, 1]))
+    """
+    x = _matrix("tril_indices_from", x)
+    return tril_indices(x.shape[0], x.shape[1], k, device=x.device)
+
+
+def triu_indices_from(x: Any, /, k: int = 0) -> tuple[Any, Any]:
+    """Rows and columns of the elements on and above diagonal ``k`` of a matrix.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.triu_indices_from(tg.ones(2, 2), k=1)
+    (tensor([0]), tensor([1]))
+    """
+    x = _matrix("triu_indices_from", x)
+    return triu_indices(x.shape[0], x.shape[1], k, device=x.device)
+
+
+def mask_indices(n: int, mask_func: Callable[..., Any], k: Any = 0) -> tuple[Any, ...]:
+    """Rows and columns of what ``mask_func(x, k)`` leaves of an n x n matrix; waits for the device.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.mask_indices(2, tg.triu)
+    (tensor([0, 0, 1]), tensor([0, 1, 1]))
+    """
+    return tuple(nonzero(mask_func(ones(n, n, dtype=dtypes.int64), k) != 0))
+
+
+def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a function of one line gives for each line along an axis, in its place.
+
+    ``func1d`` is called once per line, and may do anything; `tg.func.vmap` calls it once for all.
+
+    Parameters
+    ----------
+    func1d : callable
+        ``func1d(line, *args, **kwargs)`` takes a tensor with one axis; returns a tensor or number, of one shape always.
+    axis : int
+    arr : Tensor
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.apply_along_axis(lambda x: x[0] + x[-1], 0, tg.tensor([[1, 2], [3, 4], [5, 6]]))
+    tensor([6, 8])
+    """
+    arr = lift(arr)
+    (place,) = normalize_axes("apply_along_axis", axis, arr.ndim)
+    lines = moveaxis(arr, place, -1)
+    lead = lines.shape[:-1]
+    if 0 in lead:
+        raise ValueError(f"apply_along_axis: there is no line along axis {axis} of shape {arr.shape}")
+    found = [lift(func1d(lines[at], *args, **kwargs)) for at in itertools.product(*map(range, lead))]
+    y = reshape(stack(found, axis=0), (*lead, *found[0].shape))
+    inner = found[0].ndim
+    return moveaxis(y, tuple(range(y.ndim - inner, y.ndim)), tuple(range(place, place + inner))) if inner else y
+
+
+def apply_over_axes(func: Callable[..., Any], a: Any, axes: int | Sequence[int]) -> Any:
+    """``func(a, axis)`` over one axis after the other, each result with the axis kept.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.apply_over_axes(tg.sum, tg.ones(2, 3, 4), [0, 2])
+    tensor([[[8.],
+             [8.],
+             [8.]]])
+    """
+    a = lift(a)
+    ndim = a.ndim
+    for place in normalize_axes("apply_over_axes", axes if isinstance(axes, int) else tuple(axes), ndim):
+        result = lift(func(a, place))
+        if result.ndim != ndim:
+            result = expand_dims(result, place)
+        if result.ndim != ndim:
+            raise ValueError(f"apply_over_axes: the function must keep the axes of shape {a.shape} or drop one")
+        a = result
+    return a
+
+
+def rollaxis(x: Any, /, axis: int, start: int = 0) -> Any:
+    """``x`` with an axis moved in front of the one that is at ``start``; `moveaxis` is easier to read.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.rollaxis(tg.ones(3, 4, 5), 2).shape
+    (5, 3, 4)
+    """
+    x = lift(x)
+    (place,) = normalize_axes("rollaxis", axis, x.ndim)
+    if not -x.ndim <= start <= x.ndim:
+        raise IndexError(f"rollaxis: start {start} is out of range for shape {x.shape}")
+    start = start % x.ndim if start < 0 else start
+    return moveaxis(x, place, start - 1 if place < start else start)
+
+
+def ndim(a: Any, /) -> int:
+    """The number of axes of a tensor, or of what would become one.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.ndim([[1, 2]])
+    2
+    """
+    return int((a if is_tensor(a) else lift(a)).ndim)
+
+
+def shape(a: Any, /) -> tuple[int, ...]:
+    """The shape of a tensor, or of what would become one.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.shape([[1, 2]])
+    (1, 2)
+    """
+    return tuple((a if is_tensor(a) else lift(a)).shape)
+
+
+def size(a: Any, /, axis: int | Sequence[int] | None = None) -> int:
+    """The number of elements, or along an axis or several.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.size(tg.ones(2, 3)), tg.size(tg.ones(2, 3), 1)
+    (6, 3)
+    """
+    x = a if is_tensor(a) else lift(a)
+    if axis is None:
+        return int(x.size)
+    return math.prod(x.shape[i] for i in normalize_axes("size", axis, x.ndim))
+
+
+def einsum_path(subscripts: str, /, *operands: Any, optimize: Any = "greedy") -> tuple[list[Any], str]:
+    """In which order `einsum` is best computed, and a table of what that costs: NumPy's, for the operands' shapes.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.einsum_path("ij,jk,kl->il", tg.ones(2, 9), tg.ones(9, 9), tg.ones(9, 2))[0]
+    ['einsum_path', (0, 1), (0, 1)]
+    """
+    shaped = [np.broadcast_to(np.empty(()), shape(x)) for x in operands]
+    path, table = np.einsum_path(subscripts, *shaped, optimize=optimize)
+    return list(path), str(table)

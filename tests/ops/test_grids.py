@@ -1,0 +1,104 @@
+"""Grids, functions along axes, writes by masks, beside NumPy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+
+A = np.random.default_rng(0).normal(size=(2, 3, 4))
+
+
+@pytest.mark.parametrize("key", [np.s_[0:3], np.s_[0:3, 1:5:2], np.s_[0:1:5j], np.s_[0:1:5j, 2:4], np.s_[:3, :2]])
+def test_grids(key):
+    found, wanted = tg.mgrid[key], np.mgrid[key]
+    assert found.dtype.kind == wanted.dtype.kind
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
+    found, wanted = ((x if isinstance(x, tuple) else (x,)) for x in (tg.ogrid[key], np.ogrid[key]))
+    for first, second in zip(found, wanted, strict=True):
+        assert first.shape == second.shape
+        np.testing.assert_allclose(first.numpy(), second, rtol=1e-6)
+
+
+def test_meshgrids(device):
+    lines = [np.arange(3), np.arange(4), np.arange(2)]
+    for options in ({"sparse": True}, {"sparse": True, "indexing": "ij"}, {"copy": True}):
+        found = tg.meshgrid(*(tg.tensor(x, device=device) for x in lines), **options)
+        for first, second in zip(found, np.meshgrid(*lines, **options), strict=True):
+            np.testing.assert_array_equal(first.cpu().numpy(), second, strict=True)
+    found[0][0] = 7  # memory of its own
+
+
+FUNCTIONS = {
+    "number": lambda m, v: m.sum(v),
+    "vector": lambda m, v: v[:2] * 2,
+    "matrix": lambda m, v: m.outer(v[:2], v[:2]),
+}
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_apply_along_axis(kind, axis, device):
+    function = FUNCTIONS[kind]
+    x = tg.tensor(A, device=device, requires_grad=True)
+    found = tg.apply_along_axis(lambda v, times: function(tg, v) * times, axis, x, times=2)
+    wanted = np.apply_along_axis(lambda v: function(np, v) * 2, axis, A)
+    np.testing.assert_allclose(found.detach().cpu().numpy(), wanted, strict=True)
+    tg.testing.gradcheck(lambda x: tg.apply_along_axis(lambda v: function(tg, v), axis, x), [x], fast_mode=True)
+
+
+def test_apply_over_axes(device):
+    found = tg.apply_over_axes(tg.sum, tg.tensor(A, device=device), [0, -1])
+    np.testing.assert_allclose(found.cpu().numpy(), np.apply_over_axes(np.sum, A, [0, -1]), strict=True)
+
+
+def test_masked_writes(device):
+    mask = A > 0
+    for name, args in (
+        ("copyto", (A[:1] * 2,)),
+        ("putmask", (mask, np.array([1.0, 2.0, 3.0]))),
+        ("place", (mask, np.array([1.0, 2.0]))),
+    ):
+        x, expected = tg.tensor(A, device=device), A.copy()
+        getattr(tg, name)(x, *(tg.tensor(a, device=device) for a in args))
+        getattr(np, name)(expected, *args)
+        np.testing.assert_array_equal(x.cpu().numpy(), expected)
+    x = tg.tensor(A, device=device)
+    tg.copyto(x, 5, where=x > 0, casting="unsafe")
+    np.testing.assert_array_equal(x.cpu().numpy(), np.where(mask, 5, A))
+
+    def written(x, v):
+        y = x * 1
+        tg.putmask(y, x > 0, v)
+        tg.copyto(y, v[0], where=x < -1)
+        tg.place(y, x > 1, v)
+        return y * y
+
+    x, v = tg.tensor(A, device=device, requires_grad=True), tg.tensor(A[0, 0], device=device, requires_grad=True)
+    tg.testing.gradcheck(written, [x, v])
+
+
+def test_small_things(device):
+    x = tg.tensor(A, device=device)
+    assert (tg.ndim(x), tg.shape(x), tg.size(x), tg.size(x, 1), tg.size(x, (0, -1))) == (3, (2, 3, 4), 24, 3, 8)
+    assert (tg.ndim([[1]]), tg.shape(2.0), tg.size([1, 2])) == (2, (), 2)
+    assert tg.broadcast_shapes((2, 1), (3,)) == (2, 3)
+    assert tg.s_[1:2, ...] == np.s_[1:2, ...]
+    for found, wanted in zip(tg.mask_indices(4, tg.triu, 1), np.mask_indices(4, np.triu, 1), strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted)
+    path, table = tg.einsum_path("ij,jk,kl->il", tg.ones(2, 3), tg.ones(3, 4), tg.ones(4, 5))
+    assert path == np.einsum_path("ij,jk,kl->il", np.ones((2, 3)), np.ones((3, 4)), np.ones((4, 5)))[0]
+    assert "Complete contraction" in table
+    assert (tg.half, tg.double, tg.cfloat, tg.long) == (tg.float16, tg.float64, tg.complex64, tg.int64)
+    assert tg.euler_gamma == np.euler_gamma
+
+
+def test_from_buffers_and_iterables():
+    memory = bytearray(np.arange(4, dtype="int32").tobytes())
+    x = tg.frombuffer(memory, tg.int32, count=2, offset=4)
+    assert x.tolist() == [1, 2]
+    x[0] = 9
+    assert np.frombuffer(memory, "int32").tolist() == [0, 9, 2, 3]
+    assert tg.frombuffer(bytes(8), requires_grad=True).tolist() == [0, 0]
+    assert tg.fromiter(range(5), "float32", count=3).tolist() == [0, 1, 2]
