@@ -423,6 +423,8 @@ bernoulli = Kernel("bernoulli", "random", "out, p, seed, offset", rules.in_place
 integers = Kernel("integers", "random", "out, low, high, seed, offset", rules.in_place)
 permutation = Kernel("permutation", "random", "out, seed, offset", rules.in_place)
 dropout = Kernel("dropout", "random", "x, p, seed, offset", rules.first_operand)
+poisson = Kernel("poisson", "counts", "out, rates, seed, offset", rules.in_place)
+binomial = Kernel("binomial", "counts", "out, counts, chances, seed, offset", rules.in_place)
 
 # --------------------------------------------------------------------------------------------------------- optimizer
 # lists of arrays, one entry per parameter; every list but grads is updated in place

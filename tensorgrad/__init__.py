@@ -237,6 +237,10 @@ _SUBMODULES = (
 )  # fmt: skip
 _ELSEWHERE = {
     "bernoulli": "random",
+    "binomial": "distributions",
+    "poisson": "distributions",
+    "get_rng_state": "random",
+    "set_rng_state": "random",
     "manual_seed": "random",
     "multinomial": "random",
     "normal": "random",

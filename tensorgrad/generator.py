@@ -23,7 +23,7 @@ import numpy as np
 from . import capture
 from . import kernels as K
 from .dtypes import DType
-from .kernels.batched.array import ACTIVE, Level, allocated, empty_like
+from .kernels.batched.array import ACTIVE, Level, allocated, empty_like, levels_of, unwrapped_at, whole
 
 __all__ = [
     "Draws",
@@ -324,7 +324,9 @@ def fork_rng(generator: Generator | None = None) -> Iterator[Generator]:
 
 def blocks_used(kernel: str, shape: Sequence[int], dtype: DType) -> int:
     """How many blocks of four 64-bit words the named random kernel consumes for an array of this shape and dtype."""
-    if kernel == "dropout":
+    if kernel in ("poisson", "binomial"):
+        per_block = 1
+    elif kernel == "dropout":
         per_block = 16
     elif kernel == "bernoulli":
         per_block = 8
@@ -375,17 +377,28 @@ def drawing_levels() -> tuple[Level, ...]:
     return tuple(level for level in running if level.randomness == "different") if running else ()
 
 
+def _with_samples(parameter: Any, out: Any, levels: tuple[Level, ...]) -> Any:
+    """A parameter's values for all samples: of an array in axes before its own, the outermost level first."""
+    if not hasattr(parameter, "dtype") or not any(level in levels_of(parameter) for level in levels):
+        return parameter
+    array = whole(parameter, out.shape)
+    for level in sorted(levels, key=lambda level: level.start, reverse=True):
+        array = unwrapped_at(array, level)
+    return array
+
+
 def _for_samples(
     kernel: K.Kernel, out: Any, params: Any, levels: tuple[Level, ...], generator: Generator | None
 ) -> Any:
     """An array like ``out`` for each sample of some levels, all filled by one launch."""
+    given = [_with_samples(p, out, levels) for p in params]
 
     def fill(shape: tuple[int, ...]) -> Any:
         array = empty_like(out, shape)
         # a permutation is one of a row at a time
         parts = array.reshape((-1, *out.shape)) if kernel.name == "permutation" else (array,)
         for part in parts:
-            kernel(part, *params, *reserve_for(kernel, part, generator))
+            kernel(part, *given, *reserve_for(kernel, part, generator))
         return array
 
     return allocated(fill, out.shape, levels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,18 +28,27 @@ from .generator import (
 )
 from .tensor import Tensor
 
+if TYPE_CHECKING:
+    from .distributions import binomial, cauchy, exponential, geometric, log_normal, poisson
+
 __all__ = [
     "Generator",
     "bernoulli",
+    "binomial",
     "blocks_used",
+    "cauchy",
     "choice",
     "default_generator",
     "draw",
+    "exponential",
     "fork_rng",
+    "geometric",
     "get_rng_state",
+    "log_normal",
     "manual_seed",
     "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
@@ -60,7 +69,7 @@ def _tensor(array: Any, requires_grad: bool = False) -> Tensor:
     return result
 
 
-def _shape(name: str, shape: Any) -> tuple[int, ...]:
+def sizes_of(name: str, shape: Any) -> tuple[int, ...]:
     """The sizes in ``shape``: an int, a sequence of ints, or a tuple of varargs that holds one of the two."""
     sizes = shape
     if isinstance(sizes, tuple) and len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
@@ -84,7 +93,7 @@ def _new(name: str, shape: Any, dtype: Any, device: Any) -> Any:
     chosen = get_default_dtype() if dtype is None else dtype_of(dtype)
     if not is_floating(chosen) and not (chosen.kind == "c" and name in _OF_COMPLEX):
         raise TypeError(f"{name}: expected a floating dtype, got {chosen}")
-    return empty(_shape(name, shape), chosen, resolve_device(device))
+    return empty(sizes_of(name, shape), chosen, resolve_device(device))
 
 
 # ------------------------------------------------------------------------------------------------------ distributions
@@ -289,7 +298,7 @@ def bernoulli(
         place, shape, p = _like(p, dtype, device), p.shape if shape is None else shape, p._data
     elif not 0 <= p <= 1:
         raise ValueError(f"bernoulli: p must be between 0 and 1, got {p}")
-    sizes = _shape("bernoulli", () if shape is None else shape)
+    sizes = sizes_of("bernoulli", () if shape is None else shape)
     out = empty(sizes, dtype_of(place["dtype"]), resolve_device(place["device"]))
     return _tensor(draw(K.bernoulli, out, p, generator=generator))
 
@@ -340,7 +349,7 @@ def randint(
         raise ValueError(f"randint: low must be less than high, got low={low} and high={high}")
     chosen = _holding("randint", low, high - 1, int64 if dtype is None else dtype_of(dtype))
     drawn = chosen if chosen.kind in "iu" else int64
-    out = empty(_shape("randint", size), drawn, resolve_device(device))
+    out = empty(sizes_of("randint", size), drawn, resolve_device(device))
     out = draw(K.integers, out, low, high, generator=generator)
     return _tensor(out if chosen == drawn else K.cast(out, chosen), requires_grad)
 
@@ -391,7 +400,7 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Genera
     >>> sorted(tg.random.randperm(5).numpy().tolist())
     [0, 1, 2, 3, 4]
     """
-    out = empty(_shape("randperm", (n,)), int64, resolve_device(device))
+    out = empty(sizes_of("randperm", (n,)), int64, resolve_device(device))
     chosen = _holding("randperm", 0, n - 1, int64 if dtype is None else dtype_of(dtype))
     out = draw(K.permutation, out, generator=generator)
     return _tensor(out if chosen == int64 else K.cast(out, chosen))
@@ -436,7 +445,7 @@ def multinomial(
     """
     if input.ndim not in {1, 2}:
         raise ValueError(f"multinomial: expected weights of shape (C,) or (N, C), got {input.shape}")
-    count = _shape("multinomial", (num_samples,))[0]
+    count = sizes_of("multinomial", (num_samples,))[0]
     weights = np.atleast_2d(to_numpy(input._data).astype(np.float64))
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError("multinomial: weights must be finite and at least 0")
@@ -497,7 +506,7 @@ def choice(
     n = operator.index(input) if values is None else values.size
     if p is not None and p.shape != (n,):
         raise ValueError(f"choice: expected weights p of shape ({n},), got {p.shape}")
-    sizes = _shape("choice", shape)
+    sizes = sizes_of("choice", shape)
     count = math.prod(sizes)
     if n <= 0 or (not replace and count > n):
         raise ValueError(f"choice: cannot draw {count} of {n} elements with replace={replace}")
@@ -509,3 +518,18 @@ def choice(
     else:
         index = randperm(n, device=device, generator=generator)._data[:count]
     return _tensor((index if values is None else K.take(values._data, index, 0)).reshape(sizes))
+
+
+_OTHERS = ("binomial", "cauchy", "exponential", "geometric", "log_normal", "poisson")  # loaded when first used
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OTHERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import distributions
+
+    return getattr(distributions, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OTHERS})

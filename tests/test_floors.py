@@ -30,6 +30,7 @@ FLOORS = [
         "autograd",
         "checkpoint",
         "random",
+        "distributions",
         "births",
         "samples",
         "saved",

@@ -22,10 +22,11 @@ __device__ __forceinline__ Stream stream_of(const Position& p) {
     return {p.seed_in_memory ? *p.seed_in_memory : p.seed, p.offset_in_memory ? *p.offset_in_memory : p.offset};
 }
 
-// The four words of block `index`: Philox of the 256-bit counter offset + index + 1 under the key (seed, 0).
-__device__ __forceinline__ void philox(Stream stream, Word index, Word* words) {
+// The four words of block `index`: Philox of the 256-bit counter offset + index + 1, its second word raised by `row`,
+// under the key (seed, 0).
+__device__ __forceinline__ void philox(Stream stream, Word index, Word* words, Word row = 0) {
     const Word step = index + 1;
-    Word c0 = stream.offset + step, c1 = c0 < step ? 1 : 0, c2 = 0, c3 = 0;
+    Word c0 = stream.offset + step, c1 = (c0 < step ? 1 : 0) + row, c2 = 0, c3 = 0;
     Word k0 = stream.key, k1 = 0;
 #pragma unroll
     for (int round = 0; round < 10; ++round) {

@@ -43,6 +43,7 @@ __all__ = ["Recorder"]
 # In-place kernels that write their whole first argument without reading it.
 _OVERWRITES = {
     K.fill, K.assign, K.arange, K.random_bits, K.uniform, K.normal, K.bernoulli, K.integers, K.permutation,
+    K.poisson, K.binomial,
 }  # fmt: skip
 
 

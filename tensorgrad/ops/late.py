@@ -128,6 +128,9 @@ _OF_TENSORS_ALONE = {
         apply_ as_strided_ data_ptr detach_ dim_order element_size equal is_set_to map2_ map_ new_tensor resize_
         resize_as_ set_ split type where
     """,
+    "random_methods": """
+        bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ random_
+    """,
     "strided": """
         new_empty_strided storage_offset stride
     """,

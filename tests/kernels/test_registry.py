@@ -588,6 +588,12 @@ case("normal", lambda d, t: (array(np.zeros(9), d, t), 1.0, 2.0, 1, 0))
 case("bernoulli", lambda d, t: (array(np.zeros(9), d, t), 0.5, 1, 0), ("float32", "bool"))
 case("integers", lambda d, t: (array(np.zeros(9), d, t), -5, 5, 1, 0), ("int64", "int32"))
 case("permutation", lambda d, t: (array(np.zeros(9), d, t), 1, 0), ("int64",))
+_RATES = np.array([0.0, 0.5, 20.0, 1e6])
+case("poisson", lambda d, t: (array(np.zeros(4), d, t), array(_RATES, d, t), 1, 0))
+case(
+    "binomial", lambda d, t: (array(np.zeros(4), d, t), array(np.array([0.0, 9, 99, 1e4]), d, t), array(_P, d, t), 1, 0)
+)
+_P = np.array([0.5, 0.25, 0.75, 1.0])
 for _p in (0.0, 0.5, 1.0):
     case("dropout", lambda d, t, p=_p: (array(_random(5, 3), d, t), p, 1, 0))
 ELSEWHERE = {kernel.name for kernel in K.INSTRUCTIONS.values() if kernel.family in ("optimizer",)}
