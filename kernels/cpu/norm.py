@@ -14,6 +14,7 @@ import numpy as np
 
 from .blas_threads import without_threads
 from .blocked import BLOCK, compute_type, overlaps, scratch, walk
+from .small_norm import is_small, normalize
 from .workspace import workspace
 
 __all__ = ["batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
@@ -123,7 +124,14 @@ def layer_norm(
     kept = x.shape[: x.ndim - axes] + (1,) * axes
     rows, n = _lines(x.shape, axes)
     y = _place(None if out is None else out[0], x.shape, dtype, (x,))
-    mean, rstd = np.zeros(rows, compute), np.full(rows, math.nan, compute)
+    mean = np.zeros(rows, compute)
+    if is_small(rows, n) and dtype == y.dtype == compute and x.flags.c_contiguous:
+        rstd = np.empty(rows, compute)
+        w, b = _flat(weight, compute), _flat(bias, compute)
+        normalize(x.reshape(rows, n), w, b, eps, centered, y.reshape(rows, n), mean, rstd)
+        results: Triple = (y, mean.reshape(kept), rstd.reshape(kept))
+        return results if out is None else _stored(results, out)  # type: ignore[no-any-return]
+    rstd = np.full(rows, math.nan, compute)
     if x.size:
         source, target = x.reshape(rows, n), y.reshape(rows, n)
         ones = np.ones(n, compute)
@@ -147,7 +155,7 @@ def layer_norm(
             np.add(factor, term, target[index], casting="unsafe")
 
         _walk_rows(task, rows, n, 12)
-    results: Triple = (y, mean.reshape(kept), rstd.reshape(kept))
+    results = (y, mean.reshape(kept), rstd.reshape(kept))
     return _stored(results, out)  # type: ignore[no-any-return]
 
 
