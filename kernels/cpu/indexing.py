@@ -63,8 +63,10 @@ def take_add(out: Array, indices: Array, value: Any, axis: int) -> None:
     """Add slices of ``value`` to the slices of ``out`` that `take` would read."""
     width = math.prod(out.shape[1:])
     if axis == 0 and width >= 8 and indices.size * width >= 4096 and (out.dtype.kind == "f" or is_half(out.dtype)):
-        value = np.broadcast_to(value, (*indices.shape, *out.shape[1:])).reshape(indices.size, width)
-        _add_rows(out, indices.reshape(-1), value)
+        value = np.broadcast_to(value, (*indices.shape, *out.shape[1:]))
+        if indices.ndim == 2 and not value.flags.c_contiguous:  # steps may come before the sequences in memory
+            indices, value = indices.T, value.swapaxes(0, 1)
+        _add_rows(out, indices.reshape(-1), value.reshape(indices.size, width))
     elif axis and indices.ndim == 1 and out.dtype.kind == "f" and _size(value) >= 4096 and indices.min() >= 0:
         _add_along(
             out, indices, np.broadcast_to(value, (*out.shape[:axis], indices.size, *out.shape[axis + 1 :])), axis

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .blas import product
+from .blas import ALONE, controlled, product
 from .blocked import is_half
 
 __all__ = ["linear", "matmul"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_FEWEST, _MANY = 3, 64  # rows between which `linear` multiplies the other way round
+_LARGE = ALONE // _MANY  # elements of a weight from which a product with so few rows is split over threads
 
 
 def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
@@ -34,7 +37,34 @@ def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
     return stacked
 
 
+def _few_rows(x: Array, weight: Array) -> bool:
+    """Whether OpenBLAS takes less time for ``weight @ x.T``, of which it gives each thread a part of the result."""
+    rows = x.size // max(weight.shape[-1], 1)
+    return (
+        _FEWEST <= rows < _MANY
+        and rows * weight.size >= ALONE
+        and len(weight) >= 2 * _MANY
+        and x.dtype == weight.dtype
+        and x.dtype.char in "fd"
+        and x.flags.c_contiguous
+        and x.shape[-1] == weight.shape[1]
+        and controlled()
+    )
+
+
+def _linear_of_few(x: Array, weight: Array, bias: Array | None, out: Array | None) -> Array:
+    turned = product(weight, x.reshape(-1, x.shape[-1]).T).T
+    y = np.empty((*x.shape[:-1], len(weight)), x.dtype) if out is None else out
+    if bias is None:
+        np.copyto(y.reshape(turned.shape), turned)
+    else:
+        np.add(turned, bias, y.reshape(turned.shape))
+    return y
+
+
 def linear(x: Array, weight: Array, bias: Array | None = None, out: Array | None = None) -> Array:
     """``x @ weight.T + bias``, the bias added into the product's own memory."""
+    if weight.size >= _LARGE and _few_rows(x, weight) and (out is None or out.flags.c_contiguous):
+        return _linear_of_few(x, weight, bias, out)
     y = matmul(x, weight.T, out)
     return y if bias is None else np.add(y, bias, y if type(y) is np.ndarray else None)

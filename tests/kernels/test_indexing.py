@@ -36,6 +36,10 @@ def test_many_rows_add_up(low, high, dtype, device):
     K.take_add(out, array(index, device), array(value, device, dtype), 0)
     wanted = start + np.array([value[index % 700 == row].sum(0) for row in range(700)])
     np.testing.assert_allclose(to_numpy(out), wanted, rtol=2e-3 if dtype == "float16" else 1e-5, atol=2e-2)
+    turned = array(start, device, dtype)
+    rows = array(value.swapaxes(0, 1).copy(), device, dtype).swapaxes(0, 1)  # the second axis comes first in memory
+    K.take_add(turned, array(index, device), rows, 0)
+    np.testing.assert_allclose(to_numpy(turned), wanted, rtol=2e-3 if dtype == "float16" else 1e-5, atol=2e-2)
 
 
 @pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8"])

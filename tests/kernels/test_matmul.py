@@ -79,6 +79,21 @@ def test_linear(shape, with_bias, layout, device):
     np.testing.assert_array_equal(to_numpy(there[2]), b)
 
 
+@pytest.mark.parametrize("shape", [(3, 180), (2, 20, 180), (63, 180), (64, 180)], ids=str)
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_linear_of_few_rows(shape, with_bias, device):
+    """Rows between 3 and 63 are multiplied the other way round, by a weight of this size."""
+    x, w, b = values(*shape), values(500, 180, seed=1), values(500, seed=2)
+    bias = array(b, device) if with_bias else None
+    wanted = np.einsum("...i,oi->...o", x, w) + (b if with_bias else 0)
+    operands = array(x, device), array(w, device)
+    np.testing.assert_allclose(to_numpy(K.linear(*operands, bias)), wanted, rtol=1e-12, atol=1e-12)
+    wide = array(np.zeros((*shape[:-1], 1000)), device)
+    for out in (array(np.zeros(wanted.shape), device), wide[..., ::2]):
+        K.linear(*operands, bias, out=out)
+        np.testing.assert_allclose(to_numpy(out), wanted, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 64, 129])
 def test_sizes(size, device):
     a, b = values(size, size), values(size, size, seed=1)
