@@ -130,7 +130,7 @@ def layer_norm(
         w, b = _flat(weight, compute), _flat(bias, compute)
         normalize(x.reshape(rows, n), w, b, eps, centered, y.reshape(rows, n), mean, rstd)
         results: Triple = (y, mean.reshape(kept), rstd.reshape(kept))
-        return results if out is None else _stored(results, out)  # type: ignore[no-any-return]
+        return results if out is None else _stored(results, out)
     rstd = np.full(rows, math.nan, compute)
     if x.size:
         source, target = x.reshape(rows, n), y.reshape(rows, n)
