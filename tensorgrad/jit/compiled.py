@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import pickle
+import sys
 import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from .. import capture, tape
@@ -76,6 +80,31 @@ class Jit:
                         return program(leaves)
                     return self.function(*args, **kwargs)
             return self._captured(key, args, kwargs, leaves)
+
+    def __copy__(self) -> Jit:
+        return Jit(self.function)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Jit:
+        """A captured function without programs, of a copy of the function: of a module, another module."""
+        made = memo[id(self)] = Jit(copy.deepcopy(self.function, memo))
+        return made
+
+    def __reduce__(self) -> Any:
+        """Pickle: a decorated function of a module by its name, everything else by what was captured."""
+        function = self.function
+        if not isinstance(function, FunctionType):
+            return Jit, (function,)
+        place: Any = sys.modules.get(function.__module__)
+        for name in function.__qualname__.split("."):
+            place = getattr(place, name, None)
+        if place is self:
+            return function.__qualname__
+        if place is function:
+            return Jit, (function,)
+        raise pickle.PicklingError(
+            f"jit: {function.__qualname__} cannot be pickled, captured or not: it has no name in the module "
+            f"{function.__module__}"
+        )
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import time
 import weakref
@@ -263,3 +265,61 @@ def test_positional_and_keyword_arguments(device):
         assert captured(x, y, z=3).tolist() == [7, 7]
         assert captured(x, y, z=y).tolist() == [9, 9]
         assert captured(x, y, y, y).tolist() == [10, 10]
+
+
+@tg.jit
+def doubled(x):
+    return x * 2
+
+
+def plus_one(x):
+    return x + 1
+
+
+class Stepping(tg.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = tg.nn.Parameter(tg.ones(2))
+        self.step = tg.jit(self.scaled)
+
+    def scaled(self, x):
+        return self.weight * x
+
+    def forward(self, x):
+        return self.step(x)
+
+
+def test_copies_capture_anew(device):
+    x = tg.ones(2, device=device)
+    model = tg.jit(tg.nn.Linear(2, 2).to(device))
+    y = model(x)
+    other = copy.deepcopy(model)
+    assert other.function is not model.function
+    with tg.no_grad():
+        other.function.weight.fill_(0)
+    np.testing.assert_array_equal(model(x).detach().cpu().numpy(), y.detach().cpu().numpy())
+    np.testing.assert_array_equal(other(x).detach().cpu().numpy(), other.bias.detach().cpu().numpy())
+    assert copy.copy(model).function is model.function
+    whole = Stepping().to(device)
+    whole(x)
+    twin = copy.deepcopy(whole)
+    with tg.no_grad():
+        twin.weight.fill_(5)
+    assert whole(x).tolist() == [1, 1]
+    assert twin(x).tolist() == [5, 5]  # the step of the copy is that of its own weight
+    assert copy.deepcopy(doubled)(x).tolist() == [2, 2]
+
+
+def test_pickles(device):
+    x = tg.ones(2, device=device)
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    captured = tg.jit(plus_one)
+    captured(x)
+    assert pickle.loads(pickle.dumps(captured))(x).tolist() == [2, 2]
+    model = tg.jit(tg.nn.Linear(2, 1).to(device))
+    y = model(x)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model))(x).tolist(), y.tolist())
+    whole = Stepping().to(device)
+    assert pickle.loads(pickle.dumps(whole))(x).tolist() == [1, 1]
+    with pytest.raises(pickle.PicklingError, match=r"jit: .*<lambda> cannot be pickled"):
+        pickle.dumps(tg.jit(lambda x: x))
