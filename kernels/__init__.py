@@ -139,6 +139,7 @@ any = Kernel("any", "reduction", "x, axis=None, keepdims=False", rules.reduced_b
 all = Kernel("all", "reduction", "x, axis=None, keepdims=False", rules.reduced_boolean)
 nanmax = Kernel("nanmax", "reduction", "x, axis=None, keepdims=False", rules.reduced)
 nanmin = Kernel("nanmin", "reduction", "x, axis=None, keepdims=False", rules.reduced)
+nanvar = Kernel("nanvar", "reduction", "x, axis=None, keepdims=False, correction=0.0", rules.reduced)
 argmax = Kernel("argmax", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
 argmin = Kernel("argmin", "reduction", "x, axis=None, keepdims=False", rules.reduced_index)
 vector_norm = Kernel("vector_norm", "reduction", "x, axis=None, keepdims=False, ord=2.0", rules.reduced_size)
@@ -188,6 +189,8 @@ fill = Kernel("fill", "memory", "out, value", rules.in_place)
 assign = Kernel("assign", "memory", "out, x", rules.in_place)
 arange = Kernel("arange", "memory", "out, start, step", rules.in_place)
 triangle = Kernel("triangle", "memory", "x, k=0, upper=False", rules.first_operand)
+triangle_indices = Kernel("triangle_indices", "memory", "out, rows, columns, k=0, upper=False", rules.in_place)
+repeat = Kernel("repeat", "memory", "x, count, axis", rules.repeated_slices)
 concat = Kernel("concat", "memory", "arrays, axis", rules.arrays_joined)
 
 # ---------------------------------------------------------------------------------------------------------- indexing
@@ -356,11 +359,14 @@ rnn_backward = Kernel(
 
 # --------------------------------------------------------------------------------------------------------- selection
 argsort = Kernel("argsort", "selection", "x, axis=-1, descending=False, stable=True", rules.sorted_index)
+lexsort = Kernel("lexsort", "selection", "arrays, axis", rules.joint_order)
 sort = Kernel("sort", "selection", "x, axis=-1, descending=False", rules.first_operand)
 partition = Kernel("partition", "selection", "x, kth, axis=-1", rules.first_operand)
 argpartition = Kernel("argpartition", "selection", "x, kth, axis=-1", rules.first_as_index)
 # ranks counted from 0: a tuple, or an array with the axes of x, of which `axis` says how many
 ranked_indices = Kernel("ranked_indices", "selection", "x, ranks, axis=-1", rules.ranked)
+# of the rows on the last axis; parts is a tuple of numbers from 0 to 1
+quantiles = Kernel("quantiles", "selection", "x, parts, method, skip_nan=False", rules.parted)
 topk_indices = Kernel("topk_indices", "selection", "x, k, axis=-1, largest=True, sorted=True", rules.chosen_index)
 
 # ------------------------------------------------------------------------------------------------- special functions
@@ -406,6 +412,11 @@ unique = Kernel(
 searchsorted = Kernel("searchsorted", "search", "x, values, right=False", rules.second_as_index)
 # which of the intervals between edges, equal ones from low to high, each number is in; how many there are for none
 interval_indices = Kernel("interval_indices", "search", "x, edges, low, high", rules.first_as_index)
+interp = Kernel("interp", "search", "x, xp, fp, left=None, right=None", rules.first_operand)
+# operation is "union", "intersection", "difference" or "exclusive"; of arrays of one axis
+set_values = Kernel("set_values", "search", "x1, x2, operation", rules.by_values)
+# bincount of as many indices as there are values, and `least` at least
+counts = Kernel("counts", "search", "x, weights=None, least=0", rules.by_values)
 isin = Kernel("isin", "search", "x, values", rules.first_as_boolean)
 repeated_indices = Kernel("repeated_indices", "search", "repeats, total", rules.repeated)
 

@@ -37,10 +37,12 @@ __all__ = [
     "half_spectrum",
     "in_place",
     "indexed",
+    "joint_order",
     "linear_product",
     "lstm_states",
     "matrix_product",
     "norm_of_all",
+    "parted",
     "pooled",
     "pooled_average",
     "ranked",
@@ -51,6 +53,7 @@ __all__ = [
     "reduced_index",
     "reduced_size",
     "repeated",
+    "repeated_slices",
     "rows_normalized",
     "rows_normalized_backward",
     "same",
@@ -148,9 +151,25 @@ def ranked(x: Any, ranks: Any, axis: int = -1) -> Spec:
     return tuple(shape), np.dtype(np.int64)
 
 
+def joint_order(arrays: Any, axis: int) -> Spec:
+    """The shape that all have; int64."""
+    return arrays[0].shape, np.dtype(np.int64)
+
+
+def parted(x: Any, parts: tuple[float, ...], *_: Any, **__: Any) -> Spec:
+    """One number per part in the place of the last axis."""
+    return (*x.shape[:-1], len(parts)), x.dtype
+
+
 def counted(x: Any, size: int, weights: Any = None) -> Spec:
     """One number per index: int64, or the dtype of the weights."""
     return (size,), np.dtype(np.int64) if weights is None else weights.dtype
+
+
+def repeated_slices(x: Any, count: int, axis: int) -> Spec:
+    """The axis ``count`` times as long."""
+    axis %= x.ndim
+    return (*x.shape[:axis], x.shape[axis] * count, *x.shape[axis + 1 :]), x.dtype
 
 
 def repeated(repeats: Any, total: int) -> Spec:

@@ -78,6 +78,7 @@ class Device:
 
 CPU = Device("cpu")
 _default: Device | None = None
+_from_environment: Device | None = None  # read once, at the first tensor: to ask the environment costs as much as an op
 
 
 def cuda_is_available() -> bool:
@@ -144,11 +145,11 @@ def resolve_device(spec: Any = None) -> Device:
         return get_default_device()
     if isinstance(spec, Device):
         return spec
+    if spec == "cpu":
+        return CPU
     match = re.fullmatch(r"cpu|cuda(?::(\d+))?", spec) if isinstance(spec, str) else None
     if match is None:
         raise ValueError(f"unknown device {spec!r}; devices are 'cpu', 'cuda' and 'cuda:<index>'")
-    if spec == "cpu":
-        return CPU
     cupy = require_cuda()
     count = cupy.cuda.runtime.getDeviceCount()
     index = int(match[1]) if match[1] else cupy.cuda.runtime.getDevice()
@@ -159,10 +160,14 @@ def resolve_device(spec: Any = None) -> Device:
 
 def get_default_device() -> Device:
     """Where new tensors are made: what was set, else the variable ``TENSORGRAD_DEVICE``, else the CPU."""
-    if _default is not None:
-        return _default
+    return _default if _default is not None else _from_environment or _read_environment()
+
+
+def _read_environment() -> Device:
+    global _from_environment
     name = os.environ.get("TENSORGRAD_DEVICE")
-    return resolve_device(name) if name else CPU
+    _from_environment = resolve_device(name) if name else CPU
+    return _from_environment
 
 
 def set_default_device(device: Any) -> None:
@@ -429,6 +434,8 @@ def as_array(data: Any, dtype: DType | None, device: Device) -> Any:
 
     Python floats become the default floating dtype; arrays keep theirs. Always a fresh copy.
     """
+    if type(data) in _NUMBERS and device is CPU:
+        return np.array(data, dtype or scalar_dtype(data))
     if not is_array(data):
         if isinstance(data, (capture.LiveInt, capture.LiveFloat)):
             out = empty((), dtype or scalar_dtype(float(data)), device)

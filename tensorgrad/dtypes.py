@@ -59,6 +59,8 @@ _ALL = (
     float16, float32, float64, complex64, complex128,
 )  # fmt: skip
 _SUPPORTED = {dtype: dtype for dtype in _ALL}
+_BY_NAME: dict[Any, DType] = {name: dtype for dtype in _ALL for name in (dtype, dtype.type, dtype.name)}
+_BY_NAME |= {bool: bool_, int: int64}
 
 
 def get_default_dtype() -> DType:
@@ -118,6 +120,10 @@ def dtype_of(spec: Any) -> DType:
     TypeError
         If the dtype is not one that tensors have.
     """
+    try:
+        return _BY_NAME[spec]
+    except (KeyError, TypeError):  # or of no hash
+        pass
     if spec is float:
         return _default
     if spec is complex:
@@ -151,8 +157,10 @@ def is_differentiable(dtype: DType) -> bool:
     return dtype.kind in "fVc"
 
 
-def promote_types(first: DType, second: DType) -> DType:
+def promote_types(first: Any, second: Any) -> DType:
     """The smallest dtype that holds both, by the rules at the top of this page."""
+    if not (isinstance(first, np.dtype) and isinstance(second, np.dtype)):
+        return promote_types(dtype_of(first), dtype_of(second))
     if first is second:
         return first
     ranks = _rank(first), _rank(second)
@@ -175,9 +183,15 @@ def result_type(*operands: Any) -> DType:
 
     A Python scalar takes the dtype of the arrays if that can hold its kind.
     """
-    dtypes = [
-        o if isinstance(o, np.dtype) else o.dtype for o in operands if hasattr(o, "dtype") or isinstance(o, np.dtype)
-    ]
+    dtypes: list[DType] = []
+    for o in operands:
+        if isinstance(o, np.dtype):
+            if not dtypes or o is not dtypes[-1]:
+                dtypes.append(o)
+        elif isinstance(o, type):
+            dtypes.append(dtype_of(o))
+        elif hasattr(o, "dtype"):
+            dtypes.append(o.dtype)
     scalars = [o for o in operands if isinstance(o, (bool, int, float, complex)) and not hasattr(o, "dtype")]
     if not dtypes:
         dtypes = [scalar_dtype(s) for s in scalars]

@@ -47,7 +47,7 @@ _LETTERS = {
 
 def _dtype(name: str, x: Any) -> DType:
     """The dtype of an array, or the one that ``x`` names."""
-    found = getattr(x, "dtype", x)
+    found = x if isinstance(x, type) else getattr(x, "dtype", x)  # NumPy's scalar types have an attribute of that name
     if isinstance(found, (bool, int, float, complex)):
         raise TypeError(f"{name}: expected a dtype or a tensor, got {x!r}")
     return dtype_of(found)

@@ -66,4 +66,11 @@ def _lines(kernel: Any, level: Level, x: Any, w: Any, **more: Any) -> Any:
     return wrapped(kernel(*whole, *more.values()), level)
 
 
-RULES = {"convolve": _lines, "triangle": _last_axes, "searchsorted": _looked_up, "isin": _each_in, "fft": _launch_fft}
+RULES = {
+    "convolve": _lines,
+    "triangle": _last_axes,
+    "quantiles": _last_axes,
+    "searchsorted": _looked_up,
+    "isin": _each_in,
+    "fft": _launch_fft,
+}

@@ -52,6 +52,7 @@ RULES = {
     "fill": _fill,
     "arange": _arange,
     "concat": _concat,
+    "lexsort": _concat,
     "imag": _parts,
     "join_parts": _parts,
     "frexp": _parts,

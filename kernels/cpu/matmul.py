@@ -30,8 +30,10 @@ def matmul(x1: Array, x2: Array, out: Array | None = None) -> Array:
             return y
         np.copyto(out, y)
         return out
-    if x1.ndim > 2 and x2.ndim == 2 and out is None and x1.flags.c_contiguous and x1.shape[-1] == x2.shape[0]:
+    if x1.ndim > 2 and x2.ndim <= 2 and out is None and x1.flags.c_contiguous and x1.shape[-1] == x2.shape[0]:
         rows = x1.reshape(-1, x1.shape[-1]) if x1.size else x1.reshape(np.prod(x1.shape[:-1], dtype=int), x1.shape[-1])
+        if x2.ndim == 1:
+            return np.matmul(rows, x2).reshape(x1.shape[:-1])  # type: ignore[no-any-return]
         return product(rows, x2).reshape(*x1.shape[:-1], x2.shape[1])
     stacked: Array = np.matmul(x1, x2, out=out)
     return stacked

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "triangle"]
+from .blocked import BLOCK, walk
+
+__all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "repeat", "triangle", "triangle_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,15 +45,54 @@ def assign(out: Array, x: Any) -> None:
 def arange(out: Array, start: Any, step: Any) -> None:
     """``out[i] = start + i * step``."""
     if out.dtype.kind in "iu":
-        count = np.arange(out.size, dtype=out.dtype)
+        wide: Any = out.dtype
     else:
-        count = np.arange(out.size, dtype=np.complex128 if out.dtype.kind == "c" else np.float64)
-    np.copyto(out, count * step + start, casting="unsafe")
+        wide = np.complex128 if out.dtype.kind == "c" else np.float64
+    if out.size <= BLOCK or out.ndim != 1:
+        np.copyto(out, np.arange(out.size, dtype=wide).reshape(out.shape) * step + start, casting="unsafe")
+        return
+
+    def task(low: int, high: int, block: int) -> None:  # whatever is wider than `out` stays in cache
+        count = np.arange(low, min(low + block, high), dtype=wide)
+        numbers = np.empty(len(count), wide)
+        for i in range(low, high, block):
+            n = min(block, high - i)
+            part = numbers[:n]
+            np.multiply(count[:n], step, out=part)
+            np.add(part, start, out=part)
+            np.copyto(out[i : i + n], part, casting="unsafe")
+            count += block
+
+    walk(task, out.size, 1, 4)
 
 
 def concat(arrays: Sequence[Array], axis: int, out: Array | None = None) -> Array:
     """The arrays one after another along ``axis``."""
     return np.concatenate(arrays, axis, out=out)
+
+
+def repeat(x: Array, count: int, axis: int, out: Array | None = None) -> Array:
+    """Every slice of the axis ``count`` times in a row."""
+    if out is None:
+        return np.repeat(x, count, axis)
+    axis %= x.ndim
+    shape = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
+    y = x.reshape(shape)
+    wide = np.broadcast_to(y, (*shape[: axis + 1], count, *shape[axis + 2 :]))
+    np.copyto(out, wide.reshape(out.shape))
+    return out
+
+
+def triangle_indices(out: Array, rows: int, columns: int, k: int = 0, upper: bool = False) -> None:
+    """Rows, ``out[0]``, and columns, ``out[1]``, of a matrix's elements on one side of diagonal ``k``, in C order."""
+    bounds = np.minimum(np.maximum(np.arange(rows) + (k if upper else k + 1), 0), columns)
+    counts = columns - bounds if upper else bounds
+    starts = np.cumsum(counts)
+    starts -= counts
+    if upper:
+        starts -= bounds
+    out[0] = np.repeat(np.arange(rows), counts)
+    np.subtract(np.arange(out.shape[1]), np.repeat(starts, counts), out=out[1])
 
 
 def triangle(x: Array, k: int = 0, upper: bool = False, out: Array | None = None) -> Array:

@@ -28,6 +28,7 @@ __all__ = [
     "min",
     "nanmax",
     "nanmin",
+    "nanvar",
     "prod",
     "std",
     "sum",
@@ -270,6 +271,25 @@ def nanmax(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | Non
 def nanmin(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:
     """Smallest element over ``axis`` that is not NaN; NaN if all are."""
     return _over_rows(_fmin, x, axis, keepdims, out)
+
+
+def nanvar(
+    x: Array, axis: Axis = None, keepdims: bool = False, correction: float = 0.0, out: Array | None = None
+) -> Array:
+    """`var` of what is not NaN; NaN where that is not more than ``correction`` elements."""
+    missing = np.isnan(x)
+    if not missing.any() and _length(x, axis) > correction:
+        return var(x, axis, keepdims, correction, out)
+    values = x.astype(_accumulator(x))
+    np.copyto(values, 0, where=missing)
+    count = _add(~missing, axis, values.dtype, None, True)
+    values -= _add(values, axis, None, None, True) / count
+    np.copyto(values, 0, where=missing)
+    total = _add(_square(values), axis, None, None, True)
+    count -= correction
+    np.copyto(count, np.nan, where=count <= 0)
+    y = total / count
+    return _stored(y if keepdims else np.squeeze(y, axis), x.dtype, out)
 
 
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False, out: Array | None = None) -> Array:

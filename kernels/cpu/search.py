@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .blocked import walk
+from .blocked import BLOCK, walk
 
-__all__ = ["interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
+__all__ = [
+    "counts", "interp", "interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "set_values",
+    "unique",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -127,6 +130,54 @@ def interval_indices(x: Array, edges: Array, low: float, high: float, out: Array
     if places.base is not y and places is not y:
         y[...] = places.reshape(y.shape)
     return y
+
+
+def interp(
+    x: Array, xp: Array, fp: Array, left: float | None = None, right: float | None = None, out: Array | None = None
+) -> Array:
+    """Linear interpolation between the points ``(xp, fp)``, real and of one dtype; ``left`` and ``right`` of them."""
+    points, values = _known(xp), _known(fp)
+    y = np.empty(x.shape, x.dtype) if out is None else out
+    if x.size <= BLOCK or not (x.flags.c_contiguous and y.flags.c_contiguous):
+        np.copyto(y, np.interp(_known(x), points, values, left, right), casting="unsafe")
+        return y
+    flat, found = x.reshape(-1), y.reshape(-1)
+
+    def task(low: int, high: int, step: int) -> None:
+        np.copyto(found[low:high], np.interp(_known(flat[low:high]), points, values, left, right), casting="unsafe")
+
+    walk(task, flat.size, 1, 30)
+    return y
+
+
+def set_values(x1: Array, x2: Array, operation: str) -> tuple[Array]:
+    """The distinct elements of two vectors that are in one of them, both, only the first, or only one, in order."""
+    first, second = _known(x1), _known(x2)
+    if operation == "union":
+        found = np.unique(np.concatenate((first, second)))
+    elif operation == "difference":
+        found = np.setdiff1d(first, second)
+    else:
+        both = np.concatenate((np.unique(first), np.unique(second)))
+        both.sort()
+        again = both[1:] == both[:-1]
+        if operation == "intersection":
+            found = both[1:][again]
+        else:
+            once = np.ones(both.size, np.bool_)
+            np.logical_not(again, out=once[1:])
+            once[:-1] &= once[1:]
+            found = both[once]
+            if found.size > 1 and found[-2] != found[-2]:  # a NaN of each
+                found = found[:-1]
+    return (found.astype(x1.dtype, copy=False),)
+
+
+def counts(x: Array, weights: Array | None = None, least: int = 0) -> tuple[Array]:
+    """How often each integer from 0 to the largest occurs (int64), or the sums of the weights of each."""
+    if weights is not None:
+        return (np.bincount(x, weights.astype(np.float64, copy=False), least).astype(weights.dtype, copy=False),)
+    return (np.asarray(np.bincount(x, None, least), np.int64),)
 
 
 def isin(x: Array, values: Array, out: Array | None = None) -> Array:

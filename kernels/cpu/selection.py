@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["argpartition", "argsort", "partition", "ranked_indices", "sort", "topk_indices"]
+from ..ranks import between, place, places, virtual_index
+
+__all__ = ["argpartition", "argsort", "lexsort", "partition", "quantiles", "ranked_indices", "sort", "topk_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,6 +37,11 @@ def _order(x: Array, axis: int, descending: bool, stable: bool) -> Array:
 def argsort(x: Array, axis: int = -1, descending: bool = False, stable: bool = True, out: Array | None = None) -> Array:
     """Indices (int64) that put ``x`` in order along ``axis``; without ``stable``, equal elements in any order."""
     return _stored(np.ascontiguousarray(_order(_sortable(x), axis, descending, stable)), out)
+
+
+def lexsort(arrays: Sequence[Array], axis: int, out: Array | None = None) -> Array:
+    """Indices (int64) that put the arrays in order along ``axis``: by the last, where it is equal by the one before."""
+    return _stored(np.lexsort([_sortable(x) for x in arrays], axis), out)
 
 
 def sort(x: Array, axis: int = -1, descending: bool = False, out: Array | None = None) -> Array:
@@ -78,6 +86,65 @@ def ranked_indices(x: Array, ranks: Any, axis: int = -1, out: Array | None = Non
                 np.logical_or(found, np.isnan(value) & np.isnan(x), out=found)
             found.argmax(-1, out=y[..., k])
     return _stored(np.ascontiguousarray(np.moveaxis(y, -1, axis)), out)
+
+
+def quantiles(
+    x: Array, parts: tuple[float, ...], method: str, skip_nan: bool = False, out: Array | None = None
+) -> Array:
+    """The quantiles ``parts`` of the rows on the last axis, along a last axis; NaN of a row that has one.
+
+    With ``skip_nan`` those of the numbers in each row, and NaN where there is none. ``method`` is one of
+    `ranks.METHODS`, or "median": the mean of the two in the middle.
+    """
+    values, n = _sortable(x), x.shape[-1]
+    if skip_nan:
+        missing = np.isnan(values)
+        if not missing.any():
+            skip_nan = False
+        elif x.size == n and not missing.all():
+            values, skip_nan = values[~missing].reshape(*x.shape[:-1], -1), False
+            n = values.shape[-1]
+    if skip_nan:
+        return _stored(_quantiles_of_numbers(values, n - missing.sum(-1), parts, method).astype(x.dtype), out)
+    y = np.empty((*x.shape[:-1], len(parts)), values.dtype)
+    if method == "median":
+        chosen = [((n - 1) // 2, n // 2, 0.5)] * len(parts)
+    else:
+        chosen = [place(virtual_index(n, q, method), n, method) for q in parts]
+    if n <= 64:
+        ordered = np.sort(values, -1)
+    else:
+        ordered = np.partition(values, sorted({n - 1}.union(*[(low, high) for low, high, _ in chosen])), -1)
+    for k, (low, high, gamma) in enumerate(chosen):
+        first = ordered[..., low]
+        if low == high:
+            y[..., k] = first
+        elif method == "median":
+            y[..., k] = (first + ordered[..., high]) * 0.5
+        else:
+            y[..., k] = between(np, first, ordered[..., high], gamma)
+    last = ordered[..., -1:]
+    if last.dtype.kind == "f":
+        missing = np.isnan(last)
+        if missing.any():
+            np.copyto(y, last, where=missing)
+    return _stored(y.astype(x.dtype, copy=False), out)
+
+
+def _quantiles_of_numbers(x: Array, count: Array, parts: tuple[float, ...], method: str) -> Array:
+    """`quantiles` of rows that hold numbers of their own count each, and NaN."""
+    ordered, y = np.sort(x, -1), np.empty((*x.shape[:-1], len(parts)), x.dtype)
+    for k, q in enumerate(parts):
+        if method == "median":
+            low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, np.maximum(count - 1, 0))
+        else:
+            low, high, gamma = places(np, virtual_index(count.astype(np.float64), q, method), count, method)
+        first, second = (np.take_along_axis(ordered, rank[..., None], -1)[..., 0] for rank in (low, high))
+        if method == "median":
+            y[..., k] = np.where(first == second, first, (first + second) * 0.5)
+        else:
+            y[..., k] = between(np, first, second, gamma.astype(x.dtype))
+    return y
 
 
 def topk_indices(

@@ -11,8 +11,9 @@ import numpy as np
 
 from .elementwise import where
 from .module import from_number, stored
+from .search import searchsorted
 
-__all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "triangle"]
+__all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "repeat", "triangle", "triangle_indices"]
 
 
 def copy(x: Any, out: Any | None = None) -> Any:
@@ -89,6 +90,25 @@ def concat(arrays: Sequence[Any], axis: int, out: Any | None = None) -> Any:
             cupy.copyto(y[(slice(None),) * axis + (slice(start, stop),)], a, casting="unsafe")
         start = stop
     return y
+
+
+def repeat(x: Any, count: int, axis: int, out: Any | None = None) -> Any:
+    """Every slice of the axis ``count`` times in a row."""
+    axis %= x.ndim
+    lead, n, rest = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    y = cupy.empty((*lead, n, count, *rest), x.dtype)
+    cupy.copyto(y, x.reshape((*lead, n, 1, *rest)))
+    return stored(y.reshape((*lead, n * count, *rest)), out)
+
+
+def triangle_indices(out: Any, rows: int, columns: int, k: int = 0, upper: bool = False) -> None:
+    """Rows, ``out[0]``, and columns, ``out[1]``, of a matrix's elements on one side of diagonal ``k``, in C order."""
+    bounds = cupy.minimum(cupy.maximum(cupy.arange(rows) + (k if upper else k + 1), 0), columns)
+    counts = columns - bounds if upper else bounds
+    ends, each = cupy.cumsum(counts), cupy.arange(out.shape[1])
+    out[0] = searchsorted(ends, each, True)
+    starts = ends - counts
+    out[1] = each - cupy.take(starts - bounds if upper else starts, out[0])
 
 
 def triangle(x: Any, k: int = 0, upper: bool = False, out: Any | None = None) -> Any:

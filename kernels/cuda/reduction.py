@@ -25,6 +25,7 @@ __all__ = [
     "min",
     "nanmax",
     "nanmin",
+    "nanvar",
     "prod",
     "std",
     "sum",
@@ -225,6 +226,21 @@ def nanmax(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = 
 def nanmin(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:
     """Smallest element over ``axis`` that is not NaN; NaN if all are."""
     return _number("Min", x, axis, keepdims, out)
+
+
+def nanvar(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0.0, out: Any | None = None) -> Any:
+    """`var` of what is not NaN; NaN where that is not more than ``correction`` elements."""
+    wide = np.dtype(np.float32) if is_half(x.dtype) else x.dtype
+    values = x.astype(wide)
+    valid = ~cupy.isnan(values)
+    count = sum(valid.astype(wide), axis, True)
+    center = sum(cupy.where(valid, values, 0).astype(wide, copy=False), axis, True) / count
+    distance = cupy.where(valid, values - center, 0).astype(wide, copy=False)
+    left = count - correction
+    y = sum(distance * distance, axis, True) / cupy.where(left > 0, left, float("nan")).astype(wide, copy=False)
+    if not keepdims:
+        y = y.reshape([n for a, n in enumerate(y.shape) if a not in _axes(x.ndim, axis)])
+    return stored(y.astype(x.dtype, copy=False), out)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False, out: Any | None = None) -> Any:

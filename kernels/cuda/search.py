@@ -9,9 +9,13 @@ from typing import Any
 import cupy
 import numpy as np
 
+from .indexing import bincount
 from .module import is_half, stored
 
-__all__ = ["interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "unique"]
+__all__ = [
+    "counts", "interp", "interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "set_values",
+    "unique",
+]  # fmt: skip
 
 
 def _known(x: Any) -> Any:
@@ -136,6 +140,68 @@ def interval_indices(x: Any, edges: Any, low: float, high: float, out: Any | Non
     wide = np.dtype(np.float32 if is_half(x.dtype) else np.float64) if x.dtype != np.float32 else x.dtype
     y = _intervals()(x.astype(wide, copy=False), edges.astype(wide, copy=False), low, high, edges.size - 1)
     return stored(y, out)
+
+
+@functools.cache
+def _interpolation() -> Any:
+    return cupy.ElementwiseKernel(
+        "T x, raw T xp, raw T fp, int64 count, T left, T right",
+        "T y",
+        """
+        long long low = 0, high = count - 1;
+        if (x != x) {
+            y = x;
+        } else if (x < xp[low]) {
+            y = left;
+        } else if (x > xp[high]) {
+            y = right;
+        } else {
+            // of the points, the last one not after x
+            while (low < high) {
+                const long long middle = high - (high - low) / 2;
+                if (xp[middle] <= x) low = middle; else high = middle - 1;
+            }
+            const long long next = low + 1 < count ? low + 1 : low;
+            const T gap = xp[next] - xp[low];
+            y = gap == T(0) ? fp[low] : (fp[next] - fp[low]) / gap * (x - xp[low]) + fp[low];
+        }
+        """,
+        "tg_interp",
+    )
+
+
+def interp(
+    x: Any, xp: Any, fp: Any, left: float | None = None, right: float | None = None, out: Any | None = None
+) -> Any:
+    """Linear interpolation between the points ``(xp, fp)``, real and of one dtype; ``left`` and ``right`` of them."""
+    wide = np.dtype(np.float32) if is_half(x.dtype) else x.dtype
+    points, values = (cupy.ascontiguousarray(a.astype(wide, copy=False)) for a in (xp, fp))
+    first, last = (values[i] if end is None else end for i, end in ((0, left), (-1, right)))
+    y = _interpolation()(x.astype(wide, copy=False), points, values, xp.size, first, last)
+    return stored(y.astype(x.dtype, copy=False), out)
+
+
+def set_values(x1: Any, x2: Any, operation: str) -> tuple[Any]:
+    """The distinct elements of two vectors that are in one of them, both, only the first, or only one, in order."""
+    if operation == "union":
+        return unique(cupy.concatenate([x1, x2]), equal_nan=True)
+    first, second = unique(x1, equal_nan=True)[0], unique(x2, equal_nan=True)[0]
+    shared = isin(first, second)
+    if operation == "intersection":
+        return (first[shared],)
+    if operation == "difference":
+        return (first[~shared],)
+    return unique(cupy.concatenate([first[~shared], second[~isin(second, first)]]), equal_nan=True)
+
+
+def counts(x: Any, weights: Any = None, least: int = 0) -> tuple[Any]:
+    """How often each integer from 0 to the largest occurs (int64), or the sums of the weights of each."""
+    size = least
+    if x.size:
+        if int(x.min()) < 0:
+            raise ValueError("counts: there are negative integers")
+        size = max(int(x.max()) + 1, least)
+    return (bincount(x.astype(np.int64, copy=False), size, weights),)
 
 
 def isin(x: Any, values: Any, out: Any | None = None) -> Any:

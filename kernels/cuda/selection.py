@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cupy
 import numpy as np
 
+from ..ranks import between, place, places, virtual_index
 from .indexing import take_along_axis
 from .module import is_half, stored
 
-__all__ = ["argpartition", "argsort", "partition", "ranked_indices", "sort", "topk_indices"]
+__all__ = ["argpartition", "argsort", "lexsort", "partition", "quantiles", "ranked_indices", "sort", "topk_indices"]
 
 
 def _sortable(x: Any) -> Any:
@@ -32,6 +34,14 @@ def _order(x: Any, axis: int, descending: bool) -> Any:
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True, out: Any | None = None) -> Any:
     """Indices (int64) that put ``x`` in order along ``axis``; equal elements keep their order, asked for or not."""
     return stored(cupy.ascontiguousarray(_order(_sortable(x), axis, descending)), out)
+
+
+def lexsort(arrays: Sequence[Any], axis: int, out: Any | None = None) -> Any:
+    """Indices (int64) that put the arrays in order along ``axis``: by the last, where it is equal by the one before."""
+    order = argsort(arrays[0], axis)
+    for x in arrays[1:]:
+        order = take_along_axis(order, argsort(take_along_axis(x, order, axis), axis), axis)
+    return stored(order, out)
 
 
 def sort(x: Any, axis: int = -1, descending: bool = False, out: Any | None = None) -> Any:
@@ -61,6 +71,38 @@ def ranked_indices(x: Any, ranks: Any, axis: int = -1, out: Any | None = None) -
     else:
         y = take_along_axis(order, cupy.moveaxis(ranks, axis, -1), -1)
     return stored(cupy.ascontiguousarray(cupy.moveaxis(y, -1, axis)), out)
+
+
+def quantiles(x: Any, parts: tuple[float, ...], method: str, skip_nan: bool = False, out: Any | None = None) -> Any:
+    """The quantiles ``parts`` of the rows on the last axis, along a last axis; NaN of a row that has one.
+
+    With ``skip_nan`` those of the numbers in each row, and NaN where there is none. ``method`` is one of
+    `ranks.METHODS`, or "median": the mean of the two in the middle.
+    """
+    ordered, n = sort(_sortable(x), -1), x.shape[-1]
+    y = cupy.empty((*x.shape[:-1], len(parts)), ordered.dtype)
+    count = (~cupy.isnan(ordered)).sum(-1).astype(np.int64) if skip_nan else None
+    last = ordered[..., n - 1]
+    for k, q in enumerate(parts):
+        if count is None:
+            low, high, gamma = (
+                ((n - 1) // 2, n // 2, 0.5) if method == "median" else place(virtual_index(n, q, method), n, method)
+            )
+            first, second = ordered[..., low], ordered[..., high]
+        else:
+            if method == "median":
+                low, high = cupy.maximum(count - 1, 0) // 2, cupy.minimum(count // 2, cupy.maximum(count - 1, 0))
+                gamma = 0.5
+            else:
+                low, high, gamma = places(cupy, virtual_index(count.astype(np.float64), q, method), count, method)
+                gamma = gamma.astype(ordered.dtype)
+            first, second = (take_along_axis(ordered, rank[..., None], -1)[..., 0] for rank in (low, high))
+        if method != "median":
+            value = between(cupy, first, second, gamma)
+        else:
+            value = cupy.where(first == second, first, (first + second) * 0.5)
+        y[..., k] = value if count is not None else cupy.where(cupy.isnan(last), last, value)
+    return stored(y.astype(x.dtype, copy=False), out)
 
 
 def topk_indices(

@@ -38,6 +38,19 @@ def _concat(g: Graph, step: Step, inputs: tuple[Operand, ...], axis: int) -> str
     return g.op("Concat", *inputs, axis=axis)
 
 
+@exports("stack")
+def _stack(g: Graph, step: Step, inputs: tuple[Operand, ...], axis: int) -> str:
+    return g.op("Concat", *[g.op("Unsqueeze", x, g.integers([axis])) for x in inputs], axis=axis)
+
+
+@exports("repeat")
+def _repeat(g: Graph, step: Step, x: Operand, count: int, axis: int) -> str:
+    wide = g.op("Unsqueeze", x, g.integers([axis + 1]))
+    wide = g.op("Tile", wide, g.integers([count if a == axis + 1 else 1 for a in range(x.ndim + 1)]))
+    (y,) = step.outputs
+    return g.op("Reshape", wide, g.vector(y.shape, x))
+
+
 @exports("split")
 def _split(g: Graph, step: Step, x: Operand, axis: int, bounds: tuple[int | Size, ...]) -> list[str]:
     if len(bounds) == 2:
@@ -302,6 +315,25 @@ def _take_backward(g: Graph, step: Step, values: Operand, indices: Operand, axis
     zeros = g.op("Expand", g.number(0, values.dtype), g.vector(shape, values))
     places = g.op("Unsqueeze", _int64(g, indices), g.integers([indices.ndim]))
     return g.op("ScatterND", zeros, places, values, reduction="add")
+
+
+@exports("diagonal_backward")
+def _on_diagonal(g: Graph, step: Step, x: Operand, shape: Any, offset: int, axis1: int, axis2: int) -> str:
+    """Zeros behind each element, so that in rows of the matrix's length each is on the diagonal."""
+    n, size = x.shape[-1], shape[axis1]
+    g.fixed(n, size, what="the size of a matrix that is made of a diagonal")
+    if shape[axis2] != size or size != n + abs(offset):
+        raise g.error("a diagonal is exported in square matrices only")
+    lead = x.ndim - 1
+    wide = g.op("Pad", g.op("Unsqueeze", x, g.integers([-1])), g.integers([*(0,) * (2 * lead + 3), size]))
+    flat = g.op("Reshape", wide, g.integers([*(0,) * lead, -1]))  # 0 keeps a size
+    front = offset if offset >= 0 else -offset * size
+    behind = size * size - n * (size + 1) - front  # taken away where it is negative
+    whole = g.op("Pad", flat, g.integers([*(0,) * lead, front, *(0,) * lead, behind]))
+    matrices = g.op("Reshape", whole, g.integers([*(0,) * lead, size, size]))
+    rest = iter(range(lead))
+    order = [lead if a == axis1 else lead + 1 if a == axis2 else next(rest) for a in range(lead + 2)]
+    return g.op("Transpose", matrices, perm=order)
 
 
 @exports("diagonal")

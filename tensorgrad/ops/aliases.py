@@ -125,7 +125,7 @@ def dot(x1: Any, x2: Any, /) -> Any:
     axis = -1 if x2.ndim == 1 else -2
     if x1.shape[-1] != x2.shape[axis]:
         raise ValueError(f"dot: shapes {x1.shape} and {x2.shape} do not fit: {x1.shape[-1]} != {x2.shape[axis]}")
-    if x1.ndim == 1 and x2.ndim == 1:
+    if x1.ndim <= 2 and x2.ndim <= 2:
         return matmul.matmul(x1, x2)
     return product.tensordot(x1, x2, axes=((-1,), (axis,)))
 

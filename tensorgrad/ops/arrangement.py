@@ -16,10 +16,13 @@ from .definition import Function, lift, primitive
 from .elementwise import less
 from .indexing import become_part, take
 from .memory import clone, zeros
-from .reduction import normalize_axes, sum
+from .reduction import normalize_axes, sum, summed
 from .shape import broadcast_to, concat, permuted, reshape
 
-__all__ = ["chunk", "diagonal", "meshgrid", "parts_between", "repeat", "roll", "split", "tile", "trace", "tril", "triu"]
+__all__ = [
+    "chunk", "diagonal", "meshgrid", "on_diagonal", "parts_between", "repeat", "roll", "split", "tile", "trace", "tril",
+    "triu",
+]  # fmt: skip
 
 
 def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
@@ -38,9 +41,21 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
         raise ValueError(f"tile: repetitions {counts} must not be negative")
     counts = (1,) * (x.ndim - len(counts)) + counts
     shape = (1,) * (len(counts) - x.ndim) + x.shape
+    longer = [k for k, n in enumerate(counts) if n != 1]
+    if len(longer) == 1 and 1 < counts[longer[0]] <= 8:
+        return concat([x if shape == x.shape else reshape(x, shape)] * counts[longer[0]], longer[0])
     spread = tuple(size for n, m in zip(counts, shape, strict=True) for size in (n, m))
     y = broadcast_to(reshape(x, tuple(size for m in shape for size in (1, m))), spread)
     return reshape(y, tuple(n * m for n, m in zip(counts, shape, strict=True)))
+
+
+_repeat: Function = primitive(
+    "repeat", K.repeat, lambda g, x_shape, count, axis: _sums_of_runs(g, x_shape, count, axis)
+)
+
+
+def _sums_of_runs(g: Any, shape: tuple[int, ...], count: int, axis: int) -> Any:
+    return summed(reshape(g, (*shape[: axis + 1], count, *shape[axis + 1 :])), (axis + 1,), False)
 
 
 def repeat(x: Any, repeats: Any, /, axis: int | None = None, *, output_size: int | None = None) -> Any:
@@ -70,11 +85,10 @@ def repeat(x: Any, repeats: Any, /, axis: int | None = None, *, output_size: int
     count = operator.index(repeats)
     if count < 0:
         raise ValueError(f"repeat: repeats must not be negative, got {repeats}")
-    before, n, after = x.shape[:place], x.shape[place], x.shape[place + 1 :]
+    n = x.shape[place]
     if output_size not in (None, n * count):
         raise ValueError(f"repeat: {n} elements {count} times are {n * count}, not output_size={output_size}")
-    y = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, count, *after))
-    return reshape(y, (*before, n * count, *after))
+    return _repeat(x, count, place)
 
 
 _repeated_indices: Function = primitive("repeated_indices", K.repeated_indices, None)
@@ -284,14 +298,14 @@ def _with_diagonal(g: Any, shape: tuple[int, ...], offset: int, axis1: int, axis
     return out
 
 
-_on_diagonal: Function = primitive(
+on_diagonal: Function = primitive(
     "diagonal_backward", _with_diagonal, lambda h, offset, axis1, axis2: _diagonal(h, offset, axis1, axis2)
 )
-_on_diagonal.__doc__ = "Zeros with ``g`` on a diagonal: the gradient of reading there."
+on_diagonal.__doc__ = "Zeros with ``g`` on a diagonal: the gradient of reading there."
 _diagonal: Function = primitive(
     "diagonal",
     lambda x, offset, axis1, axis2: diagonal_view(x, offset, axis1, axis2),
-    lambda g, x_shape, offset, axis1, axis2: _on_diagonal(g, x_shape, offset, axis1, axis2),
+    lambda g, x_shape, offset, axis1, axis2: on_diagonal(g, x_shape, offset, axis1, axis2),
     put=lambda x, part, offset, axis1, axis2: _scattered(x, part, offset, axis1, axis2),
 )
 

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from .. import dtypes
+from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import cumsum, diff, part
-from .definition import is_tensor, lift
+from .definition import Function, alone, is_tensor, lift, primitive
 from .elementwise import add, divide, equal, greater, isnan, less, multiply, remainder, subtract, where
 from .indexing import take
 from .memory import cast, full_like, zeros_like
@@ -18,6 +19,9 @@ from .selection import argsort
 from .shape import concat, reshape
 
 __all__ = ["cumulative_trapezoid", "gradient", "interp", "trapezoid"]
+
+
+_interp: Function = primitive("interp", K.interp, None, None, None)
 
 
 def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, int]:
@@ -217,6 +221,10 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         xp = concat([subtract(xp[-1:], period), xp, add(xp[:1], period)])
         fp = concat([fp[-1:], fp, fp[:1]])
         left = right = None
+    elif (
+        alone(x, xp, fp) and dtype.kind != "c" and all(v is None or isinstance(v, (int, float)) for v in (left, right))
+    ):
+        return _interp(x, xp, fp, left, right)
     n = xp.shape[0]
     if n == 1:
         y = add(zeros_like(x), fp[0])

@@ -19,14 +19,14 @@ from typing import Any
 
 from .. import dtypes
 from ..backend import as_array, device_of, is_array
-from ..kernels import Kernel
+from ..kernels import Kernel, is_observed
 from ..kernels.batched.array import NeedsSamplesError
 from ..kernels.batched.dispatch import forward_over_batch
 from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 from .precision import raised
 
-__all__ = ["OPS", "Function", "binary", "call_in", "is_tensor", "lift", "primitive", "unary", "variadic"]
+__all__ = ["OPS", "Function", "alone", "binary", "call_in", "is_tensor", "lift", "primitive", "unary", "variadic"]
 
 Function = Callable[..., Any]
 """An op as users call it: on tensors, or on arrays while rules run on arrays."""
@@ -54,6 +54,14 @@ def call_in(frame: FrameType) -> tuple[Op, tuple[Any, ...], Any] | None:
 def is_tensor(x: Any) -> bool:
     """Whether ``x`` is a tensor, or an array while rules run on arrays."""
     return isinstance(x, Tensor) or (on_arrays.get() and is_array(x))
+
+
+def alone(*tensors: Any) -> bool:
+    """Whether the values of a function are all that is wanted of it: no gradient, no graph of what it is made of."""
+    for x in tensors:
+        if not isinstance(x, Tensor) or x._node is not None:
+            return False
+    return not is_observed()
 
 
 def lift(x: Any, like: Any = None) -> Any:
@@ -99,6 +107,7 @@ _INTEGERS = frozenset("biu")
 _COMPLEX = frozenset("c")
 _WEAK = frozenset("fc")  # kinds that keep their dtype when they meet a Python number
 _NUMBERS = frozenset((int, float))
+_SMALL = 127  # what every integer dtype can hold
 
 
 def unary(
@@ -213,6 +222,11 @@ def binary(
         elif x1.__class__ in _NUMBERS and isinstance(x2, Tensor) and x2._data.dtype.kind in _WEAK:
             a1, a2 = x1, x2._data
             node1, node2 = None, x2._node
+        elif (
+            x2.__class__ is int and 0 <= x2 <= _SMALL and isinstance(x1, Tensor) and x1._data.dtype.kind in "iu"
+        ) and not fractional:
+            a1, a2 = x1._data, x2
+            node1 = node2 = None
         else:
             return _lifted(function, x1, x2)
         y = launch(a1, a2)
@@ -444,10 +458,10 @@ def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
             result = forward(arrays, *values)
         except NeedsSamplesError as error:
             result = forward_over_batch(forward, (arrays, *values), error)
-        nodes = tuple(x._node if isinstance(x, Tensor) else None for x in inputs)
         if on_arrays.get() and not any(isinstance(x, Tensor) for x in inputs):
             return result
-        if not any(nodes) or not grad_mode.get():
+        nodes = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+        if not grad_mode.get() or not any(nodes):
             return Tensor(result)
         saved = op.pickers[0]((tuple(a.shape for a in arrays), *values, result))
         return Tensor(result, Node(op, nodes, saved, result.shape))

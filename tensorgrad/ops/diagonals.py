@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .arrangement import diagonal, tril
+from .arrangement import diagonal, on_diagonal, tril
 from .definition import lift
 from .joining import resize
-from .memory import arange, cast, ones, zeros
-from .placement import diagonal_scatter
+from .memory import arange, cast, ones
 from .reduction import normalize_axes
-from .shape import flip, moveaxis, reshape, swapaxes
+from .shape import flip, reshape, swapaxes
 
 __all__ = [
     "diag", "diag_embed", "diag_indices", "diagflat", "fill_diagonal", "fliplr", "flipud", "rot90", "tri",
@@ -62,9 +61,9 @@ def diag_embed(x: Any, /, offset: int = 0, axis1: int = -2, axis2: int = -1) -> 
     if not x.ndim:
         raise ValueError("diag_embed: needs at least one axis, got shape ()")
     first, second = normalize_axes("diag_embed", (axis1, axis2), x.ndim + 1)
-    size = x.shape[-1] + abs(offset)
-    empty = zeros(*x.shape[:-1], size, size, dtype=x.dtype, device=x.device)
-    return moveaxis(diagonal_scatter(empty, x, offset, -2, -1), (-2, -1), (first, second))
+    size, lead = x.shape[-1] + abs(offset), iter(x.shape[:-1])
+    shape = tuple([size if a in (first, second) else next(lead) for a in range(x.ndim + 1)])
+    return on_diagonal(x, shape, offset, first, second)
 
 
 def diag_indices(n: int, ndim: int = 2, *, device: Any = None) -> tuple[Any, ...]:

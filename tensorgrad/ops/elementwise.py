@@ -366,7 +366,7 @@ def angle(x: Any, /) -> Any:
     if x.dtype.kind == "c":
         return _angle(x)
     x = x if dtypes.is_floating(x.dtype) else cast(x, dtypes.get_default_dtype())
-    return where(isnan(x), x, where(less(x, 0), math.pi, zeros_like(x)))
+    return add(multiply(minimum(sign(x), 0.0), -math.pi), 0.0)  # of NaN NaN, and no negative zeros
 
 
 _ERF_SLOPE = 2 / math.sqrt(math.pi)

@@ -12,7 +12,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import diff
-from .definition import Function, lift, primitive
+from .definition import Function, alone, lift, primitive
 from .elementwise import (
     add,
     divide,
@@ -42,6 +42,9 @@ _weighted: Function = primitive(
     lambda g, x: take(g, x),
     None,
 )
+
+
+_counted: Function = primitive("counts", K.counts, None, None, outputs=2)
 
 
 def _counts(x: Any, size: int, weights: Any) -> Any:
@@ -78,6 +81,11 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
             weights = cast(weights, dtypes.float64)
         if weights.shape != x.shape:
             raise ValueError(f"bincount: {x.size} integers, weights of shape {weights.shape}")
+    if alone(x, *(() if weights is None else (weights,))):
+        try:
+            return _counted(cast(x, dtypes.int64), weights, minlength)[0]
+        except ValueError:
+            raise ValueError("bincount: there are negative integers") from None
     size = minlength
     if x.size:
         if int(min(x).item()) < 0:

@@ -62,7 +62,7 @@ def hstack(arrays: Sequence[Any], /, *, dtype: Any = None) -> Any:
     >>> tg.hstack([tg.tensor([1]), tg.tensor([2, 3])])
     tensor([1, 2, 3])
     """
-    tensors = _all(atleast_1d, arrays)
+    tensors = [x if isinstance(x, Tensor) and x.ndim else atleast_1d(x) for x in arrays]
     return _of_dtype(concat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1), dtype)
 
 
@@ -76,12 +76,23 @@ def vstack(arrays: Sequence[Any], /, *, dtype: Any = None) -> Any:
     tensor([[1, 2],
             [3, 4]])
     """
-    return _of_dtype(concat(_all(atleast_2d, arrays), 0), dtype)
+    tensors = _all(lift, arrays)
+    if _are_vectors(tensors):
+        return _of_dtype(stack(tensors), dtype)
+    return _of_dtype(concat(_all(atleast_2d, tensors), 0), dtype)
+
+
+def _are_vectors(tensors: Sequence[Any]) -> bool:
+    """Whether they have one axis of one size each, so that `stack` joins them in one step."""
+    return bool(tensors) and {x.ndim for x in tensors} == {1} and len({x.shape for x in tensors}) == 1
 
 
 def dstack(arrays: Sequence[Any], /) -> Any:
     """The tensors behind each other, along axis 2, as `atleast_3d` makes them."""
-    return concat(_all(atleast_3d, arrays), 2)
+    tensors = _all(lift, arrays)
+    if _are_vectors(tensors):
+        return expand_dims(stack(tensors, 1), 0)
+    return concat(_all(atleast_3d, tensors), 2)
 
 
 def column_stack(arrays: Sequence[Any], /) -> Any:
@@ -94,7 +105,10 @@ def column_stack(arrays: Sequence[Any], /) -> Any:
     tensor([[1, 3],
             [2, 4]])
     """
-    return concat([x if x.ndim > 1 else reshape(x, (x.size, 1)) for x in _all(lift, arrays)], 1)
+    tensors = _all(lift, arrays)
+    if _are_vectors(tensors):
+        return stack(tensors, 1)
+    return concat([x if x.ndim > 1 else reshape(x, (x.size, 1)) for x in tensors], 1)
 
 
 def _of_dtype(x: Any, dtype: Any) -> Any:

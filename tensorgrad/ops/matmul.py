@@ -9,10 +9,11 @@ from .. import dtypes
 from .. import kernels as K
 from ..errors import ArgumentError
 from .definition import Function, lift, primitive
+from .elementwise import multiply
 from .memory import cast
 from .precision import lowered
 from .reduction import summed
-from .shape import permuted, reshape, swapaxes
+from .shape import expand_dims, permuted, reshape, swapaxes
 
 __all__ = ["linear", "matmul"]
 
@@ -22,11 +23,26 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
+def _left_vjp(g: Any, x2: Any) -> Any:
+    """``g @ x2.T``, whether the operands were matrices or vectors."""
+    row = g.ndim < x2.ndim or not g.ndim  # the first operand was a vector
+    if x2.ndim == 1:
+        return multiply(g if row else expand_dims(g, -1), x2)
+    if x2.ndim == 2 or not row:
+        return _matmul(g, _transposed(x2))
+    y = _matmul(expand_dims(g, -2), _transposed(x2))
+    return reshape(y, (*y.shape[:-2], y.shape[-1]))
+
+
 def _right_vjp(g: Any, x1: Any, x2: Any) -> Any:
     """``x1.T @ g``; for a stack of matrices times one matrix in one product instead of one per matrix and a sum."""
-    if x2.ndim == 2 and x1.ndim > 2:
-        x1, g = _rows(x1), _rows(g)
-    return _matmul(_transposed(x1), g)
+    if x2.ndim <= 2 and x1.ndim > 2:
+        x1, g = _rows(x1), _rows(g) if x2.ndim == 2 else reshape(g, (g.size,))
+    if x1.ndim > 1:
+        return _matmul(_transposed(x1), g)
+    if x2.ndim == 1:
+        return multiply(g, x1)
+    return multiply(expand_dims(x1, -1), expand_dims(g, -2))
 
 
 def _transposed(x: Any) -> Any:
@@ -37,7 +53,7 @@ def _transposed(x: Any) -> Any:
 _matmul: Function = primitive(
     "matmul",
     K.matmul,
-    lambda g, x2: _matmul(g, _transposed(x2)),
+    lambda g, x2: _left_vjp(g, x2),
     lambda g, x1, x2: _right_vjp(g, x1, x2),
     broadcasts=True,
 )
@@ -58,25 +74,20 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     (2,)
     """
     x1, x2 = lift(x1), lift(x2)
-    if not x1.ndim or not x2.ndim:
-        raise ArgumentError(f"matmul: both operands need at least one axis, got shapes {x1.shape} and {x2.shape}")
-    inner = x2.shape[-2] if x2.ndim > 1 else x2.shape[0]
-    if x1.shape[-1] != inner:
+    shape1, shape2 = x1.shape, x2.shape
+    if not shape1 or not shape2:
+        raise ArgumentError(f"matmul: both operands need at least one axis, got shapes {shape1} and {shape2}")
+    inner = shape2[-2] if len(shape2) > 1 else shape2[0]
+    if shape1[-1] != inner:
         raise ArgumentError(
-            f"matmul: shapes {x1.shape} and {x2.shape} do not agree: {x1.shape[-1]} != {inner} "
-            f"(axis -1 of the first, {-2 if x2.ndim > 1 else -1} of the second)"
+            f"matmul: shapes {shape1} and {shape2} do not agree: {shape1[-1]} != {inner} "
+            f"(axis -1 of the first, {-2 if len(shape2) > 1 else -1} of the second)"
         )
     x1, x2 = lowered(x1, x2)
     if x1.dtype != x2.dtype:
         dtype = dtypes.promote_types(x1.dtype, x2.dtype)
         x1, x2 = cast(x1, dtype), cast(x2, dtype)
-    if x1.ndim > 1 and x2.ndim > 1:
-        return _matmul(x1, x2)
-    y = _matmul(reshape(x1, (1, -1)) if x1.ndim == 1 else x1, reshape(x2, (-1, 1)) if x2.ndim == 1 else x2)
-    rows = x1.shape[-2:-1] if x1.ndim > 1 else ()
-    columns = x2.shape[-1:] if x2.ndim > 1 else ()
-    batch = y.shape[:-2]
-    return reshape(y, (*batch, *rows, *columns))
+    return _matmul(x1, x2)
 
 
 _linear: Function = primitive(
@@ -124,5 +135,5 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
             f"linear: input, weight and bias must have one dtype, got {', '.join(str(t.dtype) for t in given)}"
         )
     if len(size) == 1:
-        return reshape(_linear(reshape(x, (1, -1)), weight, bias), (-1,))
+        return reshape(_linear(reshape(x, (1, size[0])), weight, bias), wanted[:1])
     return _linear(x, weight, bias)

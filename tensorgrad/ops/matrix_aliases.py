@@ -96,7 +96,7 @@ def vdot(x1: Any, x2: Any, /) -> Any:
     x1, x2 = lift(x1), lift(x2)
     if x1.size != x2.size:
         raise ValueError(f"vdot: shapes {x1.shape} and {x2.shape} have not the same number of elements")
-    return vecdot(reshape(x1, (-1,)), reshape(x2, (-1,)))
+    return vecdot(*(x if x.ndim == 1 else reshape(x, (x.size,)) for x in (x1, x2)))
 
 
 def lu_solve(b: Any, factors: Any, pivots: Any, /) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..tensor import Tensor
 from .complex_parts import imag_part, real_part
 from .cumulative import cumprod, cumsum
-from .definition import Function, lift, primitive
-from .elementwise import add, divide, equal, isnan, logical_not, maximum, multiply, sqrt, square, subtract, where
+from .definition import Function, alone, lift, primitive
+from .elementwise import add, divide, equal, isnan, maximum, multiply, sqrt, square, subtract, where
 from .memory import cast, ones_like, zeros_like
-from .reduction import all as all_
 from .reduction import any as any_
 from .reduction import argmax, argmin, mean, normalize_axes, prod, spread, sum, summed, var
 
@@ -33,6 +33,9 @@ def _shared(g: Any, x: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> 
 
 _nanmax: Function = primitive("nanmax", K.nanmax, lambda g, x, out, axis, keepdims: _shared(g, x, out, axis, keepdims))
 _nanmin: Function = primitive("nanmin", K.nanmin, lambda g, x, out, axis, keepdims: _shared(g, x, out, axis, keepdims))
+
+
+_nanvar: Function = primitive("nanvar", K.nanvar, None)
 
 
 def _filled(x: Any, value: float) -> Any:
@@ -109,6 +112,8 @@ def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
     x = lift(x)
     if x.dtype.kind in "biu":
         return var(x, axis, correction=correction, keepdims=keepdims)
+    if alone(x) and x.dtype.kind != "c":
+        return _nanvar(x, normalize_axes("nanvar", axis, x.ndim), keepdims, correction)
     distance = subtract(_filled(x, 0), nanmean(x, axis, keepdims=True))
     distance = where(equal(x, x), distance, 0.0)
     squares = add(square(real_part(distance)), square(imag_part(distance))) if x.dtype.kind == "c" else square(distance)
@@ -119,7 +124,10 @@ def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: b
 
 def nanstd(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Square root of `nanvar`; the gradient of a deviation of 0 is 0."""
+    x = lift(x)
     variance = nanvar(x, axis, correction=correction, keepdims=keepdims)
+    if alone(x):
+        return sqrt(variance)
     nothing = equal(variance, 0)
     return where(nothing, zeros_like(variance), sqrt(where(nothing, ones_like(variance), variance)))
 
@@ -151,18 +159,14 @@ def nanmin(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     return _extreme("nanmin", _nanmin, x, axis, keepdims)
 
 
-def _index_of(name: str, op: Any, x: Any, axis: int | None, keepdims: bool, worst: float) -> Any:
+def _index_of(name: str, op: Any, extreme: Any, x: Any, axis: int | None, keepdims: bool) -> Any:
     x = lift(x)
-    if x.dtype.kind not in "biu":
-        missing = isnan(x)
-        if bool(any_(all_(missing, axis))):
-            raise ValueError(f"{name}: there is nothing but NaN along axis {axis} of shape {x.shape}")
-        # where all numbers are infinities of the worst sign, the first of them is not where a NaN was
-        x = where(missing, worst, x)
-        y = op(x, axis, keepdims=keepdims)
-        lost = equal(x, worst)
-        return where(all_(lost, axis, keepdims=keepdims), argmax(logical_not(missing), axis, keepdims=keepdims), y)
-    return op(x, axis, keepdims=keepdims)
+    if x.dtype.kind in "biu":
+        return op(x, axis, keepdims=keepdims)
+    sought = extreme(x.detach() if isinstance(x, Tensor) else x, axis, keepdims=True)
+    if bool(any_(isnan(sought))):
+        raise ValueError(f"{name}: there is nothing but NaN along axis {axis} of shape {x.shape}")
+    return argmax(equal(x, sought), axis, keepdims=keepdims)
 
 
 def nanargmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
@@ -179,9 +183,9 @@ def nanargmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> 
     >>> tg.nanargmax(tg.tensor([1.0, tg.nan, 2.0]))
     tensor(2)
     """
-    return _index_of("nanargmax", argmax, x, axis, keepdims, -math.inf)
+    return _index_of("nanargmax", argmax, nanmax, x, axis, keepdims)
 
 
 def nanargmin(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Index of the first smallest element that is not NaN along ``axis`` or of all; see `nanargmax`."""
-    return _index_of("nanargmin", argmin, x, axis, keepdims, math.inf)
+    return _index_of("nanargmin", argmin, nanmin, x, axis, keepdims)

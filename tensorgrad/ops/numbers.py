@@ -24,7 +24,6 @@ from .elementwise import (
     isfinite,
     isinf,
     isnan,
-    less,
     less_equal,
     logical_and,
     logical_not,
@@ -265,13 +264,13 @@ def isneginf(x: Any, /) -> Any:
 
 def spacing(x: Any, /) -> Any:
     """The distance to the next floating number away from 0, with the sign of ``x``."""
-    from .elementwise import nextafter
+    from .elementwise import copysign, nextafter
 
     x = lift(x)
     if x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
-    outward = where(less(x, 0), cast(lift(-math.inf, x), x.dtype), cast(lift(math.inf, x), x.dtype))
-    return where(isfinite(x), subtract(nextafter(x, outward), x), math.nan)
+    outward = copysign(math.inf, add(x, 0.0))  # of a negative zero it is the one to the positive numbers
+    return subtract(nextafter(x, outward), x)
 
 
 def isclose(x1: Any, x2: Any, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:

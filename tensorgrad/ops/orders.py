@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import kernels as K
-from ..creation import tensor
 from ..dtypes import int64
-from .arrangement import repeat
-from .cumulative import cumsum
+from ..tensor import Tensor
 from .definition import Function, lift, primitive
-from .elementwise import add, clip, floor_divide, greater_equal, less, logical_or, multiply, remainder, subtract
+from .elementwise import add, clip, floor_divide, greater_equal, less, logical_or, multiply, remainder
 from .indexing import take_along_axis
-from .memory import arange, zeros
+from .memory import empty
 from .reduction import any as any_
 from .reduction import max, min, normalize_axes
-from .selection import argsort, sort
+from .selection import sort
 from .shape import reshape
 
 __all__ = [
@@ -44,10 +42,13 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     rows = [lift(k) for k in keys]
     if not rows:
         raise TypeError("lexsort: needs at least one key")
-    order = argsort(rows[0], axis=axis)
-    for key in rows[1:]:
-        order = take_along_axis(order, argsort(take_along_axis(key, order, axis=axis), axis=axis), axis=axis)
-    return order
+    if any(x.shape != rows[0].shape or x.dtype.kind == "c" for x in rows):
+        given = ", ".join(f"{x.dtype} of shape {x.shape}" for x in rows)
+        raise TypeError(f"lexsort: needs real keys of one shape, got {given}")
+    if not rows[0].ndim:
+        return reshape(lexsort([reshape(x, (1,)) for x in rows]), ())
+    (place,) = normalize_axes("lexsort", axis, rows[0].ndim)
+    return Tensor(K.lexsort([x._data for x in rows], place))
 
 
 _partition: Function = primitive("partition", K.partition, None)
@@ -154,15 +155,11 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str
 def _triangle(rows: int, columns: int, offset: int, lower: bool, device: Any) -> tuple[Any, Any]:
     """Indices of a triangle in row-major order; how many there are follows from the numbers alone."""
     bounds = [builtins.min(builtins.max(i + offset + lower, 0), columns) for i in range(rows)]
-    counts = bounds if lower else [columns - n for n in bounds]
-    total = builtins.sum(counts)
-    if not total:
-        return zeros(0, dtype=int64, device=device), zeros(0, dtype=int64, device=device)
-    each = tensor(counts, device=device)
-    row = repeat(arange(rows, device=device), each, output_size=total)
-    ends = repeat(cumsum(each), each, output_size=total)
-    last = repeat(tensor(bounds, device=device), each, output_size=total) if lower else columns
-    return row, add(subtract(arange(total, device=device), ends), last)
+    total = builtins.sum(bounds) if lower else rows * columns - builtins.sum(bounds)
+    out = empty(2, total, dtype=int64, device=device)
+    K.triangle_indices(out._data, rows, columns, offset, not lower)
+    first, second = out._data[0], out._data[1]
+    return Tensor(first), Tensor(second)
 
 
 def tril_indices(n: int, m: int | None = None, k: int = 0, *, device: Any = None) -> tuple[Any, Any]:

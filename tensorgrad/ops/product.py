@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -69,9 +70,7 @@ def einsum(subscripts: str, /, *operands: Any) -> Any:
     if not operands:
         raise ValueError("einsum: needs at least one operand")
     tensors = _together(*operands)
-    shapes = [x.shape for x in tensors]
-    named, output = _parse(subscripts, shapes)
-    sizes = _sizes(subscripts, shapes, named)
+    named, output, sizes = _plan(subscripts, tuple([x.shape for x in tensors]))
     terms = [_plain(x, labels, sizes) for x, labels in zip(tensors, named, strict=True)]
     terms = [_sum_alone(i, terms, output) for i in range(len(terms))]
     while len(terms) > 1:
@@ -80,7 +79,8 @@ def einsum(subscripts: str, /, *operands: Any) -> Any:
         kept = set(output).union(*(labels for _, labels in rest))
         terms = [*rest, _contract(*terms[i], *terms[j], kept)]
     ((y, labels),) = terms
-    return permuted(y, tuple(labels.index(label) for label in output))
+    order = tuple([labels.index(label) for label in output])
+    return permuted(y, order) if len(tensors) == 1 else _in_order(y, order)  # a view of an only operand, not itself
 
 
 def _together(*operands: Any) -> list[Any]:
@@ -92,6 +92,13 @@ def _together(*operands: Any) -> list[Any]:
     tensors = lowered(*(lift(x, like) for x in operands))
     dtype = dtypes.result_type(*(x.dtype for x in tensors))
     return [cast(x, dtype) for x in tensors]
+
+
+@lru_cache(1024)
+def _plan(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[list[Labels], Labels, dict[Label, int]]:
+    """The labels of each operand's axes, those of the output, and the size of every axis."""
+    named, output = _parse(subscripts, shapes)
+    return named, output, _sizes(subscripts, shapes, named)
 
 
 def _parse(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Labels], Labels]:
@@ -191,6 +198,8 @@ def _sum_alone(i: int, terms: list[tuple[Any, Labels]], output: Labels) -> tuple
 
 def _next_pair(named: Sequence[Labels], output: Labels, sizes: dict[Label, int]) -> tuple[int, int]:
     """The pair of terms whose product has the fewest elements beside those of its factors; then the least work."""
+    if len(named) == 2:
+        return 0, 1
 
     def elements(labels: set[Label]) -> int:
         return math.prod(sizes[label] for label in labels)
@@ -211,20 +220,29 @@ def _contract(x1: Any, labels1: Labels, x2: Any, labels2: Labels, kept: set[Labe
     inner_ = [label for label in both if label not in kept]
     rows = [label for label in labels1 if label not in both]
     columns = [label for label in labels2 if label not in both]
-    order1 = [labels1.index(label) for label in (*batch, *rows, *inner_)]
-    order2 = [labels2.index(label) for label in (*batch, *inner_, *columns)]
-    x1, x2 = permuted(x1, tuple(order1)), permuted(x2, tuple(order2))
+    x1 = _in_order(x1, tuple([labels1.index(label) for label in (*batch, *rows, *inner_)]))
+    x2 = _in_order(x2, tuple([labels2.index(label) for label in (*batch, *inner_, *columns)]))
     a, b, c = len(batch), len(rows), len(columns)
-    shape = (*x1.shape[: a + b], *x2.shape[x2.ndim - c :])
     result = (*batch, *rows, *columns)
     if not inner_:  # nothing to sum
-        x1 = reshape(x1, (*x1.shape, *(1,) * c))
-        x2 = reshape(x2, (*x2.shape[:a], *(1,) * b, *x2.shape[a:]))
+        x1 = _shaped(x1, (*x1.shape, *(1,) * c))
+        x2 = _shaped(x2, (*x2.shape[:a], *(1,) * b, *x2.shape[a:]))
         return multiply(x1, x2), result
-    n = math.prod(x1.shape[a + b :])
-    x1 = reshape(x1, (*x1.shape[:a], math.prod(x1.shape[a : a + b]), n))
-    x2 = reshape(x2, (*x2.shape[:a], n, math.prod(x2.shape[x2.ndim - c :])))
-    return reshape(matmul(x1, x2), shape), result
+    shape1, shape2 = x1.shape, x2.shape
+    shape = (*shape1[: a + b], *shape2[len(shape2) - c :])
+    n = math.prod(shape1[a + b :])
+    # a vector where there is nothing else, as the other operand may be one
+    x1 = _shaped(x1, (*shape1[:a], math.prod(shape1[a : a + b]), n) if a or b else (n,))
+    x2 = _shaped(x2, (*shape2[:a], n, math.prod(shape2[len(shape2) - c :])) if a or c else (n,))
+    return _shaped(matmul(x1, x2), shape), result
+
+
+def _in_order(x: Any, order: tuple[int, ...]) -> Any:
+    return x if order == tuple(range(len(order))) else permuted(x, order)
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if x.shape == shape else reshape(x, shape)
 
 
 def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
@@ -248,6 +266,8 @@ def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int
     """
     x1, x2 = _together(x1, x2)
     if isinstance(axes, int):
+        if axes == 1 and x1.ndim == 2 and x2.ndim == 2 and x1.shape[1] == x2.shape[0]:
+            return matmul(x1, x2)
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise ValueError(f"tensordot: cannot sum over {axes} axes of shapes {x1.shape} and {x2.shape}")
         first, second = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))

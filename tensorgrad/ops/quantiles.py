@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from .. import dtypes
 from .. import kernels as K
 from ..backend import CPU, as_array
+from ..kernels.ranks import METHODS, place, virtual_index
 from ..tensor import Tensor
 from .cumulative import cummax, cumsum, part
 from .definition import Function, lift, primitive
@@ -41,6 +42,7 @@ __all__ = [
 Axis = int | tuple[int, ...] | None
 
 ranked_indices: Function = primitive("ranked_indices", K.ranked_indices, None, None)
+_values: Function = primitive("quantiles", K.quantiles, None)
 
 
 class KthValue(NamedTuple):
@@ -68,8 +70,10 @@ def _real(name: str, x: Any) -> Any:
 def _as_rows(name: str, x: Any, axis: Axis) -> tuple[Any, tuple[int, ...]]:
     """The tensor with the axes as one, the last, and the shape that is left with size 1 in their place."""
     axes = normalize_axes(name, axis, x.ndim)
+    kept = tuple([1 if a in axes else n for a, n in enumerate(x.shape)])
+    if axes == (x.ndim - 1,):
+        return x, kept
     others = tuple(a for a in range(x.ndim) if a not in axes)
-    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
     moved = moveaxis(x, axes, tuple(range(len(others), x.ndim)))
     rows = reshape(moved, (*(x.shape[a] for a in others), math.prod(x.shape[a] for a in axes)))
     return rows, kept
@@ -80,60 +84,6 @@ def _shaped(y: Any, lead: tuple[int, ...], kept: tuple[int, ...], axis: Axis, ke
     if keepdims:
         return reshape(y, (*lead, *kept))
     return reshape(y, (*lead, *y.shape[len(lead) :]))
-
-
-def _method(n: Any, q: float, method: str) -> Any:
-    """The place, counted from 0, that stands for the part ``q`` of ``n`` sorted numbers; n a number or a tensor.
-
-    The names and formulas are those of R. J. Hyndman and Y. Fan, The American Statistician 50, 1996.
-    """
-    alpha_beta = {
-        "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0), "linear": (1.0, 1.0),
-        "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (3 / 8, 3 / 8),
-    }  # fmt: skip
-    if method in alpha_beta:
-        if method == "linear":
-            return (n - 1) * q
-        alpha, beta = alpha_beta[method]
-        return n * q + (alpha + q * (1 - alpha - beta)) - 1
-    if method in ("inverted_cdf", "averaged_inverted_cdf"):
-        return n * q - 1
-    if method == "closest_observation":
-        return n * q - 1.5
-    return (n - 1) * q
-
-
-METHODS = (
-    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
-    "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
-)  # fmt: skip
-
-
-def _place(h: float, n: int, method: str) -> tuple[int, int, float]:
-    """Two ranks and how far the quantile is from the first to the second."""
-    low = math.floor(h)
-    gamma = h - low
-    if method == "inverted_cdf":
-        gamma = 1.0 if gamma > 0 else 0.0
-    elif method == "averaged_inverted_cdf":
-        gamma = 1.0 if gamma > 0 else 0.5
-    elif method == "closest_observation":
-        gamma = 0.0 if gamma == 0 and low % 2 == 1 else 1.0
-    elif method == "lower":
-        gamma = 0.0
-    elif method == "higher":
-        gamma = 1.0 if gamma > 0 else 0.0
-    elif method == "midpoint":
-        gamma = 0.5 if gamma > 0 else 0.0
-    elif method == "nearest":
-        near = low if gamma < 0.5 or (gamma == 0.5 and low % 2 == 0) else low + 1
-        return near, near, 0.0
-    high = low + 1
-    if low < 0:
-        return 0, 0, 0.0
-    if high > n - 1:
-        return n - 1, n - 1, 0.0
-    return low, high, gamma
 
 
 def _between(low: Any, high: Any, gamma: Any) -> Any:
@@ -179,6 +129,12 @@ def _quantiles(
     parts, shape = _parts_of(name, q, scale)
     rows, kept = _as_rows(name, x, axis)
     n = rows.shape[-1]
+    if weights is None and n and parts and _alone(x):
+        y = _values(rows, tuple(parts), method, skip_nan)
+        if shape:
+            y = moveaxis(y, -1, 0) if y.ndim > 1 else y
+        lead = kept if keepdims else rows.shape[:-1]
+        return y if y.shape == (*shape, *lead) else reshape(y, (*shape, *lead))
     if weights is not None:
         found = _weighted(name, x, rows, parts, axis, method, weights, skip_nan)
     elif not n:
@@ -191,10 +147,15 @@ def _quantiles(
     return _shaped(y, shape, kept, axis, keepdims, x.ndim)
 
 
+def _alone(x: Any) -> bool:
+    """Whether values are wanted without where they come from, which takes several times as long."""
+    return isinstance(x, Tensor) and not x.requires_grad
+
+
 def _of_all(rows: Any, parts: list[float], method: str) -> list[Any]:
     """Quantiles of rows; NaN where a row has one, which would be its largest number."""
     n = rows.shape[-1]
-    places = [_place(_method(n, q, method), n, method) for q in parts]
+    places = [place(virtual_index(n, q, method), n, method) for q in parts]
     ranks = tuple(sorted({rank for low, high, _ in places for rank in (low, high)} | {n - 1}))
     ordered = take_along_axis(rows, ranked_indices(rows, ranks, rows.ndim - 1), axis=-1)
     at = {rank: ordered[..., k] for k, rank in enumerate(ranks)}
@@ -208,7 +169,7 @@ def _of_numbers(rows: Any, parts: list[float], method: str) -> list[Any]:
     real = cast(count, dtypes.float64)
     found = []
     for q in parts:
-        h = _method(real, q, method)
+        h = virtual_index(real, q, method)
         low, high, gamma = _tensor_places(h, count, method)
         ranks = stack([low, high], axis=-1)
         pair = take_along_axis(rows, ranked_indices(rows, ranks, rows.ndim - 1), axis=-1)
@@ -218,7 +179,7 @@ def _of_numbers(rows: Any, parts: list[float], method: str) -> list[Any]:
 
 
 def _tensor_places(h: Any, count: Any, method: str) -> tuple[Any, Any, Any]:
-    """`_place` where each row has its own number of elements."""
+    """`ranks.place` where each row has its own number of elements."""
     base = floor(h)
     gamma = subtract(h, base)
     some = greater(gamma, 0)
@@ -359,6 +320,9 @@ def median(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     x = _real("median", x)
     rows, kept = _as_rows("median", x, axis)
     n = rows.shape[-1]
+    if n and _alone(x):
+        y = _values(rows, (0.5,), "median", False)
+        return reshape(y, kept if keepdims else rows.shape[:-1])
     if not n:
         y = full_like(sum(rows, -1), math.nan)
     else:
@@ -373,6 +337,10 @@ def median(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def nanmedian(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """`median` of what is not NaN; NaN where nothing else is."""
+    x = _real("nanmedian", x)
+    if x.size and _alone(x):
+        rows, kept = _as_rows("nanmedian", x, axis)
+        return reshape(_values(rows, (0.5,), "median", True), kept if keepdims else rows.shape[:-1])
     return _quantiles("nanmedian", x, 0.5, axis, "averaged_inverted_cdf", keepdims, None, 1.0, True)
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import dtypes
+from .. import kernels as K
 from ..tensor import Tensor
 from .arrangement import meshgrid
 from .elementwise import exp, multiply, pow
-from .memory import arange, cast, eye, full_like, linspace
-from .shape import broadcast_to, concat, reshape, stack
+from .memory import arange, cast, empty, eye, full_like, linspace
+from .shape import reshape
 
 __all__ = ["fromfunction", "geomspace", "identity", "indices", "logspace"]
 
@@ -73,9 +74,9 @@ def geomspace(
     )
     y = multiply(exp(logs), sign)
     if num:  # the ends are exact
-        y = concat([full_like(y[:1], start), y[1:]])
+        K.fill(y._data[:1], start)
         if endpoint and num > 1:
-            y = concat([y[:-1], full_like(y[:1], stop)])
+            K.fill(y._data[-1:], stop)
     return cast(y, wanted)
 
 
@@ -99,11 +100,17 @@ def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False, 
     """
     sizes = tuple(dimensions)
     wanted = dtypes.int64 if dtype is None else dtypes.dtype_of(dtype)
+    if not sparse:
+        grid = empty(len(sizes), *sizes, dtype=wanted, device=device)
+        for k, n in enumerate(sizes):
+            row = arange(n, dtype=wanted, device=device)._data
+            K.assign(grid._data[k], row.reshape((n, *(1,) * (len(sizes) - k - 1))))
+        return grid
     axes = [
         reshape(arange(n, dtype=wanted, device=device), tuple(n if i == k else 1 for i in builtins.range(len(sizes))))
         for k, n in enumerate(sizes)
     ]
-    return tuple(axes) if sparse else stack([broadcast_to(x, sizes) for x in axes])
+    return tuple(axes)
 
 
 def fromfunction(

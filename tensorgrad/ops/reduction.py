@@ -21,12 +21,16 @@ __all__ = [
 ]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
+_ONE = tuple([(a,) for a in range(8)])
+_EVERY = tuple([tuple(range(n)) for n in range(8)])
 
 
 def normalize_axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Axes counted from 0, all of them for None; out of range or twice the same is an error."""
     if axis is None:
-        return tuple(range(ndim))
+        return _EVERY[ndim] if ndim < len(_EVERY) else tuple(range(ndim))
+    if axis.__class__ is int and -ndim <= axis < ndim:
+        return _ONE[axis % ndim] if ndim <= len(_ONE) else (axis % ndim,)
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     found = []
     for a in axes:

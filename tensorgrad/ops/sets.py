@@ -12,7 +12,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import cumsum, diff, part
-from .definition import Function, lift, primitive
+from .definition import Function, alone, lift, primitive
 from .elementwise import equal, logical_and, logical_not, not_equal, subtract
 from .indexing import take
 from .memory import cast, ones
@@ -187,8 +187,11 @@ def unique_consecutive(
 def _flat(name: str, *tensors: Any) -> list[Any]:
     """The operands flattened, in one dtype."""
     lifted = [lift(x) for x in tensors]
-    dtype = dtypes.result_type(*(x.dtype for x in lifted))
-    return [reshape(cast(x, dtype), (x.size,)) for x in lifted]
+    dtype = dtypes.result_type(*[x.dtype for x in lifted])
+    return [cast(x, dtype) if x.ndim == 1 else reshape(cast(x, dtype), (x.size,)) for x in lifted]
+
+
+_set_values: Function = primitive("set_values", K.set_values, None, None, outputs=2)
 
 
 def union1d(x1: Any, x2: Any, /) -> Any:
@@ -200,7 +203,8 @@ def union1d(x1: Any, x2: Any, /) -> Any:
     >>> tg.union1d(tg.tensor([3, 1]), tg.tensor([1, 2]))
     tensor([1, 2, 3])
     """
-    return unique(concat(_flat("union1d", x1, x2)))
+    first, second = _flat("union1d", x1, x2)
+    return _set_values(first, second, "union")[0] if alone(first, second) else unique(concat([first, second]))
 
 
 def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices: bool = False) -> Any:
@@ -220,6 +224,8 @@ def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices
     tensor([2, 3])
     """
     first, second = _flat("intersect1d", x1, x2)
+    if not return_indices and alone(first, second):
+        return _set_values(first, second, "intersection")[0]
     if not return_indices:
         both = sort(concat([unique(first), unique(second)]))  # what both have stands there twice
         return take(both, flatnonzero(equal(both[1:], both[:-1])))
@@ -239,6 +245,8 @@ def setdiff1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> Any:
     tensor([1, 3])
     """
     first, second = _flat("setdiff1d", x1, x2)
+    if not assume_unique and alone(first, second):
+        return _set_values(first, second, "difference")[0]
     values = first if assume_unique else unique(first)
     return take(values, flatnonzero(isin(values, second, invert=True)))
 
@@ -258,6 +266,8 @@ def setxor1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> Any:
     tensor([1, 3, 4])
     """
     first, second = _flat("setxor1d", x1, x2)
+    if alone(first, second):
+        return _set_values(first, second, "exclusive")[0]
     joined = concat([unique(first), unique(second)])
     shared = logical_and(isin(joined, first), isin(joined, second))
     return unique(take(joined, flatnonzero(logical_not(shared))))

@@ -43,7 +43,7 @@ def reshape(x: Any, /, shape: Any = (), *more: Any, copy: bool | None = None) ->
         x = lift(x)
     array = x._data if isinstance(x, Tensor) else x
     wanted = (shape, *more) if more or hasattr(shape, "__index__") else shape  # reshape(x, 2, 3) means (2, 3)
-    sizes = tuple([n.__index__() for n in wanted])
+    sizes = tuple([n if n.__class__ is int else n.__index__() for n in wanted])
     size, count = array.size, math.prod(sizes)
     if -1 in sizes:
         if sizes.count(-1) > 1 or count == 0 or size % -count:
@@ -151,7 +151,12 @@ def matrix_transpose(x: Any, /) -> Any:
 
 def expand_dims(x: Any, /, axis: int | tuple[int, ...] = 0) -> Any:
     """New axes of size 1 at the places ``axis`` of the result."""
-    x = lift(x)
+    if not isinstance(x, Tensor):
+        x = lift(x)
+    shape = x.shape
+    if axis.__class__ is int:  # most calls
+        place = _axis("expand_dims", axis, len(shape) + 1)
+        return _reshape(x, (*shape[:place], 1, *shape[place:]))
     axes = axis if isinstance(axis, tuple) else (axis,)
     places = {_axis("expand_dims", a, x.ndim + len(axes)) for a in axes}
     if len(places) != len(axes):
@@ -224,11 +229,27 @@ def _pieces(g: Any, needs: tuple[bool, ...], shapes: tuple[tuple[int, ...], ...]
 _concat: Function = variadic("concat", K.concat, _pieces)
 
 
+def _joined(arrays: Sequence[Any], axis: int) -> Any:
+    shape = arrays[0].shape
+    shape = (*shape[:axis], 1, *shape[axis:])
+    return K.concat([x.reshape(shape) for x in arrays], axis)
+
+
+def _slices(g: Any, needs: tuple[bool, ...], axis: int) -> list[Any]:
+    before = (slice(None),) * axis
+    return [g[(*before, i, ...)] if needed else None for i, needed in enumerate(needs)]
+
+
+_stack: Function = variadic("stack", _joined, _slices)
+
+
 def _common(name: str, arrays: Sequence[Any]) -> list[Any]:
-    tensors = [lift(x) for x in arrays]
+    tensors = [x if isinstance(x, Tensor) else lift(x) for x in arrays]
     if not tensors:
         raise ValueError(f"{name}: needs at least one tensor")
-    dtype = dtypes.result_type(*(x.dtype for x in tensors))
+    if len({x.dtype for x in tensors}) == 1:
+        return tensors
+    dtype = dtypes.result_type(*[x.dtype for x in tensors])
     return [cast(x, dtype) for x in tensors]
 
 
@@ -245,10 +266,11 @@ def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
     if axis is None:
         tensors, axis = [reshape(x, (-1,)) for x in tensors], 0
     place = _axis("concat", axis, tensors[0].ndim)
-    sizes = {(*x.shape[:place], *x.shape[place + 1 :]) for x in tensors}
-    if len(sizes) > 1 or len({x.ndim for x in tensors}) > 1:
-        shapes = ", ".join(str(x.shape) for x in tensors)
-        raise ValueError(f"concat: shapes {shapes} differ off axis {axis}")
+    if tensors[0].ndim > 1 or {x.ndim for x in tensors} != {1}:
+        sizes = {(*x.shape[:place], *x.shape[place + 1 :]) for x in tensors}
+        if len(sizes) > 1 or len({x.ndim for x in tensors}) > 1:
+            shapes = ", ".join(str(x.shape) for x in tensors)
+            raise ValueError(f"concat: shapes {shapes} differ off axis {axis}")
     return _concat(tensors, place)
 
 
@@ -258,7 +280,7 @@ def stack(arrays: Sequence[Any], /, axis: int = 0) -> Any:
     if len({x.shape for x in tensors}) > 1:
         raise ValueError(f"stack: shapes {', '.join(str(x.shape) for x in tensors)} differ")
     place = _axis("stack", axis, tensors[0].ndim + 1)
-    return _concat([expand_dims(x, place) for x in tensors], place)
+    return _stack(tensors, place)
 
 
 def unstack(x: Any, /, axis: int = 0) -> tuple[Any, ...]:

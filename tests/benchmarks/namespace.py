@@ -1,90 +1,84 @@
-"""Every function of the namespace beside NumPy's of the same name: ``python -m tests.benchmarks.namespace``.
+"""The functions of the namespaces beside NumPy's and SciPy's: ``python -m tests.benchmarks.namespace``.
 
-Each is called with the first arguments that both libraries take, on a few elements (what a call costs) and on many
-(what the work costs). The worst ratios are printed; ``--all`` prints every one.
+The functions of ``tensorgrad`` are called like ``numpy``'s, those of ``linalg``, ``fft`` and ``special`` like
+``numpy.linalg``'s, ``numpy.fft``'s and ``scipy.special``'s: on a few elements (what a call costs) and on many (what the
+work costs). Printed are, for each namespace, how many functions are over the bound and those that are furthest over it:
+more than ``--call`` microseconds over the other library and more than ``--work`` times its time.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 import tensorgrad as tg
+from tests.benchmarks.namespace_arguments import ARGUMENTS, Data, candidates
 
-__all__ = ["cases", "main", "ratio"]
+__all__ = ["Row", "cases", "main", "measured"]
 
-# What makes something else than a computation of tensors, or takes files, functions or shapes.
-LEFT_OUT = {
-    "save", "load", "fromfunction", "piecewise", "vectorize", "empty", "empty_like", "zeros", "ones", "full", "eye",
-    "identity", "indices", "arange", "linspace", "logspace", "geomspace", "asarray", "array", "copy", "block",
-    "broadcast_arrays", "broadcast_to", "can_cast", "finfo", "iinfo", "isdtype", "promote_types", "result_type",
-    "from_dlpack", "einsum", "tri", "diag_indices", "tril_indices", "triu_indices", "vander", "kron", "outer",
-    "histogramdd", "histogram2d",
-}  # fmt: skip
+NAMESPACES = {"tensorgrad": "numpy", "linalg": "numpy.linalg", "fft": "numpy.fft", "special": "scipy.special"}
+
+# What takes files or the user's functions, or is no computation.
+LEFT_OUT = {"save", "load", "fromfunction", "piecewise", "vectorize", "from_dlpack", "finfo", "iinfo"}
 
 
-def candidates(size: int) -> Iterator[tuple[Any, ...]]:
-    """Arguments to try, from simple to rare."""
-    rng = np.random.default_rng(0)
-    side = int(size**0.5)
-    x, y = (rng.uniform(0.1, 0.9, size).astype(np.float32) for _ in range(2))
-    matrix = rng.uniform(0.1, 0.9, (side, side)).astype(np.float32)
-    whole, other = (rng.integers(1, 30, size) for _ in range(2))
-    mask = x > 0.5
-    yield (x,)
-    yield (x, y)
-    yield (matrix,)
-    yield (whole,)
-    yield (whole, other)
-    yield (matrix, matrix)
-    yield (x, 2)
-    yield (x, 0.5)
-    yield (mask, x, y)
-    yield (mask, x)
-    yield (x, x, y)
-    yield (x, 0.2, 0.8)
-    yield ([x, y],)
-    yield (x, whole % size)
-    yield (matrix, (1, 0))
-    yield (matrix, 0, 1)
+class Row(NamedTuple):
+    """Seconds that a call takes here and there."""
+
+    name: str
+    ours: float
+    theirs: float
+
+    @property
+    def extra(self) -> float:
+        """Seconds of ours that theirs does not take."""
+        return self.ours - self.theirs
+
+    @property
+    def ratio(self) -> float:
+        """Our time by theirs."""
+        return self.ours / self.theirs
 
 
-def cases(size: int) -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
-    """Name, call of tensorgrad, call of NumPy."""
-    for name in sorted(n for n in dir(tg) if not n.startswith("_") and n not in LEFT_OUT):
-        ours, theirs = getattr(tg, name), getattr(np, name, None)
+def cases(namespace: str, size: int) -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
+    """Name, call of tensorgrad, call of the other library."""
+    mine = tg if namespace == "tensorgrad" else getattr(tg, namespace)
+    other = importlib.import_module(NAMESPACES[namespace])
+    arguments = ARGUMENTS[namespace]
+    arrays, tensors = Data(size, lambda x: x), Data(size, tg.tensor)
+    for name in sorted(n for n in dir(mine) if not n.startswith("_") and n not in LEFT_OUT):
+        ours, theirs = getattr(mine, name), getattr(other, name, None)
         if not callable(ours) or isinstance(ours, type) or not callable(theirs) or isinstance(theirs, type):
             continue
-        for args in candidates(size):
-            tensors = [_tensor(a) for a in args]
+        if name in arguments:
+            a, b = arguments[name](tensors), arguments[name](arrays)
+            yield name, lambda f=ours, a=a: f(*a), lambda f=theirs, b=b: f(*b)
+            continue
+        for a, b in zip(candidates(tensors), candidates(arrays), strict=True):
             try:
-                theirs(*args)
-                ours(*tensors)
+                theirs(*b)
+                ours(*a)
             except Exception:
                 continue
-            yield name, lambda f=ours, a=tensors: f(*a), lambda f=theirs, a=args: f(*a)
+            yield name, lambda f=ours, a=a: f(*a), lambda f=theirs, b=b: f(*b)
             break
-
-
-def _tensor(x: Any) -> Any:
-    if isinstance(x, np.ndarray):
-        return tg.tensor(x)
-    return [_tensor(v) for v in x] if isinstance(x, list) else x
+        else:
+            raise ValueError(f"{namespace}.{name}: give arguments in namespace_arguments.py")
 
 
 def _best(call: Callable[[], Any], budget: float) -> float:
     """The least time of a call, of as many as fit into a budget of seconds; short ones several at a time."""
+    call()
     start = time.perf_counter()
     call()
     once = time.perf_counter() - start
     times = max(1, min(1000, int(budget / 5 / max(once, 1e-7))))
     best = once
-    for _ in range(5):
+    for _ in range(max(1, min(5, int(budget / once)))):
         start = time.perf_counter()
         for _ in range(times):
             call()
@@ -92,31 +86,47 @@ def _best(call: Callable[[], Any], budget: float) -> float:
     return best
 
 
-def ratio(ours: Callable[[], Any], theirs: Callable[[], Any], budget: float) -> tuple[float, float]:
-    """Seconds of both, measured one after the other."""
-    return _best(ours, budget), _best(theirs, budget)
+def measured(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], budget: float) -> Row:
+    """Both, measured in turns."""
+    first = _best(ours, budget / 2)
+    other = _best(theirs, budget / 2)
+    return Row(name, min(first, _best(ours, budget / 2)), min(other, _best(theirs, budget / 2)))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.namespace")
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 1_000_000], help="numbers of elements")
+    parser.add_argument("--namespaces", nargs="+", choices=NAMESPACES, default=[*NAMESPACES])
     parser.add_argument("--budget", type=float, default=0.05, help="seconds per function and library")
+    parser.add_argument("--call", type=float, default=5.0, help="microseconds that a call may take longer")
+    parser.add_argument("--work", type=float, default=1.1, help="times the other's time that a call may take as well")
     parser.add_argument("--only", nargs="*", help="functions to measure")
     parser.add_argument("--all", action="store_true", help="print every function, not the worst ten")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     for size in options.sizes:
-        rows = []
-        for name, ours, theirs in cases(size):
-            if options.only and name not in options.only:
-                continue
-            mine, other = ratio(ours, theirs, options.budget)
-            rows.append((mine / other, mine, other, name))
-        rows.sort(reverse=True)
-        print(f"{len(rows)} functions on {size} elements: ratio to NumPy, tensorgrad, NumPy")
-        for r, mine, other, name in rows if options.all else rows[:10]:
-            print(f"  {name:24} {r:7.2f} {mine * 1e6:12.2f} us {other * 1e6:12.2f} us")
+        for namespace in options.namespaces:
+            rows = []
+            for name, ours, theirs in cases(namespace, size):
+                if not options.only or name in options.only:
+                    rows.append(measured(name, ours, theirs, options.budget))
+            _print(namespace, size, rows, options)
+
+
+def _print(namespace: str, size: int, rows: list[Row], options: argparse.Namespace) -> None:
+    over = [r for r in rows if r.extra > options.call * 1e-6 and r.ratio > options.work]
+    rows.sort(key=lambda r: r.extra, reverse=True)
+    print(
+        f"{namespace} beside {NAMESPACES[namespace]}, {size} elements: {len(over)} of {len(rows)} functions take "
+        f"{options.call:g} us and {options.work:g} times longer; extra per call, ratio, ours, theirs",
+        flush=True,
+    )
+    for r in rows if options.all else rows[:10]:
+        print(
+            f"  {r.name:24} {r.extra * 1e6:+12.2f} us {r.ratio:8.2f} {r.ours * 1e6:12.2f} us {r.theirs * 1e6:12.2f} us"
+            f"{'  over' if r in over else ''}"
+        )
 
 
 if __name__ == "__main__":

@@ -160,6 +160,14 @@ def _random(*shape: int, low: float = 0.2, high: float = 0.9, seed: int = 0) -> 
     return np.random.default_rng([seed, *shape]).uniform(low, high, shape)
 
 
+def _holed(*shape: int) -> np.ndarray:
+    """With NaNs, more of them from row to row."""
+    x = _random(*shape)
+    for k, row in enumerate(x):
+        row[:k] = np.nan
+    return x
+
+
 def _complex(*shape: int) -> np.ndarray:
     return _random(*shape) + 1j * _random(*shape, seed=1)
 
@@ -538,6 +546,37 @@ for _operation in ("prod", "amax", "amin"):
     case("reduce_along_axis", _combined)
 case("bincount", lambda d, t: (array([1, 3, 1], d, t), 5), ("int64", "int32"))
 case("bincount", lambda d, t: (array([1, 3, 1], d), 4, array(_random(3), d, t)))
+for _axis in (None, 0, (0, 2)):
+    case("nanvar", lambda d, t, a=_axis: (array(np.stack([_holed(3, 4)] * 2), d, t), a, a is None, 1.0))
+case("triangle_indices", lambda d, t: (array(np.zeros((2, 9)), d, "int64"), 4, 3, 0, False), ("int64",))
+case("triangle_indices", lambda d, t: (array(np.zeros((2, 9)), d, "int64"), 3, 4, 0, True), ("int64",))
+case("triangle_indices", lambda d, t: (array(np.zeros((2, 9)), d, "int64"), 5, 3, -1, True), ("int64",))
+for _axis in (0, -1):
+    case("repeat", lambda d, t, a=_axis: (array(_random(2, 3), d, t), 3, a))
+    case(
+        "lexsort", lambda d, t, a=_axis: ([array([[1, 0, 1], [1, 1, 0]], d, t), array([[2, 2, 1], [0, 2, 1]], d, t)], a)
+    )
+case("interp", lambda d, t: (array(_random(3, 4), d, t), array([0.3, 0.5, 0.8], d, t), array([1.0, 3.0, 2.0], d, t)))
+case(
+    "interp", lambda d, t: (array(_random(3), d, t), array([0.4, 0.4, 0.6], d, t), array([1, 3, 2.0], d, t), -1.0, 9.0)
+)
+for _operation in ("union", "intersection", "difference", "exclusive"):
+    case("set_values", lambda d, t, o=_operation: (array([3, 1, 2, 3], d, t), array([5, 2, 3], d, t), o))
+    case(
+        "set_values",
+        lambda d, t, o=_operation: (array([3, np.nan, 2, 3], d, t), array([np.nan, 5, 2], d, t), o),
+        ("float32",),
+    )
+case("counts", lambda d, t: (array([1, 3, 1], d, "int64"), None, 6), ("int64",))
+case("counts", lambda d, t: (array([1, 3, 1], d, "int64"), array(_random(3), d, t)), ("float32", "float64"))
+for _method in ("linear", "median", "nearest", "averaged_inverted_cdf"):
+    for _skip in (False, True):
+        case(
+            "quantiles",
+            lambda d, t, m=_method, s=_skip: (array(_holed(3, 7), d, t), (0.3, 0.5), m, s),
+            ("float32", "float64", "float16"),
+        )
+case("quantiles", lambda d, t: (array(_random(2, 3, 5), d, t), (0.0, 1.0), "hazen"), ("float32",))
 for _axis in (0, -1):
     case("ranked_indices", lambda d, t, a=_axis: (array(_random(3, 4), d, t), (2, 0), a))
 case("ranked_indices", lambda d, t: (array(_random(3, 4), d, t), array([[2, 0, 1, 1]], d), 0))

@@ -88,6 +88,11 @@ FUNCTIONS = [
         (X,),
     ),
     (
+        "matrices of diagonals",
+        lambda x: tuple(tg.diag_embed(x, k) for k in (-1, 0, 2)),
+        (X,),
+    ),
+    (
         "joins",
         lambda x: (
             tg.stack([x, x + 1], axis=1),
@@ -95,6 +100,7 @@ FUNCTIONS = [
             tg.roll(x, 1),
             tg.repeat(x, 2, axis=0),
             tg.tile(x, (2, 2)),
+            tg.stack([x, x * 2], axis=1),
         ),
         (X,),
     ),

@@ -20,7 +20,7 @@ from .samples import SAMPLES, Sample
 PAGE = Path(__file__).parents[2] / "docs" / "gradients.md"
 NAMESPACES = {"": tg, "linalg.": tg.linalg, "fft.": tg.fft, "nn.functional.": tg.nn.functional}
 
-SHAPED_BY_VALUES = {"bincount", "bincount_weighted", "nonzero", "repeated_indices", "unique"}
+SHAPED_BY_VALUES = {"bincount", "bincount_weighted", "counts", "nonzero", "repeated_indices", "set_values", "unique"}
 """Ops whose results have a shape that differs from sample to sample."""
 
 FUNCTIONS = """## Public functions

@@ -15,7 +15,17 @@ from .samples import Sample, per_op
 
 COUNT = 2
 
-BY_VALUES = {"bincount", "bincount_weighted", "nonzero", "repeated_indices", "searchsorted", "take", "unique"}
+BY_VALUES = {
+    "bincount",
+    "bincount_weighted",
+    "counts",
+    "nonzero",
+    "repeated_indices",
+    "searchsorted",
+    "set_values",
+    "take",
+    "unique",
+}
 """Ops of which some samples go through functions that make a shape from values, which no sample has alone."""
 
 

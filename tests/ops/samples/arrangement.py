@@ -18,15 +18,17 @@ for _label, _x, _n in (
     ("none", values(2), 0),
     ("0-d", values(), 2),
 ):
-    add("broadcast_to", f"tile {_label}", lambda x, n=_n: tg.tile(x, n), _x, reference=lambda x, n=_n: np.tile(x, n))
+    _op = "broadcast_to" if _label in ("all", "none") else "concat"
+    add(_op, f"tile {_label}", lambda x, n=_n: tg.tile(x, n), _x, reference=lambda x, n=_n: np.tile(x, n))
 for _label, _x, _axis in (("flat", values(2, 3), None), ("first", values(2, 3), 0), ("last", values(2, 3), -1)):
-    add(
-        "broadcast_to",
-        f"repeat {_label}",
-        lambda x, a=_axis: tg.repeat(x, 2, axis=a),
-        _x,
-        reference=lambda x, a=_axis: np.repeat(x, 2, axis=a),
-    )
+    for _n in (0, 3):
+        add(
+            "repeat",
+            f"{_label} {_n}",
+            lambda x, a=_axis, n=_n: tg.repeat(x, n, axis=a),
+            _x,
+            reference=lambda x, a=_axis, n=_n: np.repeat(x, n, axis=a),
+        )
 for _shift, _axis in ((1, None), (-2, 1), (7, -1), ((1, -1), (0, 2))):
     add(
         "concat",
@@ -82,7 +84,7 @@ for _g, _offset in ((values(2, 3), 0), (values(2, 2), -1), (values(2, 0), 5)):
     add(
         "diagonal_backward",
         f"{_offset}",
-        lambda g, o=_offset: arrangement._on_diagonal(g, (3, 2, 4), o, 0, 2),
+        lambda g, o=_offset: arrangement.on_diagonal(g, (3, 2, 4), o, 0, 2),
         _g,
         reference=lambda g, o=_offset: (
             sum(

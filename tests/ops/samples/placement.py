@@ -94,7 +94,7 @@ add("setitem", "put", lambda x, v, i: tg.put(x, i, v), _X, values(2), [5, 0],
     reference=lambda x, v, i: _copied(x.reshape(-1), v, i).reshape(x.shape))  # fmt: skip
 add("setitem", "diagonal_scatter", lambda x, v: tg.diagonal_scatter(x, v, 1), _X, values(3),
     reference=lambda x, v: x - np.diag(np.diag(x, 1), 1)[:3] + np.diag(v, 1)[:3])  # fmt: skip
-add("setitem", "diag_embed", lambda x: tg.diag_embed(x, 1), values(2, 3),
+add("diagonal_backward", "diag_embed", lambda x: tg.diag_embed(x, 1), values(2, 3),
     reference=lambda x: np.stack([np.diag(row, 1) for row in x]))  # fmt: skip
 add("take", "masked_select", lambda x, m: tg.masked_select(x, m), _X, _X > 0, reference=lambda x, m: x[m])
 add("where", "masked_scatter", lambda x, m, v: tg.masked_scatter(x, m, v), _X, _X > 0, values(3, 4, seed=5),

@@ -93,3 +93,25 @@ for _axis in (0, 1):
         [2, 0, 1],
         reference=lambda x, n, a=_axis: np.repeat(x, n, a),
     )
+for _name in ("union1d", "intersect1d", "setdiff1d", "setxor1d"):
+    _call, _reference = getattr(tg, _name), getattr(np, _name)
+    add(
+        "set_values",
+        _name,
+        lambda x, y, f=_call: f(x.detach(), y.detach()),
+        [3.0, 1.0, 3.0, 2.0],
+        [[2.0, 5.0], [3.0, 5.0]],
+        reference=_reference,
+    )
+_POINTS, _PLACES = np.array([0.1, 0.4, 0.5, 0.9]), np.array([[0.0, 0.1, 0.2], [0.45, 0.9, 1.0]])
+for _ends in ({}, {"left": -1.0, "right": 2.0}):
+    add(
+        "interp",
+        f"{len(_ends)} ends given",
+        lambda x, xp, fp, e=_ends: tg.interp(x.detach(), xp.detach(), fp.detach(), **e),
+        _PLACES,
+        _POINTS,
+        values(4),
+        reference=lambda x, xp, fp, e=_ends: np.interp(x, xp, fp, **e),
+        halves=False,
+    )

@@ -105,16 +105,16 @@ add("concat", "one", lambda x: tg.concat([x]), _A, reference=lambda a: a)
 add("concat", "with nothing", lambda *x: tg.concat(x), values(0, 3), _A, reference=lambda a, b: b)
 add("concat", "empty", lambda *x: tg.concat(x), values(0, 3), values(0, 3), reference=lambda a, b: a)
 add(
-    "concat",
     "stack",
+    "middle",
     lambda *x: tg.stack(x, axis=1),
     _A,
     _A + 1,
     reference=lambda a, b: np.array([[r, s] for r, s in zip(a, b, strict=True)]),
 )
 add(
-    "concat",
-    "stack 0-d",
+    "stack",
+    "0-d",
     lambda *x: tg.stack(x),
     values(),
     values(seed=1),

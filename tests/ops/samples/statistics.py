@@ -40,6 +40,51 @@ for _axis in (None, 0, 1):
             _X,
             reference=lambda x, f=_reference, a=_axis: f(x, a),
         )
+for _axis in (None, 0, 1):
+    for _label, _call, _reference, _values in (
+        ("quantile", tg.quantile, np.quantile, _X),
+        ("nanquantile", tg.nanquantile, np.nanquantile, _GAPS),
+    ):
+        add(
+            "quantiles",
+            f"{_label}, axis {_axis}",
+            lambda x, f=_call, a=_axis: f(x.detach(), (0.2, 0.75), axis=a),
+            _values,
+            reference=lambda x, f=_reference, a=_axis: f(x, (0.2, 0.75), axis=a),
+            halves=False,
+        )
+    add(
+        "quantiles",
+        f"medians, axis {_axis}",
+        lambda x, a=_axis: tg.median(x.detach(), a) + tg.nanmedian(x.detach(), a, keepdims=a is not None),
+        _X,
+        reference=lambda x, a=_axis: np.median(x, a) + np.median(x, a, keepdims=a is not None),
+        halves=False,
+    )
+for _axis in (None, 0, 1):
+    for _name, _call, _reference in (("nanvar", tg.nanvar, np.nanvar), ("nanstd", tg.nanstd, np.nanstd)):
+        add(
+            "nanvar",
+            f"{_name}, axis {_axis}",
+            lambda x, f=_call, a=_axis: f(x.detach(), axis=a, correction=1, keepdims=a is None),
+            _GAPS,
+            reference=lambda x, f=_reference, a=_axis: f(x, axis=a, ddof=1, keepdims=a is None),
+        )
+add(
+    "counts",
+    "plain",
+    lambda x: tg.bincount(x, minlength=6),
+    np.array([0, 2, 2, 3]),
+    reference=lambda x: np.bincount(x, minlength=6),
+)
+add(
+    "counts",
+    "weighted",
+    lambda x, w: tg.bincount(x, w.detach()),
+    np.array([0, 2, 2, 3]),
+    values(4),
+    reference=np.bincount,
+)
 add(
     "ranked_indices",
     "tuple",
