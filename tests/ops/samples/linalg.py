@@ -190,7 +190,7 @@ add("pinv", "truncated", lambda x: linalg.pinv(x, rtol=0.25), _wide, reference=t
 add("independent", "basis", lambda x: spectrum._independent(x), well(2, 3, 3), reference=lambda x: x, halves=False)
 add("matrix_scale", "norms", lambda x: spectrum._scale(x), values(2, 3, 2),
     reference=lambda x: np.linalg.norm(x, axis=(-2, -1), keepdims=True), slack=4)  # fmt: skip
-add("pivots_to_permutation", "order", lambda p: linear_system._pivots_to_permutation(p, 3), [[3, 3], [1, 2]],
+add("pivots_to_permutation", "order", lambda p: linear_system.pivots_to_permutation(p, 3), [[3, 3], [1, 2]],
     reference=lambda p: np.array([[2, 0, 1], [0, 1, 2]]))  # fmt: skip
 
 _gaps = np.array([1.0, 2.0, 4.0])
