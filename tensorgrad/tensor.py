@@ -25,6 +25,8 @@ __all__ = ["HookHandle", "Tensor"]
 
 Scalar = bool | int | float | complex
 
+_reference = weakref.ref
+
 
 class HookHandle:
     """Removes a hook: by `remove`, by a call, or at the end of a ``with`` block."""
@@ -164,11 +166,12 @@ class Tensor(TensorMethods):
         return 0 if self._storage is None else self._storage.version
 
     def _shared_storage(self) -> Storage:
-        if self._storage is None:
-            self._storage = Storage()
+        storage = self._storage
+        if storage is None:
+            storage = self._storage = Storage()
             if self._node is not None:
-                self._node.storage = self._storage
-        return self._storage
+                self._node.storage = storage
+        return storage
 
     def _share_memory_of(self, base: Tensor) -> Storage:
         """Declare that this tensor has the memory of another: a write to one of the two is a write to both."""
@@ -182,9 +185,10 @@ class Tensor(TensorMethods):
         """Declare this tensor a part of another, through which gradients flow."""
         storage = self._share_memory_of(view.base)
         self._view = view
-        storage.views.append(weakref.ref(self))
-        if len(storage.views) > 64:  # a long-lived tensor read slice by slice
-            storage.views = [ref for ref in storage.views if ref() is not None]
+        views = storage.views
+        views.append(_reference(self))
+        if len(views) > 64:  # a long-lived tensor read slice by slice
+            storage.views = [ref for ref in views if ref() is not None]
 
     def _written(self) -> None:
         """Record an in-place write: a gradient rule that saved this memory before must not read it any more."""

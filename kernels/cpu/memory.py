@@ -68,6 +68,10 @@ def arange(out: Array, start: Any, step: Any) -> None:
 
 def concat(arrays: Sequence[Array], axis: int, out: Array | None = None) -> Array:
     """The arrays one after another along ``axis``."""
+    if out is None and not all(x.flags.c_contiguous for x in arrays):  # NumPy would take the order of their axes over
+        shape = list(arrays[0].shape)
+        shape[axis] = sum(x.shape[axis] for x in arrays)
+        out = np.empty(shape, np.result_type(*arrays))
     return np.concatenate(arrays, axis, out=out)
 
 

@@ -211,15 +211,17 @@ def _common(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _check(q: Any, k: Any, v: Any, mask: Any, causal: bool, p: float) -> None:
-    shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
-    if min(q.ndim, k.ndim, v.ndim) < 2:
-        raise ArgumentError(f"attention: query, key and value need at least 2 axes, got {shapes}")
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+    queries, keys, values = q.shape, k.shape, v.shape
+    if min(len(queries), len(keys), len(values)) < 2 or queries[-1] != keys[-1] or keys[-2] != values[-2]:
+        shapes = f"query {queries}, key {keys}, value {values}"
+        if min(len(queries), len(keys), len(values)) < 2:
+            raise ArgumentError(f"attention: query, key and value need at least 2 axes, got {shapes}")
         raise ArgumentError(
             f"attention: the last axes of query and key, and axis -2 of key and value, must agree, got {shapes}"
         )
-    if not (q.dtype == k.dtype == v.dtype) or q.dtype.kind in "biuc":
-        raise TypeError(f"attention: expected one real floating dtype, got {q.dtype}, {k.dtype} and {v.dtype}")
+    dtype = q.dtype
+    if not (dtype == k.dtype == v.dtype) or dtype.kind in "biuc":
+        raise TypeError(f"attention: expected one real floating dtype, got {dtype}, {k.dtype} and {v.dtype}")
     if mask is not None and causal:
         raise ArgumentError("attention: give a mask or is_causal=True, not both")
     if mask is not None and mask.dtype.kind in "iuc":

@@ -135,9 +135,10 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
     """Two axes exchanged."""
     x = lift(x)
-    order = list(range(x.ndim))
-    a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
-    order[a], order[b] = order[b], order[a]
+    ndim = x.ndim
+    a, b = _axis("swapaxes", axis1, ndim), _axis("swapaxes", axis2, ndim)
+    order = [*range(ndim)]
+    order[a], order[b] = b, a
     return permuted(x, tuple(order))
 
 
