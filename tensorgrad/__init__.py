@@ -4,7 +4,7 @@ The house, from the ground up; each floor uses only the floors below it:
 
 - ``kernels/``: the instruction set, array-level functions for NumPy and CUDA side by side, behind one launch point.
 - ``backend.py``, ``dtypes.py``, ``generator.py``, ``cuda/``: devices, how dtypes combine, the random stream, streams.
-- ``tape.py``, ``tensor.py``, ``autograd.py``: the Tensor, what a computation leaves behind, and the walk back.
+- ``tape.py``, ``tensor.py``, ``engine.py``, ``autograd.py``: the Tensor, what a computation leaves, and the walk back.
 - ``ops/``: an op is a forward and its gradient, defined once; ``linalg.py``, ``fft.py`` and ``special.py`` name some.
 - ``nn/``, ``optim/``, ``amp.py``: modules, losses, optimizers, mixed precision; they know nothing of devices.
 - ``data/``, ``train/``, ``io.py``, ``viz/``, ``onnx/``, ``profiler/``: what surrounds a training run.

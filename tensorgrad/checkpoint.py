@@ -8,6 +8,7 @@ from contextvars import Context, copy_context
 from functools import lru_cache
 from typing import Any
 
+from .engine import gradients_of
 from .generator import Draws
 from .tape import Branch, Leaf, Node, Op, clock, enable_grad, grad_mode
 from .tensor import Tensor
@@ -149,8 +150,6 @@ def _op(outputs: int, count: int) -> Op:
 
 
 def _rule(g: Any, needs: tuple[bool, ...], call: _Call, *watched: Tensor) -> tuple[Any, ...]:
-    from .autograd import gradients_of
-
     incoming = g if isinstance(g, tuple) else (g,)
     nodes = [y._node for y in call.again()]
     start = [(node, part) for node, part in zip(nodes, incoming, strict=True) if node is not None and part is not None]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .backend import CPU, as_array, device_of, is_array, resolve_device
+from .backend import CPU, device_of, is_array, resolve_device
+from .conversion import as_array
 from .dtypes import dtype_of, get_default_dtype
 from .tensor import Tensor
 

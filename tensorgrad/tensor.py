@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import kernels as K
-from .backend import CPU, Device, as_array, device_of, resolve_device, to_device, to_numpy
+from .backend import CPU, Device, device_of, resolve_device, to_device, to_numpy
 from .capture import host_read
+from .conversion import as_array
 from .dtypes import DType, dtype_of, is_differentiable
 from .kernels.batched.array import BatchedArray
 from .tape import Leaf, Node, Storage, View, clock

@@ -17,7 +17,7 @@ EXAMPLES = PACKAGE.parent / "examples"
 
 FLOORS = [
     ("kernels",),
-    ("dtypes", "errors", "backend", "inspection", "exchange", "capture", "generator", "cuda", "backends"),
+    ("dtypes", "errors", "backend", "conversion", "inspection", "exchange", "capture", "generator", "cuda", "backends"),
     (
         "tape",
         "tensor",
@@ -27,6 +27,7 @@ FLOORS = [
         "function",
         "graph",
         "anomaly",
+        "engine",
         "autograd",
         "checkpoint",
         "random",

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import autograd
 from .. import kernels as K
 from ..backend import empty
+from ..engine import gradients_of
 from ..kernels.batched.array import LEVELS, innermost
 from ..kernels.batched.dispatch import over_samples
 from ..tape import Branch, Leaf, Node, Op, grad_mode
@@ -130,7 +130,7 @@ def _recorded(recorder: Recorder, outputs: list[Any], places: list[int], start: 
         found.device = y.device
         seeds.append(seed)
     try:
-        found.gradients = autograd.gradients_of(list(zip(nodes, seeds, strict=True)), boundary)
+        found.gradients = gradients_of(list(zip(nodes, seeds, strict=True)), boundary)
     except RuntimeError:
         del recorder.instructions[end:]
         raise

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import kernels as K
-from ..backend import as_array
+from ..conversion import as_array
 from ..random import Generator, draw
 from ..tensor import Tensor
 from .quantile import normal_quantile

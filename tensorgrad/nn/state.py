@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import kernels as K
-from ..backend import as_array, is_array
+from ..backend import is_array
+from ..conversion import as_array
 from ..creation import as_tensor
 from ..tensor import Tensor
 from .parameter import Parameter
@@ -14,7 +15,7 @@ from .parameter import Parameter
 if TYPE_CHECKING:
     from .module import Module
 
-__all__ = ["EXTRA", "IncompatibleKeys", "has_extra_state", "load"]
+__all__ = ["EXTRA", "IncompatibleKeys", "load"]
 
 
 class IncompatibleKeys(NamedTuple):
@@ -31,13 +32,6 @@ class IncompatibleKeys(NamedTuple):
 
 EXTRA = "_extra_state"
 """The name, below a module's, of what `Module.get_extra_state` gives."""
-
-
-def has_extra_state(module: Module) -> bool:
-    """Whether a module defines `Module.get_extra_state`."""
-    from .module import Module
-
-    return type(module).get_extra_state is not Module.get_extra_state
 
 
 def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
@@ -87,7 +81,7 @@ def _expected(module: Module) -> dict[str, Any]:
             own.update(
                 (prefix + name, x) for name, x in registry.items() if x is not None and name not in part._transient
             )
-        if has_extra_state(part):
+        if part._has_extra_state():
             own[prefix + EXTRA] = None
     return own
 
@@ -119,7 +113,7 @@ def _take(part: Module, prefix: str, values: dict[str, Any], given: dict[str, An
             else:
                 K.assign(target._data, value)
                 target._written()
-    if prefix + EXTRA in given and has_extra_state(part):
+    if prefix + EXTRA in given and part._has_extra_state():
         part.set_extra_state(given[prefix + EXTRA])
 
 

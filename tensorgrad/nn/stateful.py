@@ -45,7 +45,7 @@ class Stateful:
             for name, tensor in registry.items():
                 if tensor is not None and name not in self._transient:
                     result[prefix + name] = tensor if keep_vars else tensor.detach()
-        if state.has_extra_state(cast("Module", self)):
+        if self._has_extra_state():
             result[f"{prefix}{state.EXTRA}"] = self.get_extra_state()
         for name, module in self._modules.items():
             if module is not None:
@@ -54,6 +54,10 @@ class Stateful:
             if hook(self, result, prefix, {}) is not None:
                 raise RuntimeError("a state_dict post-hook must change the dict in place and return None")
         return result
+
+    def _has_extra_state(self) -> bool:
+        """Whether a subclass defines `get_extra_state`."""
+        return type(self).get_extra_state is not Stateful.get_extra_state
 
     def get_extra_state(self) -> Any:
         """What else is part of `state_dict`; for subclasses to define, with `set_extra_state`."""

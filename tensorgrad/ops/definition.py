@@ -18,7 +18,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .. import dtypes
-from ..backend import as_array, device_of, is_array
+from ..backend import device_of, is_array
+from ..conversion import as_array
 from ..kernels import Kernel, is_observed
 from ..kernels.batched.array import NeedsSamplesError
 from ..kernels.batched.dispatch import forward_over_batch

@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from ..backend import CPU, as_array, memory_address
+from ..backend import CPU, memory_address
+from ..conversion import as_array
 from ..creation import tensor
 from ..tape import grad_mode
 from ..tensor import Tensor

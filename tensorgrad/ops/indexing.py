@@ -6,7 +6,8 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
-from ..backend import as_array, device_of, empty, is_array
+from ..backend import device_of, empty, is_array
+from ..conversion import as_array
 from ..kernels.batched.array import BatchedArray
 from ..tape import View, grad_mode
 from ..tensor import Tensor

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from .. import dtypes
 from .. import kernels as K
-from ..backend import CPU, as_array
+from ..backend import CPU
+from ..conversion import as_array
 from ..kernels.ranks import METHODS, place, virtual_index
 from ..tensor import Tensor
 from .cumulative import cummax, cumsum, part

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import as_array, device_of, offset_in_memory, strided_view
+from ..backend import device_of, offset_in_memory, strided_view
+from ..conversion import as_array
 from ..kernels.batched.array import BatchedArray
 from ..tensor import Tensor
 from .definition import Function, lift, primitive

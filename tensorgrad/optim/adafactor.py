@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import kernels as K
-from ..backend import as_array
+from ..conversion import as_array
 from ..tensor import Tensor
 from .elementwise import Elementwise, Work, move_average
 from .optimizer import Batch, Group

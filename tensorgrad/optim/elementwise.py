@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import kernels as K
-from ..backend import CPU, as_array, real_pairs
+from ..backend import CPU, real_pairs
+from ..conversion import as_array
 from ..dtypes import float32, float64
 from ..ops.memory import full, zeros
 from ..tensor import Tensor

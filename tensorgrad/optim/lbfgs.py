@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from .. import kernels as K
-from ..backend import as_array, real_pairs
+from ..backend import real_pairs
+from ..conversion import as_array
 from ..ops.complex_parts import view_as_real
 from ..ops.product import vecdot
 from ..ops.shape import concat

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import Any
 
 from .. import kernels as K
-from ..backend import Device, as_array, real_pairs, to_numpy
+from ..backend import Device, real_pairs, to_numpy
 from ..capture import replayed
+from ..conversion import as_array
 from ..dtypes import DType, float32, is_floating
 from ..nn.hooks import RemovableHandle
 from ..nn.parameter import clear_gradients
