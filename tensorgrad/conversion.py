@@ -8,7 +8,7 @@ import numpy as np
 
 from . import capture
 from . import kernels as K
-from .backend import Device, empty, is_array, to_device, to_numpy
+from .backend import CPU, Device, empty, is_array, to_device, to_numpy
 from .dtypes import DType, dtype_of, scalar_dtype
 from .exchange import array_from_dlpack
 
