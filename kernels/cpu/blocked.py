@@ -39,7 +39,6 @@ BLOCK = 1 << 15
 """Elements of a block: 128 KiB of float32, so that four buffers fit in a 512 KiB second-level cache."""
 
 _THREAD_BLOCK = 1 << 17  # threads hand the interpreter lock over at every ufunc: longer ufuncs, fewer handovers
-_THREAD_SHARE = 1 << 16  # elements that are worth a thread
 _THREAD_WORK = 1 << 22  # elements times ufuncs below which waking a thread costs more than it saves
 
 
@@ -193,7 +192,7 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int
     total = n * width
     if total > BLOCK:
         pages.keep()
-    threads = min(_num_threads, total // _THREAD_SHARE, n) if pays(total, work) else 1
+    threads = min(_num_threads, 2 * total // _THREAD_BLOCK, n) if pays(total, work) else 1
     if threads <= 1:
         if n:
             task(0, n, max(BLOCK // max(width, 1), 1))
