@@ -6,14 +6,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import kernels as K
 from .backend import empty, is_array
+from .dtypes import is_differentiable
 from .kernels.batched.array import LEVELS, Level, innermost
 from .saved import Packed
-from .tape import Branch, Leaf, Node, Op, grad_mode, no_grad, pushing, saved_hooks, users_code
+from .tape import Branch, Leaf, Node, Op, View, grad_mode, no_grad, pushing, saved_hooks, users_code
 from .tensor import Tensor
 
 __all__ = ["Context", "Function", "VmapInfo", "once_differentiable"]
+
+
+_NO_TENSOR = np.dtype(np.bool_)  # the dtype, without a gradient, of a result that is no tensor
 
 
 class Context:
@@ -205,8 +211,8 @@ class Function:
             return result
         several = isinstance(result, tuple)
         results = result if several else (result,)
-        if not all(isinstance(y, Tensor) for y in results):
-            raise TypeError(f"{cls.__name__}.forward: expected a Tensor or a tuple of them, got {result!r:.80}")
+        if not any(isinstance(y, Tensor) for y in results):
+            raise TypeError(f"{cls.__name__}.forward: expected a Tensor or a tuple with some, got {result!r:.80}")
 
         op = Op(
             cls.__name__,
@@ -217,13 +223,20 @@ class Function:
             outputs=len(results) if several else 1,
         )
         op.shares_gradients = True
-        specs = tuple((y.shape, y.dtype) for y in results)
+        op.fills = ctx._materialize
+        specs = tuple((y.shape, y.dtype) if isinstance(y, Tensor) else ((), _NO_TENSOR) for y in results)
         node = Node(op, parents, (ctx,), specs if op.outputs > 1 else specs[0][0])
         ctx._node = node
-        made = []
+        ctx._inputs = tuple((x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in args)
+        made: list[Any] = []
         for i, y in enumerate(results):
-            if any(y is skipped for skipped in ctx._non_differentiable):
+            if not isinstance(y, Tensor):
+                made.append(y)
+                continue
+            if not is_differentiable(y.dtype) or any(y is skipped for skipped in ctx._non_differentiable):
                 made.append(Tensor(y._data))
+                if y._storage is not None:
+                    made[-1]._share_memory_of(y)
                 continue
             place = Branch(node, i, *specs[i]) if op.outputs > 1 else node
             if any(y is x for x in ctx._dirty):
@@ -233,21 +246,41 @@ class Function:
                 made.append(y)
                 continue
             output = Tensor(y._data, place)
-            if any(y is x for x in args):
-                output._share_memory_of(y)
+            whole = next((x for x in args if isinstance(x, Tensor) and _share_memory(x, y)), None)
+            if whole is not None:
+                output._become_view(View(whole, _lost, None, (y.shape,)))
             made.append(output)
         hooks = saved_hooks.get()
         ctx._saved = [_kept(x, results, made, hooks) for x in ctx._to_save]
         if cls.jvp is not Function.jvp:
             ctx._saved_forward = [_kept(x, results, made, None) for x in ctx._to_save_forward]
-            ctx._inputs = tuple((x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in args)
         ctx._to_save = ctx._to_save_forward = ()
         return tuple(made) if several else made[0]
 
 
-def _kept(x: Any, results: tuple[Any, ...], made: list[Tensor], hooks: Any) -> Any:
+def _share_memory(x: Tensor, y: Tensor) -> bool:
+    """Whether a result is an argument, or a part of it."""
+    return x is y or (x._storage is not None and x._storage is y._storage)
+
+
+def _lost(base: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What a result is after a write to the argument that it is a part of: nobody knows its gradient any more."""
+    return Tensor(base._data, Node(_LOST, (base._node,), (), shape))
+
+
+def _refuse_lost(g: Any, needs: tuple[bool, ...]) -> Any:
+    raise RuntimeError(
+        "backward: the result of a custom function was a part of its argument, which was then overwritten in place; "
+        "let the function return a .clone()"
+    )
+
+
+_LOST = Op("part_of_an_argument", (_refuse_lost,), ("out",), (), joint=True)
+
+
+def _kept(x: Any, results: tuple[Any, ...], made: list[Any], hooks: Any) -> Any:
     """What the context keeps of something to save: a result without the tensor, which would keep its node alive."""
-    index = next((i for i, y in enumerate(results) if y is x), -1)
+    index = next((i for i, y in enumerate(results) if y is x and isinstance(y, Tensor)), -1)
     made_by = made[index]._node if index >= 0 else None
     if isinstance(hooks, tuple) and isinstance(x, Tensor):
         return Packed(x, x._node if made_by is None else made_by, *hooks)
@@ -350,18 +383,31 @@ def _rule(function: type[Function], several: bool) -> Any:
             if not needed or part is None:
                 gradients.append(None)
                 continue
-            assert ctx._node is not None
-            parent = ctx._node.parents[position]
-            if not isinstance(part, Tensor) or (parent is not None and part.shape != parent.shape):
-                raise RuntimeError(
-                    f"{function.__name__}.backward: gradient {position} must be a Tensor of shape "
-                    f"{parent.shape if parent is not None else '()'}, got {getattr(part, 'shape', part)}"
-                )
-            travelling = _conjugated(part)
+            travelling = _conjugated(_fitted(function.__name__, position, part, ctx._inputs[position]))
             gradients.append(travelling if recorded else travelling._data)
         return gradients
 
     return rule
+
+
+def _fitted(name: str, position: int, part: Any, spec: tuple[Any, ...]) -> Tensor:
+    """A gradient in its argument's dtype, summed over the axes along which that was broadcast."""
+    shape, dtype, device = spec
+    if not isinstance(part, Tensor) or not _expands(shape, part.shape) or part.device != device:
+        given = f"shape {part.shape} on {part.device}" if isinstance(part, Tensor) else f"{part!r:.80}"
+        raise RuntimeError(
+            f"{name}.backward: gradient {position} must be a Tensor of shape {shape} on {device}, got {given}"
+        )
+    if part.shape != shape:
+        part = part.sum_to_size(shape)
+    fitted: Tensor = part if part.dtype == dtype else part.astype(dtype)
+    return fitted
+
+
+def _expands(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether a shape broadcasts to another."""
+    lead = len(to) - len(shape)
+    return lead >= 0 and all(n in (m, 1) for n, m in zip(shape, to[lead:], strict=True))
 
 
 def _pushed(function: type[Function], ctx: Context, given: tuple[Any, ...], needs: tuple[bool, ...]) -> list[Any]:

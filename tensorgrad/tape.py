@@ -179,14 +179,15 @@ class View(NamedTuple):
         The whole, which may itself be a part of another.
     take : callable
         ``take(base, *params)`` is the part.
-    put : callable
-        ``put(base, part, *params)`` is the whole with the part replaced.
+    put : callable or None
+        ``put(base, part, *params)`` is the whole with the part replaced. None if nobody knows how: then the part is not
+        to be written while the tape records.
     params : tuple
     """
 
     base: Tensor
     take: Callable[..., Any]
-    put: Callable[..., Any]
+    put: Callable[..., Any] | None
     params: tuple[Any, ...]
 
 

@@ -35,12 +35,20 @@ class HookHandle:
     __slots__ = ("_hook", "_kind", "_node")
 
     def __init__(self, node: Node, kind: str, hook: Callable[..., Any]) -> None:
-        self._node, self._kind, self._hook = node, kind, hook
-        setattr(node, kind, [*(getattr(node, kind) or []), hook])
+        self._node, self._kind = node, kind
+        self._hook: Callable[..., Any] | None = hook
+        hooks = getattr(node, kind) or []
+        keeping = [h for h in hooks if isinstance(h, _Keep)]  # they come last
+        setattr(node, kind, [*(h for h in hooks if not isinstance(h, _Keep)), hook, *keeping])
 
     def remove(self) -> None:
-        """Remove the hook; nothing if it is gone."""
-        hooks = [h for h in getattr(self._node, self._kind) or [] if h is not self._hook]
+        """Remove the hook; nothing if it is gone. Another registration of the same function stays."""
+        hooks = list(getattr(self._node, self._kind) or [])
+        for place, hook in enumerate(hooks):
+            if hook is self._hook:
+                del hooks[place]
+                break
+        self._hook = None
         setattr(self._node, self._kind, hooks or None)
 
     __call__ = remove
@@ -50,6 +58,20 @@ class HookHandle:
 
     def __exit__(self, *_: object) -> None:
         self.remove()
+
+
+class _Keep:
+    """The hook of `Tensor.retain_grad`."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.of = weakref.ref(tensor)
+
+    def __call__(self, grad: Tensor) -> None:
+        owner = self.of()
+        if owner is not None:
+            owner.grad = grad if owner.grad is None else owner.grad + grad
 
 
 class Tensor(TensorMethods):
@@ -250,26 +272,28 @@ class Tensor(TensorMethods):
         return HookHandle(self._node, "after", hook)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that an op made in its ``grad``, as for a leaf."""
+        """Keep the gradient of a tensor that an op made in its ``grad``, as for a leaf, and as other hooks leave it."""
         if self._node is None:
             raise RuntimeError("retain_grad: this tensor does not require a gradient")
         if self.is_leaf or self.retains_grad:
             return
-        reference = weakref.ref(self)
-
-        def keep(grad: Tensor) -> None:
-            owner = reference()
-            if owner is not None:
-                owner.grad = grad if owner.grad is None else owner.grad + grad
-
-        keep.of = reference  # type: ignore[attr-defined]
-        self.register_hook(keep)
+        self._node.hooks = [*(self._node.hooks or []), _Keep(self)]
 
     @property
     def retains_grad(self) -> bool:
         """Whether `retain_grad` was called, so that a tensor which an op made gets a ``grad``."""
         hooks = None if self._node is None else self._node.hooks
-        return any(getattr(hook, "of", lambda: None)() is self for hook in hooks or ())
+        return any(isinstance(hook, _Keep) and hook.of() is self for hook in hooks or ())
+
+    def _move_on_tape(self, node: Node | None) -> None:
+        """Take another place on the tape; `retain_grad` goes along."""
+        old = self._node
+        if old is not None and old.hooks is not None and self.retains_grad:
+            mine = next(hook for hook in old.hooks if isinstance(hook, _Keep) and hook.of() is self)
+            old.hooks = [hook for hook in old.hooks if hook is not mine] or None
+            if node is not None:
+                node.hooks = [*(node.hooks or []), mine]
+        self._node = node
 
     @property
     def is_cpu(self) -> bool:

@@ -436,3 +436,87 @@ def test_anomaly_mode_on_and_off(device):
     finally:
         mode.__exit__()
     assert tg.isnan(autograd.grad((tg.sqrt(x * 0) * 0).sum(), x)[0]).all()
+
+
+class Mixed(Function):
+    """Results of which one alone has a gradient; gradients in another shape and dtype than the arguments."""
+
+    seen: list = []  # noqa: RUF012
+
+    @staticmethod
+    def forward(ctx, x, b, i, materialize):
+        ctx.set_materialize_grads(materialize)
+        return x + b, x * 3, i + 1, 7, None
+
+    @staticmethod
+    def backward(ctx, g, h, *others):
+        Mixed.seen = [h, *others]
+        g = g if h is None else g + 3 * h
+        return g.astype("float32"), g, None, None
+
+
+def test_results_without_gradients_and_gradients_that_must_fit(device):
+    x, b, i = put(V, device), put(V[:1], device), tg.tensor([1, 2], device=device)
+    for materialize in (True, False):
+        y, _, j, seven, none = Mixed.apply(x, b, i, materialize)
+        assert (seven, none, j.tolist(), j.requires_grad) == (7, None, [2, 3], False)
+        gx, gb = autograd.grad(y.sum(), (x, b))
+        assert gx.dtype == tg.float64
+        close(gx, np.ones(3))
+        close(gb, [3.0])
+        assert (Mixed.seen[0] is None) is not materialize
+        assert Mixed.seen[1:] == [None, None, None]
+
+
+def test_a_result_that_is_a_part_of_an_argument(device):
+    class First(Function):
+        @staticmethod
+        def forward(ctx, x, whole):
+            return x if whole else x[:2]
+
+        @staticmethod
+        def backward(ctx, g):
+            raise AssertionError
+
+    for whole in (True, False):
+        x = put(V, device)
+        y = First.apply(x * 1, whole)
+        with pytest.raises(RuntimeError, match=r"result of a custom function .* cannot be overwritten"):
+            y *= 2
+        with pytest.raises(RuntimeError, match="cannot be overwritten"):
+            First.apply(x, whole)[0] = 1
+        z = x * 1
+        y = First.apply(z, whole)
+        z *= 2  # seen in y, whose gradient nobody knows now
+        with pytest.raises(RuntimeError, match="was a part of its argument, which was then overwritten"):
+            y.sum().backward()
+
+
+def test_retained_gradients_come_last_and_go_along(device):
+    x = put(V, device)
+    for shared in (False, True):
+        y = x * 1
+        part = y[:1] if shared else None
+        y.retain_grad()
+        y.retain_grad()
+        y.register_hook(lambda g: g * 5)
+        (y * 2).sum().backward()
+        close(y.grad, np.full(3, 10.0))
+        y = x * 1
+        part = y[:1] if shared else None
+        y.retain_grad()
+        y *= 3
+        (y * 2).sum().backward()
+        close(y.grad, np.full(3, 2.0))
+        assert part is None or part.shape == (1,)
+
+
+def test_one_of_two_registrations_is_removed(device):
+    x, calls = put(V, device), []
+    hook = calls.append
+    first = x.register_hook(hook)
+    x.register_hook(hook)
+    first.remove()
+    first.remove()
+    (x * 2).sum().backward()
+    assert len(calls) == 1

@@ -25,6 +25,11 @@ def check_writable(x: Tensor, name: str) -> None:
     """Refuse to overwrite a leaf, or a part of one, whose value the gradient is taken at."""
     root = x
     while root._view is not None:
+        if root._view.put is None:
+            raise RuntimeError(
+                f"{name}: the result of a custom function that is a part of its argument cannot be overwritten while "
+                "the tape records; let the function return a .clone(), or name the argument in ctx.mark_dirty"
+            )
         root = root._view.base
     if isinstance(root._node, Leaf):
         raise RuntimeError(
@@ -42,7 +47,8 @@ def become(x: Tensor, result: Tensor, name: str) -> Tensor:
         # Nobody else sees this memory: take the new one. Ops that saved the tensor before must find it changed; the new
         # op, which saved the old memory, must not.
         version = x._version
-        x._data, x._node, x._storage = result._data, node, None
+        x._move_on_tape(node)
+        x._data, x._storage = result._data, None
         storage = x._shared_storage()
         storage.version = version + 1
         storage.written_at = next(clock) if node is None else node.time
@@ -54,16 +60,17 @@ def become(x: Tensor, result: Tensor, name: str) -> Tensor:
         view = reference()
         if view is not None and view._view is not None:
             base, take, _, params = view._view
-            view._node = take(before(base), *params)._node
+            view._move_on_tape(take(before(base), *params)._node)
     return x
 
 
 def _replace_on_tape(x: Tensor, value: Tensor) -> None:
     """Give the tensor that ``x`` is a part of its place after the write; the views follow from it."""
     if x._view is None:
-        x._node = value._node
+        x._move_on_tape(value._node)
         return
     base, _, put, params = x._view
+    assert put is not None
     _replace_on_tape(base, put(before(base), value, *params))
 
 
