@@ -198,6 +198,7 @@ if TYPE_CHECKING:
     from .ops.distance import *
     from .ops.grids import *
     from .ops.histogram import *
+    from .ops.inplace_functions import *
     from .ops.joining import *
     from .ops.masked_writes import *
     from .ops.matrix_aliases import *
@@ -235,31 +236,23 @@ _SUBMODULES = (
     "amp", "autograd", "backends", "cuda", "data", "fft", "func", "io", "linalg", "nn", "onnx", "optim", "profiler",
     "random", "special", "testing", "train", "viz",
 )  # fmt: skip
-_ELSEWHERE = {
-    "bernoulli": "random",
-    "binomial": "distributions",
-    "poisson": "distributions",
-    "get_rng_state": "random",
-    "set_rng_state": "random",
-    "manual_seed": "random",
-    "multinomial": "random",
-    "normal": "random",
-    "rand": "random",
-    "rand_like": "random",
-    "randn": "random",
-    "randn_like": "random",
-    "randint": "random",
-    "randint_like": "random",
-    "randperm": "random",
-    "one_hot": "nn.functional",
-    "save": "io",
-    "load": "io",
-    "__array_namespace_info__": "inspection",
-    "can_cast": "inspection",
-    "finfo": "inspection",
-    "iinfo": "inspection",
-    "isdtype": "inspection",
+_HOMES = {
+    "distributions": "binomial poisson",
+    "func": "vmap",
+    "inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype",
+    "io": "load save",
+    "nn.functional": "cosine_similarity one_hot pairwise_distance pdist",
+    "printing": "set_printoptions",
+    "random": """
+        bernoulli get_rng_state manual_seed multinomial normal rand rand_like randint randint_like randn randn_like
+        randperm set_rng_state
+    """,
+    "settings": """
+        get_float32_matmul_precision get_num_threads initial_seed is_anomaly_check_nan_enabled is_anomaly_enabled
+        is_inference_mode_enabled seed set_anomaly_enabled set_float32_matmul_precision set_num_threads
+    """,
 }
+_ELSEWHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
 _DTYPES = {  # other names of dtypes
     "cdouble": "complex128", "cfloat": "complex64", "csingle": "complex64", "double": "float64", "half": "float16",
     "long": "int64", "short": "int16", "single": "float32",

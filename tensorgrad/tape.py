@@ -28,6 +28,7 @@ __all__ = [
     "View",
     "enable_grad",
     "grad_mode",
+    "inference",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
@@ -46,6 +47,9 @@ clock = itertools.count(1)
 
 grad_mode: ContextVar[bool] = ContextVar("grad_mode", default=True)
 """Whether ops leave nodes; every thread starts with True."""
+
+inference: ContextVar[bool] = ContextVar("inference", default=False)
+"""Whether the innermost `inference_mode` is on."""
 
 on_arrays: ContextVar[bool] = ContextVar("on_arrays", default=False)
 """Whether gradient rules are running on plain arrays: ops given arrays then return arrays."""
@@ -382,6 +386,15 @@ class inference_mode(_SetGradMode):  # noqa: N801
     def __init__(self, mode: bool = True) -> None:
         super().__init__()
         self._enabled = not mode
+        self._marks: list[Any] = []
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._marks.append(inference.set(not self._enabled))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        inference.reset(self._marks.pop())
+        super().__exit__(kind, error, tb)
 
     def __call__(self, function: _F) -> _F:
         mode = not self._enabled

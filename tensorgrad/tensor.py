@@ -521,7 +521,9 @@ class Tensor(TensorMethods):
     def __repr__(self) -> str:
         if isinstance(self._data, BatchedArray):
             return f"tensor({self._data!r})"
-        text = np.array2string(to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000)
+        from .printing import rendered
+
+        text = rendered(to_numpy(self._data), "tensor(")
         notes = []
         if str(self.dtype) not in ("float32", "int64", "bool"):
             notes.append(f"dtype={self.dtype}")

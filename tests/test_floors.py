@@ -32,6 +32,8 @@ FLOORS = [
         "checkpoint",
         "random",
         "distributions",
+        "printing",
+        "settings",
         "births",
         "samples",
         "saved",

@@ -18,7 +18,7 @@ import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-__all__ = ["controlled", "one_thread", "without_threads"]
+__all__ = ["controlled", "one_thread", "set_threads", "without_threads"]
 
 _PREFIXES, _SUFFIXES = ("scipy_", ""), ("64_", "")  # how builds of OpenBLAS decorate its names
 
@@ -45,6 +45,18 @@ def _controls() -> tuple[Any, Any] | None:
 def controlled() -> bool:
     """Whether `one_thread` has an effect: with another BLAS, kernels leave threads to it."""
     return _controls() is not None
+
+
+def set_threads(n: int) -> None:
+    """Let BLAS use at most ``n`` threads where it is not asked to use one."""
+    controls = _controls()
+    if controls is None:
+        return
+    with one_thread._lock:
+        if one_thread._inside:
+            one_thread._before = n
+        else:
+            controls[1](n)
 
 
 class one_thread(AbstractContextManager[None]):  # noqa: N801 - a context manager, named as a phrase

@@ -15,6 +15,7 @@ from .memory import cast, full_like, ones_like, zeros_like
 from .precision import raised
 from .reduction import normalize_axes
 from .shape import broadcast_to, concat, reshape
+from .softmax import complex_logaddexp
 
 __all__ = [
     "Extrema", "cummax", "cummin", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diff", "ediff1d",
@@ -185,6 +186,16 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, in
     return _cumulative("cumulative_prod", cumprod, x, axis, dtype, 1, include_initial)
 
 
+def _complex_logcumsumexp(x: Any, axis: int) -> Any:
+    """By doubling: each element with the one that is 1, 2, 4, ... before it."""
+    n, reach = x.shape[axis], 1
+    while reach < n:
+        later = complex_logaddexp(part(x, axis, reach, None), part(x, axis, 0, n - reach))
+        x = concat([part(x, axis, 0, reach), later], axis)
+        reach *= 2
+    return x
+
+
 def logcumsumexp(x: Any, /, axis: int | None = None) -> Any:
     """``log(cumsum(exp(x)))`` along ``axis`` without overflow; None flattens first.
 
@@ -196,7 +207,7 @@ def logcumsumexp(x: Any, /, axis: int | None = None) -> Any:
     """
     x, place = _prepared("logcumsumexp", x, axis)
     if x.dtype.kind == "c":
-        raise TypeError(f"logcumsumexp: real numbers only, got {x.dtype}")
+        return _scanned(_complex_logcumsumexp, x, place)
     if x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
     return _scanned(_logcumsumexp, raised(x), place)

@@ -44,6 +44,13 @@ _FILES = {
     "histogram": """
         bincount histc histogram histogram2d histogram_bin_edges histogramdd
     """,
+    "inplace_functions": """
+        abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_
+        atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ detach_ erf_ erfc_ exp2_
+        exp_ expm1_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_
+        neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_
+        tanh_ trunc_ xlogy_ zero_
+    """,
     "joining": """
         append array_split atleast_1d atleast_2d atleast_3d block block_diag cartesian_prod column_stack
         combinations delete dsplit dstack hsplit hstack insert resize row_stack tensor_split trim_zeros vsplit vstack
@@ -73,7 +80,8 @@ _FILES = {
         masked_scatter masked_select piecewise put scatter_reduce select select_scatter slice_scatter
     """,
     "pytorch_functions": """
-        adjoint clamp_max clamp_min hardshrink prelu rsub split_with_sizes sum_to_size t
+        adjoint clamp_max clamp_min detach fill from_file from_numpy hardshrink nonzero_static prelu rsub
+        scalar_tensor segment_reduce split_with_sizes sum_to_size t trapz typename
     """,
     "pytorch_matrices": """
         frobenius_norm lu lu_unpack norm_except_dim nuclear_norm orgqr ormqr pca_lowrank qr svd svd_lowrank

@@ -90,10 +90,10 @@ _LATE = """
     index_put index_reduce index_select inverse is_complex is_conj is_floating_point is_inference is_neg is_nonzero
     is_same_size is_signed isclose isneginf isposinf isreal istft kthvalue lcm ldexp lerp lgamma logaddexp2
     logcumsumexp logdet logit lu lu_solve masked_scatter masked_select matrix_exp matrix_power median mode msort
-    mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero norm orgqr ormqr pinverse prelu ptp put qr
-    quantile rad2deg renorm repeat_interleave resolve_conj resolve_neg rot90 scatter_reduce select_scatter sgn sinc
-    slice_scatter slogdet split_with_sizes stft sum_to_size svd take_along_dim tensor_split triangular_solve unfold
-    unique unique_consecutive vdot vsplit xlogy
+    mvlgamma nan_to_num nanmean nanmedian nanquantile nansum nonzero nonzero_static norm orgqr ormqr pinverse prelu
+    ptp put qr quantile rad2deg renorm repeat_interleave resolve_conj resolve_neg rot90 scatter_reduce
+    select_scatter sgn sinc slice_scatter slogdet split_with_sizes stft sum_to_size svd take_along_dim tensor_split
+    triangular_solve unfold unique unique_consecutive vdot vsplit xlogy
 """.split()  # noqa: SIM905
 METHODS |= {name: late_method(name) for name in (*_LATE, *METHOD_FILES)}
 

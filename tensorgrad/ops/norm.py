@@ -133,8 +133,8 @@ _layer_norm_affine_backward: Function = primitive(
 )
 
 
-def _check(name: str, x: Any, shape: tuple[int, ...], **parameters: Any) -> None:
-    if x.dtype.kind in "biuc":
+def _check(name: str, x: Any, shape: tuple[int, ...], kinds: str = "fV", **parameters: Any) -> None:
+    if x.dtype.kind not in kinds:
         raise TypeError(f"{name}: expected a real floating-point input, got {x.dtype}")
     if not shape or x.shape[-len(shape) :] != shape:
         raise ArgumentError(f"{name}: an input of shape {x.shape} does not end in normalized_shape {shape}")
@@ -215,7 +215,8 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
 
     Notes
     -----
-    Zhang and Sennrich, Root Mean Square Layer Normalization, 2019.
+    Zhang and Sennrich, Root Mean Square Layer Normalization, 2019. Of complex numbers it takes the squares, as PyTorch
+    does, not those of their absolute values.
     """
     x, shape = lift(x), _sizes(normalized_shape)
     if autocast_region.get() is not None:
@@ -223,9 +224,12 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     wide = _wide(x, weight)
     if wide is not x:
         return cast(rms_norm(wide, shape, weight, eps), x.dtype)
-    _check("rms_norm", x, shape, weight=weight)
+    _check("rms_norm", x, shape, kinds="fVc", weight=weight)
     if eps is None:
-        eps = 2.0**-52 if x.dtype.itemsize == 8 else 2.0**-23
+        eps = 2.0**-52 if x.dtype.char in "dD" else 2.0**-23
+    if x.dtype.kind == "c":
+        y = _standard(x, tuple(range(x.ndim - len(shape), x.ndim)), eps, False)[0]
+        return y if weight is None else multiply(y, weight)
     return _layer_norm(x, weight, None, len(shape), eps, False)
 
 

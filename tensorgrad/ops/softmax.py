@@ -6,18 +6,20 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..tensor import Tensor
 from .activation import sigmoid
+from .complex_parts import real
 from .definition import Function, binary, lift, primitive
-from .elementwise import exp, multiply, negative, subtract
+from .elementwise import add, exp, greater_equal, isinf, log1p, multiply, negative, subtract, where
 from .memory import cast
 from .precision import raised
 from .reduction import normalize_axes, sum
 from .shape import reshape
 
-__all__ = ["log_softmax", "logaddexp", "softmax"]
+__all__ = ["complex_logaddexp", "log_softmax", "logaddexp", "softmax"]
 
 
-logaddexp: Function = binary(
+_logaddexp: Function = binary(
     "logaddexp",
     K.logaddexp,
     lambda g, x1, x2: multiply(g, sigmoid(subtract(x1, x2))),
@@ -25,6 +27,29 @@ logaddexp: Function = binary(
     fractional=True,
     doc="``log(exp(x1) + exp(x2))`` without overflow.",
 )
+
+
+def logaddexp(x1: Any, x2: Any, /) -> Any:
+    """``log(exp(x1) + exp(x2))`` without overflow; of complex numbers a logarithm, which one of many differs by 2 pi i.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.logaddexp(tg.tensor([0.0, 1000.0]), tg.tensor([0.0, 1000.0]))
+    tensor([6.9314718e-01, 1.0006931e+03])
+    """
+    if (isinstance(x1, Tensor) and x1.dtype.kind == "c") or (isinstance(x2, Tensor) and x2.dtype.kind == "c"):
+        return complex_logaddexp(lift(x1, x2), lift(x2, x1))
+    return _logaddexp(x1, x2)
+
+
+def complex_logaddexp(x1: Any, x2: Any) -> Any:
+    """The same by the operand of the greater real part and the difference of the other to it."""
+    first = greater_equal(real(x1), real(x2))
+    most, least = where(first, x1, x2), where(first, x2, x1)
+    endless = isinf(real(most))  # both minus infinity, or one plus infinity: nothing is added
+    rest = log1p(exp(where(endless, 0.0, subtract(least, most))))
+    return where(endless, most, add(most, rest))
 
 
 def _total(x: Any, axis: int) -> Any:

@@ -83,7 +83,7 @@ def called(sample: Sample, functions: dict[str, Any]) -> list[str]:
     code = getattr(sample.call, "__code__", None)
     if direct or code is None:
         return direct
-    names = code.co_names
+    names = [name for name in code.co_names if name != "detach"]  # the method, which has no gradient
     prefix = next((p for p in NAMESPACES if p and p.strip(".").split(".")[-1] in names), "")
     return [prefix + name for name in names if prefix + name in functions]
 
