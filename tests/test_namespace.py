@@ -28,7 +28,7 @@ ELSEWHERE = {
     "hanning", "histogram2d", "histogramdd", "identity", "indices", "interp", "isdtype", "kaiser", "linspace",
     "load", "logspace", "mask_indices", "ones", "piecewise", "place", "polydiv", "polyfit", "promote_types",
     "put", "put_along_axis", "putmask", "ravel_multi_index", "reciprocal", "reshape", "result_type", "roots",
-    "save", "select", "setxor1d", "spacing", "trapezoid", "tri", "tril_indices", "triu_indices",
+    "save", "select", "set_printoptions", "setxor1d", "spacing", "trapezoid", "tri", "tril_indices", "triu_indices",
     "unique_values", "unpackbits", "unravel_index", "vander", "vecmat", "zeros",
 }  # fmt: skip
 LAYOUTS = {
