@@ -81,7 +81,7 @@ _FILES = {
     """,
     "pytorch_functions": """
         adjoint clamp_max clamp_min detach fill from_file from_numpy hardshrink nonzero_static prelu rsub
-        scalar_tensor segment_reduce split_with_sizes sum_to_size t trapz typename
+        scalar_tensor segment_reduce split_with_sizes sum_to_size t trapz
     """,
     "pytorch_matrices": """
         frobenius_norm lu lu_unpack norm_except_dim nuclear_norm orgqr ormqr pca_lowrank qr svd svd_lowrank

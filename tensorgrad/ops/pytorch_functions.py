@@ -23,7 +23,7 @@ from .placement import scatter_reduce
 
 __all__ = [
     "adjoint", "clamp_max", "clamp_min", "detach", "fill", "from_file", "from_numpy", "hardshrink", "nonzero_static",
-    "prelu", "rsub", "scalar_tensor", "segment_reduce", "split_with_sizes", "sum_to_size", "t", "trapz", "typename",
+    "prelu", "rsub", "scalar_tensor", "segment_reduce", "split_with_sizes", "sum_to_size", "t", "trapz",
 ]  # fmt: skip
 
 
@@ -279,21 +279,6 @@ def detach(x: Tensor, /) -> Tensor:
     False
     """
     return x.detach()
-
-
-def typename(obj: Any, /) -> str:
-    """The name of a tensor's kind, as `Tensor.type` gives it, or the full name of another object's class.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> tg.typename(tg.ones(1)), tg.typename(3)
-    ('tensorgrad.FloatTensor', 'int')
-    """
-    if isinstance(obj, Tensor):
-        return str(obj.type())
-    home = type(obj).__module__
-    return type(obj).__qualname__ if home == "builtins" else f"{home}.{type(obj).__qualname__}"
 
 
 # ---------------------------------------------------------------------------------------------------- sums and counting
