@@ -13,18 +13,18 @@ import pytest
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = (_ROOT / "docs" / "pytorch.md").read_text()
 _STORED = json.loads((_ROOT / "tests" / "reference" / "vectors" / "pytorch_names.json").read_text())
-_SECTION = re.compile(r"^## `torch\.([\w.]+)`, here `tg\.([\w.]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^## `torch\.?([\w.]*)`, here `tg\.?([\w.]*)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 SECTIONS = {theirs: (ours, text) for theirs, ours, text in _SECTION.findall(_PAGE)}
 
 
 def found(path: str) -> Any:
     """A module or class of the package."""
     owner, _, name = path.rpartition(".")
-    if name[0].isupper():
-        return getattr(importlib.import_module(f"tensorgrad.{owner}"), name)
+    if name[:1].isupper():
+        return getattr(found(owner), name)
     if owner == "autograd":  # its parts are modules of other names
         return getattr(importlib.import_module("tensorgrad.autograd"), name)
-    return importlib.import_module(f"tensorgrad.{path}")
+    return importlib.import_module(f"tensorgrad.{path}" if path else "tensorgrad")
 
 
 def named(text: str) -> list[str]:
