@@ -19,7 +19,7 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LONG = 32  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
+_LONG = 4  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
 _SIDE = 64  # rows of a weight that are transposed at once
 _CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once
 _COLUMNS = 64  # steps of a single sequence whose products are made at once
@@ -106,7 +106,7 @@ def _scaled(weight: Array, gates: tuple[Gate, ...], out: Array) -> None:
 def factor(weight: Array, gates: tuple[Gate, ...], length: int, batch: int) -> Array:
     """The transposed weight, gate by gate, as the right factor of one product per step."""
     rows, width = weight.shape
-    if length < _LONG or batch == 1:  # BLAS multiplies one row as fast with the weight as it is
+    if length < _LONG or batch <= 2:  # BLAS multiplies one or two rows as fast with the weight as it is
         copied = pages.empty((rows, width), weight.dtype)
         _scaled(weight, gates, copied)
         return copied.T
@@ -122,7 +122,7 @@ def factor(weight: Array, gates: tuple[Gate, ...], length: int, batch: int) -> A
 
 def right_factor(weight: Array, length: int) -> Array:
     """The weight to multiply by at each step: BLAS takes an eighth longer where it does not begin with a cache line."""
-    if length < _LONG or not weight.ctypes.data % pages.LINE:
+    if length < 8 * _LONG or not weight.ctypes.data % pages.LINE:
         return weight
     copied = pages.empty(weight.shape, weight.dtype)
     np.copyto(copied, weight)

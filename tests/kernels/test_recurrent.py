@@ -18,13 +18,13 @@ def numbers(*shape: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
 
 
 def operands(
-    kind: str, dtype: Any = np.float64, batch_first: bool = False, steps: int = 3, bias: bool = True
+    kind: str, dtype: Any = np.float64, batch_first: bool = False, steps: int = 3, bias: bool = True, batch: int = 2
 ) -> list[Any]:
-    """Input, states, weights and biases of 2 sequences with 3 features and 4 hidden ones."""
-    rows = 4 * GATES[kind]
-    made = [numbers(*((2, steps, 3) if batch_first else (steps, 2, 3)), dtype=dtype), numbers(2, 4, dtype=dtype)]
+    """Input, states, weights and biases of some sequences with 3 features and 4 hidden ones."""
+    rows, shape = 4 * GATES[kind], (batch, steps, 3) if batch_first else (steps, batch, 3)
+    made = [numbers(*shape, dtype=dtype), numbers(batch, 4, dtype=dtype)]
     if kind == "lstm":
-        made.append(numbers(2, 4, seed=1, dtype=dtype))
+        made.append(numbers(batch, 4, seed=1, dtype=dtype))
     made += [numbers(rows, 3, dtype=dtype), numbers(rows, 4, dtype=dtype)]
     biases = [numbers(rows, dtype=dtype), numbers(rows, seed=1, dtype=dtype)]
     return [*made, *(biases if bias else (None, None))]
@@ -73,11 +73,11 @@ def formula(kind: str, given: list[Any], relu: bool = False) -> tuple[np.ndarray
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("steps", [1, 3, 40])
+@pytest.mark.parametrize(("batch", "steps"), [(2, 1), (2, 3), (3, 40), (1, 3), (1, 70)])
 @pytest.mark.parametrize("kind", GATES)
-def test_the_formula(kind: str, steps: int, bias: bool) -> None:
-    """40 steps take the way of long sequences, on which the weight is transposed first."""
-    given = operands(kind, steps=steps, bias=bias)
+def test_the_formula(kind: str, batch: int, steps: int, bias: bool) -> None:
+    """Three sequences of 40 steps take the way on which the weight is transposed first."""
+    given = operands(kind, steps=steps, bias=bias, batch=batch)
     wanted = formula(kind, given)
     found = K.INSTRUCTIONS[kind](*given, *more(kind))
     found = found if isinstance(found, tuple) else (found,)
