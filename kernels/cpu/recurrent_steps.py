@@ -22,7 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _LONG = 4  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
 _SIDE = 64  # rows of a weight that are transposed at once
 _CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once
-_COLUMNS = 64  # steps of a single sequence whose products are made at once
+_COLUMNS = 64  # steps times sequences whose products are made at once where there are few
 
 # Operands of one shape or 0-d: a ufunc that has to broadcast takes twice as long on arrays this small.
 HALF = {kind: np.full((), 0.5, kind) for kind in "fd"}
@@ -68,7 +68,7 @@ def stored(y: Array, dtype: Any, given: Array | None) -> Array:
 
 def apart(rows: Array, size: int) -> Array:
     """Rows of gates side by side, (N, gates * H), as blocks (gates, N, H)."""
-    return rows.reshape(rows.shape[0], -1, size).swapaxes(0, 1)
+    return rows.reshape(rows.shape[0], rows.shape[1] // size, size).swapaxes(0, 1)
 
 
 def targets(y: Array, kind: Any) -> tuple[Iterable[Array], bool]:
@@ -131,10 +131,12 @@ def right_factor(weight: Array, length: int) -> Array:
 
 def products(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
     """For each step ``x @ weight.T + bias``, gate by gate."""
-    return (_products_of_one if x.shape[1] == 1 else _products_of_several)(x, weight, bias, gates)
+    length, batch = x.shape[:2]
+    few = batch == 1 or 0 < length * batch <= _COLUMNS
+    return (_products_of_few if few else _products_of_many)(x, weight, bias, gates)
 
 
-def _products_of_several(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
+def _products_of_many(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
     """`products`, as many at once as stay in cache; the bias is the weight of an input that is always 1."""
     (length, batch, width), rows, kind = x.shape, weight.shape[0], weight.dtype
     factor = pages.empty((rows, width + 1), kind)
@@ -155,22 +157,25 @@ def _products_of_several(x: Array, weight: Array, bias: Array | None, gates: tup
         yield from product[:steps]
 
 
-def _products_of_one(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
-    """`products` of a single sequence: what is put in order are these, which are less than the weight.
+def _products_of_few(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
+    """`products` of a single sequence, or of few steps: what is put in order are these, which are less than the weight.
 
     BLAS multiplies so few columns in two thirds of the time that it needs for as many rows.
     """
-    made = pages.empty((min(len(x), _COLUMNS), 1, weight.shape[0]), weight.dtype)
-    for start in range(0, len(x), _COLUMNS):
-        part = wide(x[start : start + _COLUMNS, 0])
-        product = np.matmul(weight, part.T)
+    (length, batch, width), rows = x.shape, weight.shape[0]
+    count = min(length, _COLUMNS // batch)
+    made = pages.empty((count, batch, rows), weight.dtype)
+    for start in range(0, length, count):
+        part = wide(x[start : start + count])
+        product = np.matmul(weight, part.reshape(-1, width).T)
         if bias is not None:
             product += bias[:, None]
-        at, steps = 0, made[: len(part)]
+        steps, at = made[: len(part)], 0
+        flat = steps.reshape(len(part) * batch, rows)
         for gate in gates:
-            rows = product[gate.rows].T
-            np.multiply(rows, gate.scale, steps[:, 0, at : at + rows.shape[1]])
-            at += rows.shape[1]
+            own = product[gate.rows].T
+            np.multiply(own, gate.scale, flat[:, at : at + own.shape[1]])
+            at += own.shape[1]
         yield from steps
 
 

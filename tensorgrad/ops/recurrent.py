@@ -118,8 +118,8 @@ def _chosen(
     made: list[Any] = []
     if by_x:
         dx = K.matmul(rows, weight_ih)
-        first, second = sums.shape[:2]
-        made.append(dx.reshape(second, first, -1).swapaxes(0, 1) if exchanged else dx.reshape(first, second, -1))
+        first, second, width = x.shape
+        made.append(dx.reshape(second, first, width).swapaxes(0, 1) if exchanged else dx.reshape(first, second, width))
     made += [state for state, want in zip(states, by_states, strict=True) if want]
     if by_ih:
         made.append(K.matmul(rows.T, _rows(x, exchanged)))

@@ -236,3 +236,15 @@ def test_errors():
         nn.GRUCell(3, 4)(tg.ones(2, 3), tg.ones(1, 4))
     with pytest.raises(TypeError, match="pair of tensors"):
         nn.LSTMCell(3, 4)(tg.ones(2, 3), tg.ones(2, 4))
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_no_sequences(kind, batch_first, device):
+    layer = kind(3, 4, batch_first=batch_first, device=device)
+    x = tg.zeros(*((0, 5, 3) if batch_first else (5, 0, 3)), device=device, requires_grad=True)
+    y = layer(x)[0]
+    y.sum().backward()
+    assert y.shape == (*x.shape[:2], 4)
+    assert x.grad.shape == x.shape
+    assert not any(p.grad.cpu().numpy().any() for p in layer.parameters())
