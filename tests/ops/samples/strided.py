@@ -48,7 +48,7 @@ for _label, _size, _stride, _offset in (
     add(
         "setitem",
         f"as_strided_scatter {_label}",
-        lambda x, p, s=_size, t=_stride, o=_offset: tg.as_strided_scatter(x.contiguous(), p, s, t, o),
+        lambda x, p, s=_size, t=_stride, o=_offset: tg.as_strided_scatter(x.clone(), p, s, t, o),
         values(3, 4),
         values(*_size, seed=1),
         reference=lambda x, p, s=_size, t=_stride, o=_offset: _scattered(x, p, s, t, o),
