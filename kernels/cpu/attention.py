@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blocked import compute_type, get_num_threads, overlaps, walk
+from .blas_threads import without_threads
+from .blocked import compute_type, get_num_threads, overlaps, pays, walk
 from .random import dropout_constants, keep_mask
 from .softmax import line_max, row_sum
 from .workspace import workspace
@@ -27,7 +28,7 @@ __all__ = ["attention", "attention_backward"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _SIDE = 64  # queries, and keys, of a block; twice that where there are few heads
-_FEW = 4  # heads for each thread: fewer are not shared out, and BLAS may use its threads
+_FEW = 8  # heads for each thread: with fewer, larger blocks; one for each is not shared out
 _LARGEST = 60.0  # up to here powers of 2 are far from infinity
 _SCORES = 3 << 15  # of a block of many heads, at most: two such arrays fit in a second-level cache
 _SMALL = 30.0  # scores up to here need no shift: their exponentials neither overflow nor vanish beside one another
@@ -44,11 +45,20 @@ class _Heads(NamedTuple):
 class _Scores:
     """What makes the scores: scale, mask, causality and dropout; and how they are cut into blocks.
 
-    The scores are those to base 2: times the logarithm of e.
+    The scores are those to base 2: times the logarithm of e. ``work`` is about how many simple ufuncs each is worth.
     """
 
     def __init__(
-        self, q: Array, k: Array, mask: Array | None, causal: bool, scale: float, p: float, seed: int, offset: Any
+        self,
+        q: Array,
+        k: Array,
+        mask: Array | None,
+        causal: bool,
+        scale: float,
+        p: float,
+        seed: int,
+        offset: Any,
+        work: int,
     ) -> None:
         self.batch, self.heads, self.rows = q.shape[:3]
         self.columns, self.width = k.shape[2:]
@@ -57,13 +67,17 @@ class _Scores:
         self.hides = mask is not None and mask.dtype.kind == "b"
         self.p, self.seed, self.offset = p, seed, offset
         self.factor = q.dtype.type(dropout_constants(p)[1] if p else 1.0)
-        share = -(-self.batch * self.heads // get_num_threads())
-        few = share < _FEW
+        count = self.batch * self.heads
+        self.work = work
+        share = -(-count // get_num_threads()) if pays(count * self.rows * self.columns, work) else count
+        few = count < _FEW * get_num_threads()
+        if share < 2:
+            share = count
         self.side = 2 * _SIDE if few else _SIDE
         pair = min(self.rows, self.side) * min(self.columns, self.side)
-        self.group = max(min(_SCORES // max(pair, 1), self.batch * self.heads if few else share), 1)
+        self.group = max(min(_SCORES // max(pair, 1), share), 1)
 
-    def walk(self, task: Callable[[_Heads], None], work: int) -> None:
+    def walk(self, task: Callable[[_Heads], None]) -> None:
         """Call ``task`` for groups of heads that cover all, in several threads if there is enough to do."""
         if not self.batch * self.heads:
             return
@@ -78,7 +92,8 @@ class _Scores:
             for group in groups[low:high]:
                 task(group)
 
-        walk(several, len(groups), self.batch * self.heads * self.rows * self.columns // len(groups), work)
+        with without_threads():
+            walk(several, len(groups), self.batch * self.heads * self.rows * self.columns // len(groups), self.work)
 
     def query_blocks(self) -> list[slice]:
         return [slice(first, min(first + self.side, self.rows)) for first in range(0, self.rows, self.side)]
@@ -220,7 +235,7 @@ def attention(
     q, k, v = _operand(q), _operand(k), _operand(v)
     wanted = (None, None) if out is None else out
     y, lse = _place(wanted[0], q, v.shape[3], (q, k, v)), np.empty(q.shape[:3], q.dtype)
-    scores = _Scores(q, k, mask, causal, scale, p, seed, offset)
+    scores = _Scores(q, k, mask, causal, scale, p, seed, offset, 10 + q.shape[3] // 2)
 
     def attend(group: _Heads) -> None:
         keys = _packed(k[group], scores.scale * scores.dtype.type(_LOG2_E))
@@ -228,7 +243,7 @@ def attention(
             place = (*group, queries)
             _attend(scores, group, queries, q[place], keys, v[group], y[place], lse[place])
 
-    scores.walk(attend, 10 + scores.width // 2)
+    scores.walk(attend)
     return _stored(y, dtype, wanted[0]), _stored(lse, lse.dtype, wanted[1])
 
 
@@ -309,7 +324,7 @@ def attention_backward(
     wanted = (None, None, None) if out is None else out
     inputs = (g, q, k, v, y, lse)
     gradients = tuple(_place(o, x, x.shape[3], inputs) for o, x in zip(wanted, (q, k, v), strict=True))
-    scores = _Scores(q, k, mask, causal, scale, p, seed, offset)
+    scores = _Scores(q, k, mask, causal, scale, p, seed, offset, 15 + 2 * q.shape[3])
     if not scores.rows or not scores.columns or (causal and scores.columns > scores.rows):
         for d in gradients:  # there are keys that no query sees, or queries without keys
             d.fill(0)
@@ -318,7 +333,7 @@ def attention_backward(
         operands = tuple(x[group] for x in inputs)
         _differentiate(scores, group, *operands, *(d[group] for d in gradients))
 
-    scores.walk(differentiate, 15 + 2 * scores.width)
+    scores.walk(differentiate)
     return tuple(_stored(d, dtype, o) for d, dtype, o in zip(gradients, dtypes, wanted, strict=True))
 
 

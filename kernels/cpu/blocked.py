@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import pages
+from .blas_threads import one_thread
 
 __all__ = [
     "BLOCK",
@@ -30,6 +31,7 @@ __all__ = [
     "pays",
     "scratch",
     "set_num_threads",
+    "share_out",
     "walk",
 ]
 
@@ -39,7 +41,8 @@ BLOCK = 1 << 15
 """Elements of a block: 128 KiB of float32, so that four buffers fit in a 512 KiB second-level cache."""
 
 _THREAD_BLOCK = 1 << 17  # threads hand the interpreter lock over at every ufunc: longer ufuncs, fewer handovers
-_THREAD_WORK = 1 << 22  # elements times ufuncs below which waking a thread costs more than it saves
+_THREAD_WORK = 1 << 21  # elements times ufuncs below which waking a thread costs more than it saves
+_HEAD_START = 1 << 17  # elements times ufuncs that the caller gets done until a thread that was asked has woken up
 
 
 class Body(NamedTuple):
@@ -126,11 +129,15 @@ class _Walk:
                 low, high = self.ranges.pop()
             except IndexError:
                 return count
-            try:
-                self.task(low, high, self.step)
-            except BaseException as error:  # raised in the caller, once no thread writes into its buffers any more
-                self.errors.append(error)
+            self.run(low, high)
             count += 1
+
+    def run(self, low: int, high: int) -> None:
+        """Run one range; an error is raised in the caller, once no thread writes into its buffers any more."""
+        try:
+            self.task(low, high, self.step)
+        except BaseException as error:
+            self.errors.append(error)
 
 
 def _work_for_others() -> None:
@@ -148,6 +155,7 @@ def _ask_for_help(walk: _Walk, threads: int) -> None:
     global _workers
     if _workers < threads:
         with _lock:
+            one_thread.used = True  # those of BLAS, where products are large, would take turns with ours on the cores
             while _workers < threads:
                 threading.Thread(target=_work_for_others, name=f"tensorgrad-{_workers}", daemon=True).start()
                 _workers += 1
@@ -199,15 +207,27 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int
         return
     block = _THREAD_BLOCK if arrays > 3 else 2 * _THREAD_BLOCK
     step = max(block // width, 1)
-    share = -(-n // (threads * ranges))
     if ranges > 1:
-        share = -(-share // step) * step
-    cuts = [(low, min(low + share, n)) for low in range(0, n, share)]
+        share = -(-n // (threads * ranges))
+        first = share = -(-share // step) * step
+    else:
+        lead = min(_HEAD_START // (width * work), n // (4 * threads))
+        share = -(-(n - lead) // threads)
+        first = share + lead
+    share_out(task, [(0, first), *((low, min(low + share, n)) for low in range(first, n, share))], threads, step)
+
+
+def share_out(task: Task, cuts: list[tuple[int, int]], threads: int, step: int = 1) -> None:
+    """Call ``task(low, high, step)`` for each of ``cuts``, over several threads.
+
+    The caller begins with the first at once, and the others some time later. A first cut that is larger by as much as
+    can be done meanwhile lets all finish together, so that the caller does not fall asleep waiting.
+    """
     count = len(cuts)
-    cuts.reverse()  # they are taken from the end
-    shared = _Walk(task, cuts, step)
+    shared = _Walk(task, cuts[:0:-1], step)  # they are taken from the end
     _ask_for_help(shared, min(threads, count) - 1)
-    done = shared.take_part()
+    shared.run(*cuts[0])
+    done = 1 + shared.take_part()
     while done < count:
         done += shared.counts.get()
     if shared.errors:

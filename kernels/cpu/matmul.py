@@ -68,5 +68,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, out: Array | None
     """``x @ weight.T + bias``, the bias added into the product's own memory."""
     if weight.size >= _LARGE and _few_rows(x, weight) and (out is None or out.flags.c_contiguous):
         return _linear_of_few(x, weight, bias, out)
+    if x.ndim > 1 and x.dtype.itemsize != 2 and out is None and x.flags.c_contiguous and x.size and bias is not None:
+        return product(x.reshape(-1, x.shape[-1]), weight.T, None, bias).reshape(*x.shape[:-1], len(weight))
     y = matmul(x, weight.T, out)
     return y if bias is None else np.add(y, bias, y if type(y) is np.ndarray else None)

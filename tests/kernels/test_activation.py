@@ -350,31 +350,42 @@ def test_a_walk_does_not_wait_for_a_thread_that_is_late() -> None:
 
 @pytest.mark.usefixtures("many_threads")
 def test_an_error_in_a_thread_is_raised_after_all_have_stopped() -> None:
-    running = []
+    rows: list[int] = []
 
     def task(low: int, high: int, step: int) -> None:
-        running.append(low)
+        rows.extend(range(low, high))
         if low:
             raise RuntimeError("from a thread")
 
     with pytest.raises(RuntimeError, match="from a thread"):
         blocked.walk(task, 40_000, 1, 1)
-    assert sorted(running) == [0, 10_000, 20_000, 30_000]
+    assert sorted(rows) == list(range(40_000))
 
 
 @pytest.mark.usefixtures("many_threads")
 def test_no_thread_is_left_behind_by_an_error() -> None:
-    finished = []
+    finished: list[int] = []
 
     def task(low: int, high: int, step: int) -> None:
         if not low:
             raise RuntimeError("from the caller")
         time.sleep(0.05)
-        finished.append(low)
+        finished.extend(range(low, high))
 
     with pytest.raises(RuntimeError, match="from the caller"):
         blocked.walk(task, 40_000, 1, 1)
-    assert sorted(finished) == [10_000, 20_000, 30_000]
+    assert sorted(finished) == list(range(40_000 - len(finished), 40_000))
+    assert len(finished) > 20_000
+
+
+def test_the_caller_takes_more_for_it_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocked, "_num_threads", 2)
+    cuts: list[tuple[int, int]] = []
+    blocked.walk(lambda low, high, step: cuts.append((low, high)), 1 << 20, 1, 8)
+    (low, first), (middle, high) = sorted(cuts)
+    assert (low, high) == (0, 1 << 20)
+    assert first == middle
+    assert first - (high - middle) == blocked._HEAD_START // 8
 
 
 def test_walk_covers_every_row_once() -> None:

@@ -134,8 +134,18 @@ class TestOneThread:
             assert blas.product(a, b, out) is out
             for y in (out, blas.product(a, b), K.matmul(a, b)):
                 np.testing.assert_allclose(y, wanted, rtol=1e-12, atol=1e-12)
+            bias = values(columns, seed=2)
+            for y in (blas.product(a, b, out, bias), K.linear(a[None], b.T.copy(), bias)[0]):
+                np.testing.assert_allclose(y, wanted + bias, rtol=1e-12, atol=1e-12)
         finally:
             blocked.set_num_threads(before)
+
+    def test_products_are_split_here_once_a_thread_of_ours_has_been_started(self, monkeypatch):
+        monkeypatch.setattr(blas.one_thread, "used", False)
+        monkeypatch.setattr(blocked, "_workers", 0)
+        monkeypatch.setattr(blocked, "_num_threads", 2)
+        blocked.walk(lambda low, high, step: None, 1 << 20, 1, 8)
+        assert blas.one_thread.used
 
     def test_a_product_into_its_own_operand(self, monkeypatch):
         monkeypatch.setattr(blas.one_thread, "used", True)
