@@ -166,7 +166,8 @@ def vjp(
         output, pull = func.vjp(function, *x)
         several = isinstance(output, tuple)
         vector = _vector("vjp", v, output if several else (output,), several)
-        return output, _as_inputs(pull(vector if several else vector[0]), inputs)
+        found = pull(vector if several else vector[0])
+        return output, found if isinstance(inputs, tuple) else found[0]
 
     return _called(product, create_graph, *given)  # type: ignore[no-any-return]
 
@@ -234,8 +235,3 @@ def _second(
         return function(*x), found if several else found[0]
 
     return _called(product, create_graph, *given)  # type: ignore[no-any-return]
-
-
-def _as_inputs(found: Any, inputs: Tensors) -> Any:
-    """Gradients in a tuple if the inputs are in one."""
-    return (found,) if isinstance(inputs, tuple) and len(inputs) == 1 else found

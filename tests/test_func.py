@@ -106,7 +106,7 @@ def test_nested_by_different_arguments(device):
     close(g, 4 * A.T @ A @ B)
     assert not g.requires_grad
     back = func.vjp(lambda x: x**2, x)[1]
-    g = func.grad(lambda c: (back(c) ** 2).sum())(w[0])
+    g = func.grad(lambda c: (back(c)[0] ** 2).sum())(w[0])
     close(g, 8 * B**2 * A[0])
     assert not g.requires_grad
 
@@ -156,7 +156,7 @@ def test_no_dependence_gives_zeros(device):
     close(func.grad(lambda x, y: y * 2)(x, y), np.zeros(3))
     close(func.grad(lambda x: put(1.0, device))(x), np.zeros(3))
     output, back = func.vjp(lambda x: y * 1, x)
-    close(back(output)[...], np.zeros(3))
+    close(back(output)[0], np.zeros(3))
     close(func.jvp(lambda x: y * 1, (x,), (x,))[1], 0)
     for jacobian in (func.jacrev, func.jacfwd):
         close(jacobian(lambda x: put(B[:2], device))(x), np.zeros((2, 3)))
@@ -177,7 +177,7 @@ def test_value_and_grad_and_aux(device):
     g, aux = func.grad(f, has_aux=True)(x)
     close(g, 2 * B)
     _, back, aux = func.vjp(f, x, has_aux=True)
-    close(back(put(3.0, device)), 6 * B)
+    close(back(put(3.0, device))[0], 6 * B)
     close(aux["twice"], 2 * B)
 
 

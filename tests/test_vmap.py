@@ -119,7 +119,7 @@ def test_with_products(device):
     x, v = sample(4, 3, device=device), sample(4, 3, device=device, seed=1)
     a, b = x.cpu().numpy(), v.cpu().numpy()
     close(vmap(lambda x, v: func.jvp(tg.exp, (x,), (v,))[1])(x, v), np.exp(a) * b)
-    close(vmap(lambda x, v: func.vjp(tg.exp, x)[1](v))(x, v), np.exp(a) * b)
+    close(vmap(lambda x, v: func.vjp(tg.exp, x)[1](v)[0])(x, v), np.exp(a) * b)
     close(vmap(lambda x, v: func.hvp(lambda x: (x**3).sum(), (x,), (v,))[0])(x, v), 6 * a * b)
 
 

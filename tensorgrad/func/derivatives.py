@@ -107,8 +107,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     output
         Of ``f``.
     vjp_fn : callable
-        Takes a cotangent of the output's structure, any number of times; returns the gradient of ``sum(output *
-        cotangent)`` with respect to the primal, or a tuple of them if there are several primals.
+        Takes a cotangent of the output's structure, any number of times; returns a tuple of the gradients of
+        ``sum(output * cotangent)`` with respect to the primals.
     aux
         What else ``f`` returned; only with ``has_aux``.
 
@@ -117,13 +117,12 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     >>> import tensorgrad as tg
     >>> y, vjp_fn = tg.func.vjp(lambda x: x**2, tg.tensor([1.0, 2.0]))
     >>> y, vjp_fn(tg.tensor([1.0, 10.0]))
-    (tensor([1., 4.]), tensor([ 2., 40.]))
+    (tensor([1., 4.]), (tensor([ 2., 40.]),))
     """
     call = Call("vjp", f, primals, all_of("vjp", primals), {}, has_aux)
 
     def vjp_fn(cotangents: Any) -> Any:
-        found = call.as_arguments(call.pull(like("vjp", "cotangent", cotangents, call.output), keep=True))
-        return found[0] if len(primals) == 1 else found
+        return call.as_arguments(call.pull(like("vjp", "cotangent", cotangents, call.output), keep=True))
 
     output = call.result(call.output)
     return (output, vjp_fn, call.result(call.aux)) if has_aux else (output, vjp_fn)
