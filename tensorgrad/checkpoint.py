@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from .engine import gradients_of
+from .function import lost
 from .generator import Draws
-from .tape import Branch, Leaf, Node, Op, clock, enable_grad, grad_mode
+from .tape import Branch, Leaf, Node, Op, View, clock, enable_grad, grad_mode
 from .tensor import Tensor
 
 __all__ = ["checkpoint"]
@@ -83,13 +84,21 @@ def checkpoint(function: Callable[..., Any], *args: Any, preserve_rng_state: boo
     node = Node(_op(len(outputs), len(saved)), tuple(call.boundary), saved, shape)
     places = iter(range(len(outputs)))
 
+    first: dict[Any, Tensor] = {}  # of the results on a memory
+
     def attached(y: Tensor) -> Tensor:
         if not _is_inside(y, start):
             return y
         place = next(places)
         made = Tensor(y._data, node if len(outputs) == 1 else Branch(node, place, *call.specs[place]))
-        if y._storage is not None:
-            made._share_memory_of(y)
+        if y._storage is None:
+            return made
+        if y._storage in first:
+            made._become_view(View(first[y._storage], lost, None, (y.shape,)))
+        else:
+            first[y._storage] = made
+            if y._storage.shared:
+                made._share_memory_of(y)
         return made
 
     return _mapped(results, attached)
@@ -157,8 +166,13 @@ def _rule(g: Any, needs: tuple[bool, ...], call: _Call, *watched: Tensor) -> tup
 
 
 def _is_inside(y: Tensor, start: int) -> bool:
-    """Whether a tensor was made by an op, on the tape, since ``start``."""
-    return y._node is not None and not isinstance(y._node, Leaf) and y._node.time > start
+    """Whether a tensor was made by an op, on the tape, since ``start``, and is no part of one from before."""
+    if y._node is None or isinstance(y._node, Leaf) or y._node.time <= start:
+        return False
+    root = y
+    while root._view is not None:
+        root = root._view.base
+    return root is y or (root._node is not None and not isinstance(root._node, Leaf) and root._node.time > start)
 
 
 def _boundary(nodes: list[Node], start: int) -> tuple[list[Node], list[Tensor]]:

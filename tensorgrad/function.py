@@ -16,7 +16,7 @@ from .saved import Packed
 from .tape import Branch, Leaf, Node, Op, View, grad_mode, no_grad, pushing, saved_hooks, users_code
 from .tensor import Tensor
 
-__all__ = ["Context", "Function", "VmapInfo", "once_differentiable"]
+__all__ = ["Context", "Function", "VmapInfo", "lost", "once_differentiable"]
 
 
 _NO_TENSOR = np.dtype(np.bool_)  # the dtype, without a gradient, of a result that is no tensor
@@ -248,7 +248,7 @@ class Function:
             output = Tensor(y._data, place)
             whole = next((x for x in args if isinstance(x, Tensor) and _share_memory(x, y)), None)
             if whole is not None:
-                output._become_view(View(whole, _lost, None, (y.shape,)))
+                output._become_view(View(whole, lost, None, (y.shape,)))
             made.append(output)
         hooks = saved_hooks.get()
         ctx._saved = [_kept(x, results, made, hooks) for x in ctx._to_save]
@@ -263,15 +263,15 @@ def _share_memory(x: Tensor, y: Tensor) -> bool:
     return x is y or (x._storage is not None and x._storage is y._storage)
 
 
-def _lost(base: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """What a result is after a write to the argument that it is a part of: nobody knows its gradient any more."""
+def lost(base: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What a result of a function is after a write to the whole that it is a part of: nobody knows its gradient now."""
     return Tensor(base._data, Node(_LOST, (base._node,), (), shape))
 
 
 def _refuse_lost(g: Any, needs: tuple[bool, ...]) -> Any:
     raise RuntimeError(
-        "backward: the result of a custom function was a part of its argument, which was then overwritten in place; "
-        "let the function return a .clone()"
+        "backward: a result of a custom or checkpointed function was a part of its argument, or of another result, "
+        "which was then overwritten in place; let the function return a .clone()"
     )
 
 

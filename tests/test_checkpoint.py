@@ -421,3 +421,30 @@ class TestCaptured:
             held[run] = captured._last.replay.layout.nbytes / w.nbytes
         assert held["plain"] > 8 * 6
         assert held["checkpointed"] < 8 + 2 * 6 + 4
+
+
+def test_results_that_are_parts_of_something(device):
+    values = np.arange(6.0).reshape(2, 3)
+    x = tg.tensor(values, device=device, requires_grad=True)
+    y = x * 1
+    part = tg.autograd.checkpoint(lambda y: y[0], y)
+    part *= 2  # a write to y
+    (y * y).sum().backward()
+    np.testing.assert_allclose(x.grad.cpu().numpy(), values * np.array([[8.0], [2.0]]))
+
+    def two(x):
+        whole = x * x
+        return whole, whole[0]
+
+    whole, part = tg.autograd.checkpoint(two, x)
+    with pytest.raises(RuntimeError, match=r"checkpointed function that is a part .* cannot be overwritten"):
+        part *= 2
+    whole *= 3
+    np.testing.assert_allclose(part.detach().cpu().numpy(), 3 * values[0] ** 2)
+    with pytest.raises(RuntimeError, match="was then overwritten"):
+        part.sum().backward()
+    x.grad = None
+    whole, part = tg.autograd.checkpoint(two, x)
+    whole *= 3
+    whole.sum().backward()
+    np.testing.assert_allclose(x.grad.cpu().numpy(), 6 * values)

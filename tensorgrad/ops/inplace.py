@@ -27,8 +27,8 @@ def check_writable(x: Tensor, name: str) -> None:
     while root._view is not None:
         if root._view.put is None:
             raise RuntimeError(
-                f"{name}: the result of a custom function that is a part of its argument cannot be overwritten while "
-                "the tape records; let the function return a .clone(), or name the argument in ctx.mark_dirty"
+                f"{name}: a result of a custom or checkpointed function that is a part of its argument, or of another "
+                "result, cannot be overwritten while the tape records; let the function return a .clone()"
             )
         root = root._view.base
     if isinstance(root._node, Leaf):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import capture, dtypes
 from ..inspection import finfo
 from ..tensor import Tensor
 from .complex_parts import conj, real
@@ -290,7 +290,8 @@ def polyfit(
     Warns
     -----
     RankWarning
-        If the points do not determine the polynomial, unless ``full``; the check waits for the device.
+        If the points do not determine the polynomial, unless ``full``; the check waits for the device, and is left out
+        under `tg.jit`.
 
     Examples
     --------
@@ -322,7 +323,7 @@ def polyfit(
     p = divide(found, expand_dims(scale, -1) if found.ndim == 2 else scale)
     if full:
         return p, residuals, rank, singular, limit
-    if int(rank.item()) != deg + 1:
+    if capture.recording() is None and int(rank.item()) != deg + 1:
         warnings.warn("polyfit: the points do not determine the polynomial", np.exceptions.RankWarning, stacklevel=2)
     if not cov:
         return p
