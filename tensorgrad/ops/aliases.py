@@ -6,9 +6,11 @@ from typing import Any
 
 from ..creation import asarray
 from . import arrangement, complex_parts, elementwise, indexing, matmul, memory, product, reduction, shape
+from . import pytorch_methods as methods
 from .definition import lift
-from .elementwise import add, multiply
+from .elementwise import multiply
 from .numbers import deg2rad, rad2deg
+from .pytorch_methods import addmm, bmm, div, expand, mm, mv, numel, weighted
 
 __all__ = [
     "absolute", "addbmm", "addmm", "addmv", "addr", "amax", "amin", "arccos", "arccosh", "arcsin", "arcsinh",
@@ -34,7 +36,6 @@ cat = concatenate = shape.concat
 movedim, swapdims, unsqueeze, permute = shape.moveaxis, shape.swapaxes, shape.expand_dims, shape.permute_dims
 broadcast_tensors = shape.broadcast_arrays
 repeat_interleave = arrangement.repeat
-take_along_dim = indexing.take_along_axis
 copy, conjugate = memory.clone, complex_parts.conj
 asanyarray = asarray
 ger = product.outer
@@ -43,20 +44,6 @@ ger = product.outer
 def rint(x: Any, /) -> Any:
     """The nearest integer, halves to even."""
     return elementwise.round(x)
-
-
-def div(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Any:
-    """``x1 / x2``, rounded towards zero (``"trunc"``) or down (``"floor"``) if asked.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> tg.div(tg.tensor([-7, 7]), 2, rounding_mode="trunc")
-    tensor([-3,  3])
-    """
-    from .pytorch_methods import PYTORCH_METHODS
-
-    return PYTORCH_METHODS["div"](lift(x1), x2, rounding_mode=rounding_mode)
 
 
 def ravel(x: Any, /) -> Any:
@@ -77,35 +64,33 @@ def transpose(x: Any, /, *axes: Any) -> Any:
     return lift(x).transpose(*(axes if axes != (None,) else ()))
 
 
-def _method(name: str) -> Any:
-    from .pytorch_methods import PYTORCH_METHODS
-
-    return PYTORCH_METHODS[name]
-
-
-def expand(x: Any, *sizes: Any) -> Any:
-    """A view in which axes of size 1 are repeated; -1 leaves a size, further sizes come in front."""
-    return _method("expand")(lift(x), *sizes)
-
-
 def narrow(x: Any, axis: int, start: int, length: int) -> Any:
     """The view of ``length`` entries of an axis from ``start`` on."""
-    return _method("narrow")(lift(x), axis, start, length)
+    return methods.narrow(x, axis, start, length)
 
 
 def unflatten(x: Any, axis: int, sizes: Any) -> Any:
     """An axis as several, of the given sizes; one may be -1."""
-    return _method("unflatten")(lift(x), axis, sizes)
+    return methods.unflatten(x, axis, sizes)
+
+
+def take_along_dim(x: Any, indices: Any, /, axis: int | None = None) -> Any:
+    """`take_along_axis`, but without an axis of all elements in one, as in PyTorch.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.take_along_dim(tg.tensor([[10, 30], [20, 40]]), tg.tensor([[3, 0]]))
+    tensor([40, 10])
+    """
+    if axis is None:
+        return indexing.take_along_axis(ravel(x), ravel(indices), axis=0)
+    return indexing.take_along_axis(x, indices, axis=axis)
 
 
 def unbind(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """The views at every index of an axis: PyTorch's name for `unstack`."""
     return shape.unstack(x, axis=axis)
-
-
-def numel(x: Any, /) -> int:
-    """How many elements there are."""
-    return int(lift(x).size)
 
 
 # ------------------------------------------------------------------------------------------------------------- products
@@ -130,59 +115,24 @@ def dot(x1: Any, x2: Any, /) -> Any:
     return product.tensordot(x1, x2, axes=((-1,), (axis,)))
 
 
-def _checked(name: str, first: int, second: int, x1: Any, x2: Any) -> Any:
-    x1, x2 = lift(x1), lift(x2)
-    if (x1.ndim, x2.ndim) != (first, second):
-        raise ValueError(f"{name}: needs {first} and {second} axes, got shapes {x1.shape} and {x2.shape}")
-    return matmul.matmul(x1, x2)
-
-
-def mm(x1: Any, x2: Any, /) -> Any:
-    """The product of two matrices."""
-    return _checked("mm", 2, 2, x1, x2)
-
-
-def bmm(x1: Any, x2: Any, /) -> Any:
-    """The products of two stacks of matrices, shapes (N, A, B) and (N, B, C)."""
-    return _checked("bmm", 3, 3, x1, x2)
-
-
-def mv(x1: Any, x2: Any, /) -> Any:
-    """The product of a matrix and a vector."""
-    return _checked("mv", 2, 1, x1, x2)
-
-
-def _weighted(x: Any, y: Any, beta: float, alpha: float) -> Any:
-    """``beta * x + alpha * y``; for beta 0 whatever ``x`` holds."""
-    y = y if alpha == 1 else multiply(y, alpha)
-    if beta == 0:
-        return y
-    return add(x if beta == 1 else multiply(x, beta), y)
-
-
-def addmm(x: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * x + alpha * (mat1 @ mat2)``."""
-    return _weighted(x, mm(mat1, mat2), beta, alpha)
-
-
 def addmv(x: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * x + alpha * (mat @ vec)``."""
-    return _weighted(x, mv(mat, vec), beta, alpha)
+    return weighted(x, mv(mat, vec), beta, alpha)
 
 
 def addr(x: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * x + alpha * outer(vec1, vec2)``."""
-    return _weighted(x, product.outer(vec1, vec2), beta, alpha)
+    return weighted(x, product.outer(vec1, vec2), beta, alpha)
 
 
 def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * x + alpha * (batch1 @ batch2)``, stack by stack."""
-    return _weighted(x, bmm(batch1, batch2), beta, alpha)
+    return weighted(x, bmm(batch1, batch2), beta, alpha)
 
 
 def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * x + alpha *`` the sum of the products of two stacks."""
-    return _weighted(x, reduction.sum(bmm(batch1, batch2), 0), beta, alpha)
+    return weighted(x, reduction.sum(bmm(batch1, batch2), 0), beta, alpha)
 
 
 # ---------------------------------------------------------------------------------------------------------- statistics

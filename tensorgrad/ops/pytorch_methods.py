@@ -14,10 +14,11 @@ from typing import Any
 from .. import dtypes
 from ..tensor import Tensor
 from . import elementwise, indexing, matmul, memory, product, shape
+from .definition import lift
 from .late import late_function
 from .overwriting import INPLACE_METHODS
 
-__all__ = ["PYTORCH_METHODS"]
+__all__ = ["PYTORCH_METHODS", "addmm", "bmm", "div", "expand", "mm", "mv", "narrow", "numel", "unflatten", "weighted"]
 
 Method = Callable[..., Any]
 
@@ -49,9 +50,9 @@ def is_contiguous(x: Tensor) -> bool:
     return bool(x._data.flags.c_contiguous)
 
 
-def numel(x: Tensor) -> int:
+def numel(x: Any) -> int:
     """How many elements there are."""
-    return x.size
+    return int(lift(x).size)
 
 
 def dim(x: Tensor) -> int:
@@ -59,7 +60,7 @@ def dim(x: Tensor) -> int:
     return x.ndim
 
 
-def expand(x: Tensor, *sizes: Any) -> Any:
+def expand(x: Any, *sizes: Any) -> Any:
     """A view in which axes of size 1 are repeated without a copy; -1 leaves a size, further sizes come in front.
 
     Examples
@@ -68,6 +69,7 @@ def expand(x: Tensor, *sizes: Any) -> Any:
     >>> tg.ones(3, 1).expand(2, -1, 4).shape
     (2, 3, 4)
     """
+    x = lift(x)
     wanted = list(sizes[0] if len(sizes) == 1 and not hasattr(sizes[0], "__index__") else sizes)
     front = len(wanted) - x.ndim
     if front < 0 or any(n == -1 for n in wanted[:front]):
@@ -98,8 +100,9 @@ def _axis(name: str, x: Tensor, axis: int) -> int:
     return axis % x.ndim
 
 
-def narrow(x: Tensor, dim: int, start: int, length: int) -> Any:
+def narrow(x: Any, dim: int, start: int, length: int) -> Any:
     """The view of ``length`` entries of an axis from ``start`` on; a negative start counts from the end."""
+    x = lift(x)
     axis = _axis("narrow", x, dim)
     begin = operator.index(start)
     begin += x.shape[axis] if begin < 0 else 0
@@ -118,8 +121,9 @@ def unbind(x: Tensor, dim: int = 0) -> tuple[Any, ...]:
     return shape.unstack(x, axis=dim)
 
 
-def unflatten(x: Tensor, dim: int, sizes: Any) -> Any:
+def unflatten(x: Any, dim: int, sizes: Any) -> Any:
     """An axis as several, of the given sizes; one may be -1."""
+    x = lift(x)
     axis = _axis("unflatten", x, dim)
     fixed = math.prod(n for n in sizes if n != -1)
     count = x.shape[axis]
@@ -140,8 +144,16 @@ def sub(x: Tensor, other: Any, *, alpha: Any = 1) -> Any:
     return elementwise.subtract(x, other if alpha == 1 else other * alpha)
 
 
-def div(x: Tensor, other: Any, *, rounding_mode: str | None = None) -> Any:
-    """``x / other``, rounded towards zero (``"trunc"``) or down (``"floor"``) if asked."""
+def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """``x / other``, rounded towards zero (``"trunc"``) or down (``"floor"``) if asked.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.div(tg.tensor([-7, 7]), 2, rounding_mode="trunc")
+    tensor([-3,  3])
+    """
+    x = lift(x)
     if rounding_mode == "floor":
         return elementwise.floor_divide(x, other)
     if rounding_mode not in (None, "trunc"):
@@ -152,19 +164,26 @@ def div(x: Tensor, other: Any, *, rounding_mode: str | None = None) -> Any:
     return elementwise.trunc(quotient).astype(dtypes.result_type(x, other), copy=False)
 
 
-def mm(x: Tensor, other: Tensor) -> Any:
+def _product(name: str, first: int, second: int, x: Any, other: Any) -> Any:
+    x, other = lift(x), lift(other)
+    if (x.ndim, other.ndim) != (first, second):
+        raise ValueError(f"{name}: needs {first} and {second} axes, got shapes {x.shape} and {other.shape}")
+    if first == 3 and len(x) != len(other):  # matmul would broadcast
+        raise ValueError(f"{name}: stacks of shapes {x.shape} and {other.shape} differ in length")
+    return matmul.matmul(x, other)
+
+
+def mm(x: Any, other: Any) -> Any:
     """The product of two matrices."""
     return _product("mm", 2, 2, x, other)
 
 
-def bmm(x: Tensor, other: Tensor) -> Any:
+def bmm(x: Any, other: Any) -> Any:
     """The products of two stacks of matrices, shapes (N, A, B) and (N, B, C)."""
-    if x.ndim == other.ndim == 3 and len(x) != len(other):
-        raise ValueError(f"bmm: stacks of shapes {x.shape} and {other.shape} differ in length")
     return _product("bmm", 3, 3, x, other)
 
 
-def mv(x: Tensor, other: Tensor) -> Any:
+def mv(x: Any, other: Any) -> Any:
     """The product of a matrix and a vector."""
     return _product("mv", 2, 1, x, other)
 
@@ -174,21 +193,17 @@ def dot(x: Tensor, other: Tensor) -> Any:
     return _product("dot", 1, 1, x, other)
 
 
-def _product(name: str, first: int, second: int, x: Tensor, other: Tensor) -> Any:
-    if (x.ndim, other.ndim) != (first, second):
-        raise ValueError(f"{name}: needs {first} and {second} axes, got shapes {x.shape} and {other.shape}")
-    return matmul.matmul(x, other)
+def weighted(x: Any, y: Any, beta: Any, alpha: Any) -> Any:
+    """``beta * x + alpha * y``; for beta 0 whatever ``x`` holds, NaN also, as in PyTorch."""
+    y = y if alpha == 1 else elementwise.multiply(y, alpha)
+    if beta == 0:
+        return y
+    return elementwise.add(x if beta == 1 else elementwise.multiply(x, beta), y)
 
 
-def addmm(x: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    """``beta * x + alpha * (mat1 @ mat2)``."""
-    scaled = x if beta == 1 else x * beta
-    return add(scaled, mm(mat1, mat2), alpha=alpha)
-
-
-def ger(x: Tensor, other: Tensor) -> Any:
-    """The products of every element of one vector with every element of another."""
-    return product.outer(x, other)
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * x + alpha * (mat1 @ mat2)``; for beta 0 whatever ``x`` holds."""
+    return weighted(x, mm(mat1, mat2), beta, alpha)
 
 
 # ------------------------------------------------------------------------------------------------------- new tensors
@@ -241,7 +256,7 @@ _SAME: dict[str, Method] = {
     "exp2": elementwise.exp2, "erfc": elementwise.erfc, "hypot": elementwise.hypot, "copysign": elementwise.copysign,
     "nextafter": elementwise.nextafter, "signbit": elementwise.signbit,
     "movedim": shape.moveaxis, "swapdims": shape.swapaxes, "ravel": shape.flatten, "view_as": reshape_as,
-    "ndimension": dim, "nelement": numel,
+    "ndimension": dim, "nelement": numel, "ger": product.outer,
 }  # fmt: skip
 
 
@@ -258,7 +273,7 @@ PYTORCH_METHODS: dict[str, Method] = {
         function.__name__: function
         for function in (
             type_as, contiguous, is_contiguous, numel, dim, expand, expand_as, reshape_as, t, narrow, select, unbind,
-            unflatten, add, sub, div, mm, bmm, mv, dot, addmm, ger, new_empty, new_zeros, new_ones, new_full, polygamma,
+            unflatten, add, sub, div, mm, bmm, mv, dot, addmm, new_empty, new_zeros, new_ones, new_full, polygamma,
         )
     },
 }  # fmt: skip

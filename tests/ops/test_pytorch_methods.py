@@ -111,6 +111,33 @@ def test_products_take_exactly_the_axes_in_their_name(x):
             call()
     with pytest.raises(ValueError, match="differ in length"):
         stack.bmm(stack[:1].mT)
+    with pytest.raises(ValueError, match="differ in length"):
+        tg.bmm(stack, stack[:1].mT)
+
+
+def test_a_product_with_beta_zero_ignores_what_it_would_be_added_to(x):
+    wanted = 0.5 * _array(x) @ _array(x).T
+    nothing = tg.full((3, 3), tg.nan, device=x.device)
+    for y in (nothing.addmm(x, x.t(), beta=0, alpha=0.5), tg.addmm(nothing, x, x.t(), beta=0, alpha=0.5)):
+        np.testing.assert_allclose(_array(y), wanted, rtol=1e-5)
+
+
+def test_functions_of_these_names_take_what_becomes_a_tensor():
+    rows = [[1.0, 2.0], [3.0, 4.0]]
+    a = np.array(rows)
+    np.testing.assert_allclose(_array(tg.mm(rows, a)), a @ a)
+    np.testing.assert_allclose(_array(tg.mv(a, rows[0])), a @ a[0])
+    np.testing.assert_allclose(_array(tg.addmm(a, rows, rows, beta=2)), 2 * a + a @ a)
+    assert tg.narrow(rows, 1, 0, 1).shape == tg.expand([[1.0], [2.0]], 2, -1).shape == (2, 1)
+    assert (tg.unflatten(a, axis=1, sizes=(2, 1)).shape, tg.numel(rows)) == ((2, 2, 1), 4)
+
+
+def test_take_along_dim_without_an_axis_takes_from_all_elements(x):
+    index = tg.tensor([[11, 0], [5, 5]], device=x.device)
+    np.testing.assert_array_equal(_array(tg.take_along_dim(x, index)), _array(x).ravel()[[11, 0, 5, 5]])
+    index = tg.argsort(x, axis=0, descending=True)
+    np.testing.assert_array_equal(_array(tg.take_along_dim(x, index, axis=0)), _array(x)[::-1])
+    np.testing.assert_array_equal(_array(tg.take_along_dim(x, index, 0)), _array(x)[::-1])
 
 
 def test_new_tensors_are_like_the_old_one(x):
