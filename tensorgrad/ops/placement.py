@@ -28,7 +28,7 @@ from .elementwise import (
     where,
 )  # fmt: skip
 from .indexing import gather, index_along, replaced, scatter_add, sum_at, take, within
-from .memory import cast, full_like, ones_like, zeros_like
+from .memory import cast, full, full_like, ones_like, zeros_like
 from .reduction import normalize_axes
 from .search import flatnonzero
 from .segments import others_of_each
@@ -121,7 +121,13 @@ def index_fill(x: Any, axis: int, index: Any, value: Any) -> Any:
     value = cast(lift(value, x), x.dtype)
     if value.ndim:
         raise ValueError(f"index_fill: the value must be one number, got shape {value.shape}")
-    return replaced(x, value, index_along(_row_of("index_fill", index, x), place))
+    index = _row_of("index_fill", index, x)
+    if not x.ndim:
+        return reshape(index_fill(reshape(x, (1,)), 0, index, value), ())
+    # by a mask, in which an index that repeats counts once
+    places = full(x.shape[place], False, dtype=dtypes.bool_, device=x.device)
+    reached = replaced(places, full((), True, dtype=dtypes.bool_, device=x.device), (index,))
+    return where(reshape(reached, (-1, *(1,) * (x.ndim - place - 1))), value, x)
 
 
 def index_put(x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:

@@ -28,7 +28,7 @@ __all__ = [
 
 
 # ---------------------------------------------------------------------------------------------------------- elementwise
-def clamp_min(x: Any, min: Any, /) -> Any:
+def clamp_min(x: Any, /, min: Any) -> Any:
     """``x``, or ``min`` where it is less: `clip` with a lower limit only.
 
     Examples
@@ -40,7 +40,7 @@ def clamp_min(x: Any, min: Any, /) -> Any:
     return elementwise.clip(x, min, None)
 
 
-def clamp_max(x: Any, max: Any, /) -> Any:
+def clamp_max(x: Any, /, max: Any) -> Any:
     """``x``, or ``max`` where it is greater: `clip` with an upper limit only.
 
     Examples
@@ -52,7 +52,7 @@ def clamp_max(x: Any, max: Any, /) -> Any:
     return elementwise.clip(x, None, max)
 
 
-def rsub(x: Any, other: Any, /, *, alpha: Any = 1) -> Any:
+def rsub(x: Any, /, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * x``.
 
     Examples
@@ -253,7 +253,7 @@ def from_file(filename: Any, shared: bool = False, size: int | None = 0, *, dtyp
     return as_tensor(np.asarray(array).view(chosen), device="cpu")
 
 
-def fill(x: Any, value: Any, /) -> Any:
+def fill(x: Any, /, value: Any) -> Any:
     """One value everywhere, in the shape, dtype and device of ``x``; gradients flow to the value.
 
     Examples

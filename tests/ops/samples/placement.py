@@ -88,8 +88,8 @@ add("add", "index_add", lambda x, v, i: tg.index_add(x, 0, i, v, alpha=2), _X, v
     reference=_added)  # fmt: skip
 add("setitem", "index_copy", lambda x, v, i: tg.index_copy(x, 1, i, v), _X, values(3, 2, seed=3), [3, 0],
     reference=lambda x, v, i: _copied(x, v, i, 1))  # fmt: skip
-add("setitem", "index_fill", lambda x, i: tg.index_fill(x, 0, i, 1.5), _X, [2, 0],
-    reference=lambda x, i: _copied(x, 1.5, i))  # fmt: skip
+add("where", "index_fill", lambda x, v, i: tg.index_fill(x, 0, i, v), _X, values(), [2, 0, 2],
+    reference=lambda x, v, i: _copied(x, v, i))  # fmt: skip
 add("setitem", "put", lambda x, v, i: tg.put(x, i, v), _X, values(2), [5, 0],
     reference=lambda x, v, i: _copied(x.reshape(-1), v, i).reshape(x.shape))  # fmt: skip
 add("setitem", "diagonal_scatter", lambda x, v: tg.diagonal_scatter(x, v, 1), _X, values(3),
