@@ -199,6 +199,8 @@ def _complex_logcumsumexp(x: Any, axis: int) -> Any:
 def logcumsumexp(x: Any, /, axis: int | None = None) -> Any:
     """``log(cumsum(exp(x)))`` along ``axis`` without overflow; None flattens first.
 
+    Of complex numbers it is a logarithm: its imaginary part may differ from the principal one by multiples of 2 pi.
+
     Examples
     --------
     >>> import tensorgrad as tg

@@ -266,7 +266,7 @@ def fill(x: Any, /, value: Any) -> Any:
     value = memory.cast(lift(value, x), x.dtype)
     if value.ndim:
         raise ValueError(f"fill: the value must be one number, got shape {value.shape}")
-    return memory.clone(shape.broadcast_to(value, x.shape))
+    return indexing.replaced(x, value, (...,))
 
 
 def detach(x: Tensor, /) -> Tensor:
