@@ -15,146 +15,50 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .autograd import checkpoint, grad
-from .backend import Device as device
-from .backend import get_default_device, set_default_device
-from .creation import array, as_tensor, asarray, from_dlpack, frombuffer, fromiter, tensor
-from .dtypes import bool_ as bool
+# ruff: isort: off
+# "a as a" tells type checkers that users may take a from here.
+from .autograd import checkpoint as checkpoint, grad as grad
+from .backend import Device as _device
+from .backend import get_default_device as get_default_device, set_default_device as set_default_device
+from .creation import (
+    array as array, as_tensor as as_tensor, asarray as asarray, from_dlpack as from_dlpack, frombuffer as frombuffer,
+    fromiter as fromiter, tensor as tensor,
+)  # fmt: skip
+from .dtypes import bool_ as _bool
 from .dtypes import (
-    complex64,
-    complex128,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    int8,
-    int16,
-    int32,
-    int64,
-    promote_types,
-    result_type,
-    set_default_dtype,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-from .jit import jit
-from .ops.activation import relu, sigmoid
-from .ops.arrangement import chunk, diagonal, meshgrid, repeat, roll, split, tile, trace, tril, triu
-from .ops.complex_parts import conj, imag, real
-from .ops.elementwise import (
-    abs,
-    acos,
-    acosh,
-    add,
-    angle,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    bitwise_and,
-    bitwise_invert,
-    bitwise_left_shift,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    ceil,
-    clip,
-    copysign,
-    cos,
-    cosh,
-    divide,
-    equal,
-    erf,
-    erfc,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    floor_divide,
-    greater,
-    greater_equal,
-    hypot,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    masked_fill,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    nextafter,
-    not_equal,
-    positive,
-    pow,
-    reciprocal,
-    remainder,
-    round,
-    rsqrt,
-    sign,
-    signbit,
-    sin,
-    sinh,
-    sqrt,
-    square,
-    subtract,
-    tan,
-    tanh,
-    trunc,
-    where,
-)
-from .ops.indexing import gather, put_along_axis, scatter, scatter_add, take, take_along_axis
+    complex64 as complex64, complex128 as complex128, float16 as float16, float32 as float32, float64 as float64,
+    get_default_dtype as get_default_dtype, int8 as int8, int16 as int16, int32 as int32, int64 as int64,
+    promote_types as promote_types, result_type as result_type, set_default_dtype as set_default_dtype, uint8 as uint8,
+    uint16 as uint16, uint32 as uint32, uint64 as uint64,
+)  # fmt: skip
+from .jit import jit as jit
+from .ops.activation import relu as relu, sigmoid as sigmoid
+from .ops.arrangement import (
+    chunk as chunk, diagonal as diagonal, meshgrid as meshgrid, repeat as repeat, roll as roll, split as split,
+    tile as tile, trace as trace, tril as tril, triu as triu,
+)  # fmt: skip
+from .ops.complex_parts import conj as conj, imag as imag, real as real
+from .ops.elementwise import *
+from .ops.indexing import (
+    gather as gather, put_along_axis as put_along_axis, scatter as scatter, scatter_add as scatter_add, take as take,
+    take_along_axis as take_along_axis,
+)  # fmt: skip
 from .ops.late import FUNCTIONS, late_function
-from .ops.matmul import matmul
-from .ops.memory import (
-    arange,
-    astype,
-    clone,
-    empty,
-    empty_like,
-    eye,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    zeros,
-    zeros_like,
-)
-from .ops.product import einsum, inner, kron, outer, tensordot, vecdot
-from .ops.reduction import all, any, argmax, argmin, count_nonzero, logsumexp, max, mean, min, prod, std, sum, var
-from .ops.selection import argsort, sort, topk
-from .ops.shape import (
-    broadcast_arrays,
-    broadcast_to,
-    concat,
-    expand_dims,
-    flatten,
-    flip,
-    matrix_transpose,
-    moveaxis,
-    permute_dims,
-    reshape,
-    squeeze,
-    stack,
-    swapaxes,
-    unstack,
-)
-from .ops.softmax import log_softmax, logaddexp, softmax
-from .tape import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .tensor import Tensor
+from .ops.matmul import matmul as matmul
+from .ops.memory import *
+from .ops.product import *
+from .ops.reduction import (
+    all as all, any as any, argmax as argmax, argmin as argmin, count_nonzero as count_nonzero, logsumexp as logsumexp,
+    max as max, mean as mean, min as min, prod as prod, std as std, sum as sum, var as var,
+)  # fmt: skip
+from .ops.selection import argsort as argsort, sort as sort, topk as topk
+from .ops.shape import *
+from .ops.softmax import log_softmax as log_softmax, logaddexp as logaddexp, softmax as softmax
+from .tape import (
+    enable_grad as enable_grad, inference_mode as inference_mode, is_grad_enabled as is_grad_enabled,
+    no_grad as no_grad, set_grad_enabled as set_grad_enabled,
+)  # fmt: skip
+from .tensor import Tensor as Tensor
 
 if TYPE_CHECKING:
     from . import amp as amp
@@ -182,18 +86,11 @@ if TYPE_CHECKING:
     from .ops.complex_forms import *
     from .ops.cumulative import *
     from .ops.description import (
-        broadcast_shapes,
-        get_device,
-        is_conj,
-        is_floating_point,
-        is_inference,
-        is_neg,
-        is_nonzero,
-        is_same_size,
-        is_signed,
-        is_tensor,
-        resolve_neg,
-    )
+        broadcast_shapes as broadcast_shapes, get_device as get_device, is_conj as is_conj,
+        is_floating_point as is_floating_point, is_inference as is_inference, is_neg as is_neg,
+        is_nonzero as is_nonzero, is_same_size as is_same_size, is_signed as is_signed, is_tensor as is_tensor,
+        resolve_neg as resolve_neg,
+    )  # fmt: skip
     from .ops.diagonals import *
     from .ops.distance import *
     from .ops.grids import *
@@ -218,11 +115,17 @@ if TYPE_CHECKING:
     from .ops.signal import *
     from .ops.special import *
     from .ops.statistics import *
-    from .ops.strided import as_strided, as_strided_scatter, empty_permuted, empty_strided
+    from .ops.strided import (
+        as_strided as as_strided, as_strided_scatter as as_strided_scatter, empty_permuted as empty_permuted,
+        empty_strided as empty_strided,
+    )  # fmt: skip
     from .ops.windows import *
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
+
+device = _device
+bool = _bool
 
 pi = 3.141592653589793
 e = 2.718281828459045

@@ -163,3 +163,15 @@ def test_editable_install_works(tree: Path, environment: Path, tmp_path: Path):
     assert package == tree.resolve() / "tensorgrad" / "__init__.py"
     assert kernels == tree.resolve() / "kernels" / "__init__.py"
     assert not (_site_packages(environment) / "kernels").exists()
+
+
+@pytest.mark.slow
+def test_a_strictly_typed_program_finds_the_names_it_uses(tree: Path, tmp_path: Path):
+    pytest.importorskip("mypy")
+    site = tmp_path / "site"
+    shutil.copytree(tree / "tensorgrad", site / "tensorgrad")
+    shutil.copytree(tree / "kernels", site / "tensorgrad" / "kernels")
+    program = shutil.copy(_ROOT / "tests" / "typed_program.py", tmp_path)
+    options = ("--strict", "--follow-imports=silent", "--cache-dir", tmp_path / "cache")
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\nmypy_path = {site}\n")
+    _run(sys.executable, "-m", "mypy", *options, "--config-file", tmp_path / "mypy.ini", program, cwd=tmp_path)
