@@ -20,13 +20,14 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from . import kernels as K
 from .dtypes import complex64, dtype_of, float32, get_default_dtype, is_floating, promote_types
 from .ops import fourier
 from .ops.arrangement import roll
 from .ops.complex_parts import conj
 from .ops.cumulative import part
 from .ops.definition import lift
-from .ops.memory import arange, cast, zeros
+from .ops.memory import cast, empty, zeros
 from .ops.shape import concat
 from .tensor import Tensor
 
@@ -270,13 +271,19 @@ def ihfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None
 
 
 # ---------------------------------------------------------------------------------------------------------- frequencies
-def _frequencies(name: str, n: int, d: float, first: int, count: int, dtype: Any, device: Any) -> Tensor:
+def _frequencies(name: str, n: int, d: float, half: bool, dtype: Any, device: Any) -> Tensor:
+    """Those of the points in order; in a whole spectrum, the second half's are negative."""
     if operator.index(n) < 1:
         raise ValueError(f"{name}: n must be at least 1, got {n}")
     kind = get_default_dtype() if dtype is None else dtype_of(dtype)
     if not is_floating(kind):
         raise TypeError(f"{name}: dtype must be real and floating, got {kind}")
-    y: Tensor = arange(first, first + count, dtype=kind, device=device) / (n * d)
+    y = empty(n // 2 + 1 if half else n, dtype=kind, device=device)
+    end = y.size if half else (n + 1) // 2
+    K.arange(y._data[:end], 0, 1)
+    if end < y.size:
+        K.arange(y._data[end:], end - n, 1)
+    K.multiply(y._data, 1.0 / (n * d), out=y._data)
     return y
 
 
@@ -289,12 +296,12 @@ def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None)
     >>> tg.fft.fftfreq(4, d=0.5)
     tensor([ 0. ,  0.5, -1. , -0.5])
     """
-    return roll(_frequencies("fftfreq", n, d, -(n // 2), n, dtype, device), -(n // 2))  # type: ignore[no-any-return]
+    return _frequencies("fftfreq", n, d, False, dtype, device)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
     """The frequencies of `rfft` of ``n`` points at distances ``d``."""
-    return _frequencies("rfftfreq", n, d, 0, n // 2 + 1, dtype, device)
+    return _frequencies("rfftfreq", n, d, True, dtype, device)
 
 
 def _rolled(name: str, x: Any, axes: int | Sequence[int] | None, forth: bool) -> Tensor:

@@ -18,7 +18,10 @@ Norm = Literal["backward", "ortho", "forward"]
 
 def fft(x: Array, axes: tuple[int, ...], inverse: bool, norm: Norm, out: Array | None = None) -> Array:
     """The transform of a complex array over some axes, or its inverse."""
-    y = (np.fft.ifftn if inverse else np.fft.fftn)(x, axes=axes, norm=norm)
+    if len(axes) == 1:
+        y = (np.fft.ifft if inverse else np.fft.fft)(x, None, axes[0], norm)
+    else:
+        y = (np.fft.ifftn if inverse else np.fft.fftn)(x, None, axes, norm)
     return _stored(y, x.dtype, out)
 
 
@@ -34,6 +37,8 @@ def irfft(x: Array, size: int, axis: int, norm: Norm, out: Array | None = None) 
 
 def _stored(y: Array, dtype: Any, out: Array | None) -> Array:
     if out is None:
+        if y.dtype == dtype and y.flags.c_contiguous:
+            return y
         return np.ascontiguousarray(y, dtype).reshape(y.shape)
     np.copyto(out, y, casting="unsafe")
     return out

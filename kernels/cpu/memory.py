@@ -52,6 +52,18 @@ def arange(out: Array, start: Any, step: Any) -> None:
         np.copyto(out, np.arange(out.size, dtype=wide).reshape(out.shape) * step + start, casting="unsafe")
         return
 
+    if out.dtype == np.int64 and type(start) is int and type(step) is int:
+
+        def count_on(low: int, high: int, block: int) -> None:  # from the block before
+            first = min(low + block, high)
+            np.add(np.arange(low, first, dtype=wide) * step, start, out=out[low:first])
+            for i in range(first, high, block):
+                stop = min(i + block, high)
+                np.add(out[i - block : stop - block], block * step, out=out[i:stop])
+
+        walk(count_on, out.size, 1, 4)
+        return
+
     def task(low: int, high: int, block: int) -> None:  # whatever is wider than `out` stays in cache
         count = np.arange(low, min(low + block, high), dtype=wide)
         numbers = np.empty(len(count), wide)

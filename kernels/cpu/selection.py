@@ -11,6 +11,8 @@ from ..ranks import between, place, places, virtual_index
 
 __all__ = ["argpartition", "argsort", "lexsort", "partition", "quantiles", "ranked_indices", "sort", "topk_indices"]
 
+_LONG = 4096  # elements of a row from which on a stable sort by another way is the faster one
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -27,11 +29,42 @@ def _stored(y: Array, out: Array | None) -> Array:
 
 
 def _order(x: Array, axis: int, descending: bool, stable: bool) -> Array:
-    kind: Any = "stable" if stable else None
     if not descending:
-        return np.argsort(x, axis, kind=kind)
+        return _ascending(x, axis, stable)
     # backwards through the array and back, so that equal elements keep their order
-    return np.flip((x.shape[axis] - 1) - np.argsort(np.flip(x, axis), axis, kind=kind), axis)
+    return np.flip((x.shape[axis] - 1) - _ascending(np.flip(x, axis), axis, stable), axis)
+
+
+def _ascending(x: Array, axis: int, stable: bool) -> Array:
+    """Stable sorts of long rows: NumPy's own take half as long again as its sorts that are not stable."""
+    n = x.shape[axis]
+    if not stable or n < _LONG:
+        return np.argsort(x, axis, kind="stable" if stable else None)
+    if x.dtype.itemsize == 4 and x.dtype.kind in "fiu" and n < 2**32:
+        return _packed_order(x, axis)
+    if x.dtype.char == "d":
+        y = np.argsort(x, axis)
+        ordered = np.moveaxis(np.take_along_axis(x, y, axis), axis, -1)
+        tied = ordered[..., 1:] == ordered[..., :-1]
+        if not (tied.any() or np.isnan(ordered[..., -1]).any()):
+            return y
+    return np.argsort(x, axis, kind="stable")
+
+
+def _packed_order(x: Array, axis: int) -> Array:
+    """Sorts numbers of 64 bits that hold an element, so that larger ones are larger, and below it its index."""
+    if x.dtype.kind == "f":
+        bits = (x + np.float32(0)).view(np.uint32)  # negative zeros equal zeros
+        keys = np.where(bits >> 31, ~bits, bits | 0x80000000)
+        np.copyto(keys, 0xFFFFFFFF, where=np.isnan(x))
+    else:
+        keys = x.view(np.uint32) ^ 0x80000000 if x.dtype.kind == "i" else x
+    packed = np.moveaxis(keys.astype(np.uint64, order="C"), axis, -1)
+    packed <<= np.uint64(32)
+    packed |= np.arange(x.shape[axis], dtype=np.uint64)
+    packed.sort(-1)
+    packed &= np.uint64(0xFFFFFFFF)
+    return np.moveaxis(packed, -1, axis).view(np.int64)
 
 
 def argsort(x: Array, axis: int = -1, descending: bool = False, stable: bool = True, out: Array | None = None) -> Array:

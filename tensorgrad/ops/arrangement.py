@@ -129,6 +129,8 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
     tensor([3, 0, 1, 2])
     """
     x = lift(x)
+    if axis is None and x.ndim == 1:
+        axis = 0
     if axis is None:
         flat = roll(reshape(x, (x.size,)), shift, axis=0)
         return reshape(flat, x.shape)

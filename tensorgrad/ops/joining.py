@@ -175,7 +175,8 @@ def append(x: Any, values: Any, /, axis: int | None = None) -> Any:
     tensor([1, 2, 3])
     """
     x = lift(x)
-    return concat([x, lift(values, x)], axis)
+    values = lift(values, x)
+    return concat([x, values], 0 if axis is None and x.ndim == values.ndim == 1 else axis)
 
 
 def _places(name: str, index: Any, n: int, ends: bool) -> tuple[list[int], bool]:

@@ -15,6 +15,7 @@ from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .elementwise import (
     abs,
     add,
+    clip,
     divide,
     equal,
     exp2,
@@ -355,8 +356,15 @@ def nan_to_num(
         return y if copy else x
     largest = float(np.finfo(x.dtype).max) if x.dtype.kind == "f" else 3.3895313892515355e38  # bfloat16's
     y = where(equal(x, x), x, nan)
+    if posinf is None and neginf is None and math.isfinite(nan) and -largest <= nan <= largest:
+        return _kept(clip(y, -largest, largest), x, copy)
     y = where(equal(x, math.inf), largest if posinf is None else float(posinf), y)
     y = where(equal(x, -math.inf), -largest if neginf is None else float(neginf), y)
+    return _kept(y, x, copy)
+
+
+def _kept(y: Any, x: Any, copy: bool) -> Any:
+    """The result, or ``x`` with the result written into it."""
     if copy:
         return y
     x[...] = y

@@ -32,7 +32,7 @@ from .memory import cast, full, full_like, ones_like, zeros_like
 from .reduction import normalize_axes
 from .search import flatnonzero
 from .segments import others_of_each
-from .shape import broadcast_arrays, broadcast_to, concat, expand_dims, reshape
+from .shape import broadcast_arrays, broadcast_to, expand_dims, reshape, stack
 
 __all__ = [
     "choose", "compress", "diagonal_scatter", "extract", "index_add", "index_copy", "index_fill", "index_put",
@@ -365,14 +365,16 @@ def choose(a: Any, choices: Sequence[Any], mode: str = "raise") -> Any:
     a = lift(a)
     if a.dtype.kind not in "iu":
         raise TypeError(f"choose: the numbers of choices must be integers, got {a.dtype}")
-    dtype = dtypes.result_type(*(lift(c).dtype for c in choices))
-    index, *options = broadcast_arrays(a, *(cast(lift(c), dtype) for c in choices))
+    options = [lift(c) for c in choices]
+    dtype, index = dtypes.result_type(*[c.dtype for c in options]), a
+    options = [cast(c, dtype) for c in options]
+    if any(c.shape != a.shape for c in options):
+        index, *options = broadcast_arrays(a, *options)
     if mode == "wrap":
         index = remainder(index, len(options))
     elif mode == "clip":
         index = clip(index, 0, len(options) - 1)
-    table = concat([expand_dims(c, 0) for c in options], 0)
-    return reshape(gather(table, 0, expand_dims(index, 0)), index.shape)
+    return reshape(gather(stack(options), 0, expand_dims(index, 0)), index.shape)
 
 
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:

@@ -367,10 +367,14 @@ def _number(value: float, x: Any) -> Any:
     return y
 
 
+_TINY, _TINY_HALF = 1e-20, 1e-4
+
+
 def _sinc_values(x: Any) -> Any:
-    zero = K.equal(x, 0)
-    one, turns = K.cast(zero, x.dtype), K.multiply(x, _number(math.pi, x))
-    return K.divide(K.where(zero, one, K.sin(turns)), K.where(zero, one, turns))
+    # of a number as small as this, sine and argument are equal
+    tiny = _number(_TINY_HALF if x.dtype.char == "e" else _TINY, x)
+    turns = K.multiply(K.where(K.equal(x, 0), tiny, x), _number(math.pi, x))
+    return K.divide(K.sin(turns), turns)
 
 
 def _sinc_slope(x: Any) -> Any:

@@ -27,6 +27,7 @@ class Data:
         self.signal = made((x + 1j * y).astype(np.complex64))
         self.mask = made(x > 0.5)
         self.whole, self.other = (made(rng.integers(1, 30, n)) for _ in range(2))
+        self.octets = made(rng.integers(0, 256, n).astype(np.uint8))
         self.places = made(rng.integers(0, n, n))
         self.ascending = made(np.sort(x))
         self.vectors = made(rng.uniform(0.1, 0.9, (max(n // 3, 1), 3)).astype(np.float32))
@@ -65,8 +66,28 @@ ARGUMENTS: dict[str, dict[str, Callable[[Data], tuple[Any, ...]]]] = {
         "array_equal": lambda d: (d.x, d.x),
         "asarray": lambda d: (d.x,),
         "astype": lambda d: (d.x, np.float64),
+        "bartlett": lambda d: (d.n,),
+        "blackman": lambda d: (d.n,),
+        "convolve": lambda d: (d.x, d.x[:16]),
+        "correlate": lambda d: (d.x, d.x[:16]),
+        "einsum_path": lambda d: ("ij,j", d.matrix, d.matrix[0]),
+        "hamming": lambda d: (d.n,),
+        "hanning": lambda d: (d.n,),
+        "ix_": lambda d: (d.places, d.places),
+        "kaiser": lambda d: (d.n, 5.0),
+        "matvec": lambda d: (d.matrix, d.matrix[0]),
+        "packbits": lambda d: (d.mask,),
+        "poly": lambda d: (d.right[0],),
+        "polydiv": lambda d: (d.x[:16], d.x[:4]),
+        "polyfit": lambda d: (d.ascending, d.y, 2),
+        "polymul": lambda d: (d.x, d.x[:4]),
+        "polyval": lambda d: (d.right[0], d.x),
+        "roots": lambda d: (d.right[0],),
+        "unpackbits": lambda d: (d.octets,),
+        "vecmat": lambda d: (d.matrix[0], d.matrix),
         "block": lambda d: ([[d.matrix, d.matrix], [d.matrix, d.matrix]],),
         "broadcast_arrays": lambda d: (d.matrix, d.matrix[0]),
+        "broadcast_shapes": lambda d: ((4, 1), (1, 4)),
         "broadcast_to": lambda d: (d.x, (2, d.n)),
         "can_cast": lambda d: (np.float32, np.float64),
         "choose": lambda d: (d.whole % 2, [d.x, d.y]),
