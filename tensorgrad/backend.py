@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import weakref
 from sys import getrefcount
 from typing import Any
 
@@ -245,6 +246,29 @@ def broadcast_view(array: Any, shape: tuple[int, ...]) -> Any:
     return on_device_of(array, require_cuda().broadcast_to, (array, shape))
 
 
+_owners: dict[int, Any] = {}  # of views whose ``base`` CuPy does not tell, by their `id`
+
+
+def owner_of(array: Any) -> Any:
+    """The array that owns the memory which another is a view of; itself if it does."""
+    while True:
+        base = array.base
+        if type(base) is not type(array):
+            base = _owners.get(id(array)) if _owners else None
+            if base is None:
+                return array
+        array = base
+
+
+def _strided_on_cuda(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    view = on_device_of(array, require_cuda().lib.stride_tricks.as_strided, (array, shape, strides))
+    if view.base is None:
+        key = id(view)
+        _owners[key] = owner_of(array)
+        weakref.finalize(view, _owners.pop, key, None).atexit = False
+    return view
+
+
 def sliding_view(array: Any, axis: int, size: int, step: int) -> Any:
     """Windows of ``size`` elements, ``step`` apart, along an axis, as a view; their elements are its last axis."""
     if isinstance(array, BatchedArray):
@@ -263,8 +287,7 @@ def sliding_view(array: Any, axis: int, size: int, step: int) -> Any:
         view: Any = np.ndarray(shape, array.dtype, whole, offset, _sliding_strides(array, axis, step))
         view.flags.writeable = False
         return view
-    strides = _sliding_strides(array, axis, step)
-    return on_device_of(array, require_cuda().lib.stride_tricks.as_strided, (array, shape, strides))
+    return _strided_on_cuda(array, shape, _sliding_strides(array, axis, step))
 
 
 def _sliding_strides(array: Any, axis: int, step: int) -> tuple[int, ...]:
@@ -281,9 +304,7 @@ def memory_address(array: Any) -> int:
 
 def _memory_of(array: Any) -> tuple[Any, int, int]:
     """The array that owns the memory of another, and where that memory begins and ends."""
-    root = array
-    while type(root.base) is type(array):
-        root = root.base
+    root = owner_of(array)
     reach = [(n - 1) * stride for n, stride in zip(root.shape, root.strides, strict=True)]
     begin = memory_address(root) + sum(r for r in reach if r < 0)
     return root, begin, begin + (sum(map(abs, reach)) + root.itemsize if root.size else 0)
@@ -323,9 +344,7 @@ def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...], o
         view.flags.writeable = array.flags.writeable
         return view
     flat = (root if root.flags.c_contiguous else root.T).reshape(-1)
-    return on_device_of(
-        array, require_cuda().lib.stride_tricks.as_strided, (flat[(start - begin) // item :], shape, steps)
-    )
+    return _strided_on_cuda(flat[(start - begin) // item :], shape, steps)
 
 
 def diagonal_view(array: Any, offset: int, axis1: int, axis2: int) -> Any:

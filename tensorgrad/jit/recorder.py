@@ -13,7 +13,7 @@ import numpy as np
 from .. import capture
 from .. import kernels as K
 from ..anomaly import user_line
-from ..backend import Device, address, device_of
+from ..backend import Device, address, device_of, owner_of
 from ..capture import CaptureError
 from ..kernels import Kernel, rules
 from ..tensor import Tensor
@@ -48,15 +48,6 @@ _OVERWRITES = {
 
 
 _one_at_a_time = threading.Lock()  # what shows a recorder the world is there once
-
-
-def root_of(array: Any) -> Any:
-    """The array that owns the memory which ``array`` is a view of."""
-    while True:
-        base = array.base
-        if type(base) is not type(array):
-            return array
-        array = base
 
 
 class Recorder:
@@ -160,7 +151,7 @@ class Recorder:
         region = self._new(INPUT, array.nbytes, device_of(array), slot=slot)
         region.spec = (array.shape, array.dtype)
         self.inputs.append(region)
-        root = root_of(array)
+        root = owner_of(array)
         self._regions[id(root)] = region
         self._watches[id(root)] = root
         self._anchors[region.number] = address(array)
@@ -196,7 +187,7 @@ class Recorder:
 
     def span(self, array: Any, written: bool = False) -> Span:
         """Where an array is; memory that nobody knew is a constant, or a temporary if it is about to be overwritten."""
-        root = root_of(array)
+        root = owner_of(array)
         region = self._regions.get(id(root))
         if region is None:
             region = self._temporary(root) if written else self._fixed(root, CONSTANT)
@@ -256,15 +247,15 @@ class Recorder:
         if not in_place and out is None:
             several = isinstance(result, tuple)
             arrays = result if several else (result,)
-            if all(id(root_of(a)) in self._regions for a in arrays):
+            if all(id(owner_of(a)) in self._regions for a in arrays):
                 return result  # a view: nothing was written
             spans = []
             for a in arrays:
-                root = root_of(a)
+                root = owner_of(a)
                 region = self._regions.get(id(root))
                 if region is None:
                     region = self._temporary(root)
-                    if root is not a and root.dtype == np.uint8 and sum(root_of(x) is root for x in arrays) == 1:
+                    if root is not a and root.dtype == np.uint8 and sum(owner_of(x) is root for x in arrays) == 1:
                         self._begin_at(region, a)
                 spans.append(self._span_in(region, root, a))
             outs, writes = tuple(spans), {s.region for s in spans}
@@ -301,7 +292,7 @@ class Recorder:
             return
         self._enter_tensor(key, tensor)
         self._seen.add(key)
-        root = root_of(array)
+        root = owner_of(array)
         known = self._regions.get(id(root))
         if known is None or known.kind == CONSTANT:
             known = self._fixed(root, EXTERNAL)
@@ -339,7 +330,7 @@ class Recorder:
         slot = None
         if grad is not None and id(grad) not in self._made:
             array = peek(grad)
-            if id(root_of(array)) not in self._regions and array.flags.c_contiguous:
+            if id(owner_of(array)) not in self._regions and array.flags.c_contiguous:
                 slot = len(self.inputs)
                 self._enter_input(array, slot).owners.append(tensor)
             self._enter_tensor(id(grad), grad)

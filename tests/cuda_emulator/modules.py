@@ -27,8 +27,14 @@ from . import (
     runtime_api,
     streams,
 )
+from .ndarray import ndarray
 
 VERSION = "14.2.0"
+
+
+def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
+    """CuPy's: the view has no ``base``."""
+    return ndarray(x.shape if shape is None else shape, x.dtype, x.data, x.strides if strides is None else strides)
 
 
 def _module(name: str, **contents: Any) -> ModuleType:
@@ -149,8 +155,7 @@ def build() -> dict[str, ModuleType]:
     backend_cuda = _module("cupy_backends.cuda", api=api)
     backends = _module("cupy_backends", cuda=backend_cuda)
     exceptions = _module("cupy.exceptions", AxisError=np.exceptions.AxisError)
-    tricks = _module("cupy.lib.stride_tricks",
-                     as_strided=dispatch.wrap_function(np.lib.stride_tricks.as_strided, "as_strided"))  # fmt: skip
+    tricks = _module("cupy.lib.stride_tricks", as_strided=_as_strided)
     lib = _module("cupy.lib", stride_tricks=tricks)
     util = _module("cupy._util", PerformanceWarning=PerformanceWarning)
     cupy = _module(
