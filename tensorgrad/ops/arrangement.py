@@ -227,7 +227,7 @@ def meshgrid(*arrays: Any, copy: bool = False, sparse: bool = False, indexing: s
     Parameters
     ----------
     *arrays : Tensor
-        One axis each.
+        One axis each; others are flattened.
     copy : bool
         Give results memory of their own.
     sparse : bool
@@ -245,8 +245,7 @@ def meshgrid(*arrays: Any, copy: bool = False, sparse: bool = False, indexing: s
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
     tensors = [lift(x) for x in arrays]
-    if any(x.ndim != 1 for x in tensors):
-        raise ValueError(f"meshgrid: needs tensors of one axis, got shapes {', '.join(str(x.shape) for x in tensors)}")
+    tensors = [x if x.ndim == 1 else reshape(x, (x.size,)) for x in tensors]
     count = len(tensors)
     shape = tuple(x.size for x in tensors)
     grids = [reshape(x, tuple(x.size if i == k else 1 for i in range(count))) for k, x in enumerate(tensors)]

@@ -131,7 +131,7 @@ def gradient(f: Any, *spacing: Any, axis: int | tuple[int, ...] | None = None, e
         if n < edge_order + 1:
             raise ValueError(f"gradient: axis {a} of shape {f.shape} has fewer than {edge_order + 1} samples")
         found.append(_slope(f, spacing[k] if spacing else 1.0, a, edge_order))
-    return tuple(found) if len(found) > 1 else found[0]
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 def _slope(f: Any, step: Any, a: int, edge_order: int) -> Any:

@@ -52,7 +52,8 @@ class _Grid:
     def _line(s: slice, dtype: Any) -> Tensor:
         start = 0 if s.start is None else s.start
         if isinstance(s.step, complex):
-            return linspace(start, s.stop, int(abs(s.step)), dtype=dtype)
+            line: Tensor = linspace(start, s.stop, int(abs(s.step)), dtype=dtype)
+            return line
         return arange(start, s.stop, 1 if s.step is None else s.step, dtype=dtype)
 
     def __repr__(self) -> str:

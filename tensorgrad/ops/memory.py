@@ -219,25 +219,52 @@ def linspace(
     num: int = 50,
     endpoint: bool = True,
     *,
+    retstep: bool = False,
     dtype: Any = None,
+    axis: int = 0,
     device: Any = None,
     requires_grad: bool = False,
-) -> Tensor:
-    """``num`` evenly spaced numbers from ``start`` to ``stop``, which is included unless ``endpoint=False``."""
+) -> Any:
+    """``num`` evenly spaced numbers from ``start`` to ``stop``, which is included unless ``endpoint=False``.
+
+    Parameters
+    ----------
+    start, stop : number or Tensor
+        Of tensors with axes, which broadcast, many such rows at once; they are differentiable.
+    retstep : bool
+        Return ``(numbers, distance)``.
+    axis : int
+        Where the numbers lie if ``start`` or ``stop`` has axes.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> tg.linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    >>> tg.linspace(tg.tensor([0.0, 1.0]), 2, 3)
+    tensor([[0. , 1. ],
+            [1. , 1.5],
+            [2. , 2. ]])
+    """
     if num < 0:
         raise ValueError(f"linspace: num must not be negative, got {num}")
-    start, stop = (v.item() if isinstance(v, Tensor) else v for v in (start, stop))
+    if getattr(start, "shape", ()) or getattr(stop, "shape", ()) or isinstance(start, list) or isinstance(stop, list):
+        from .ranges import between
+
+        return between(start, stop, num, endpoint, retstep, dtype, axis, device)
+    start, stop = (v.item() if hasattr(v, "item") else v for v in (start, stop))
     gaps = num - 1 if endpoint else num
     if dtype is None:
         dtype = complex if isinstance(start, complex) or isinstance(stop, complex) else dtypes.get_default_dtype()
-    out = empty_array((num,), dtypes.dtype_of(dtype), resolve_device(device))
+    wanted = dtypes.dtype_of(dtype)
+    out = empty_array((num,), dtypes.float64 if wanted.kind in "iu" else wanted, resolve_device(device))
     K.arange(out, start, (stop - start) / gaps if gaps > 0 else 0)
     if endpoint and num > 1:
         K.fill(out[-1:], stop)  # exactly, whatever the rounding
-    x = Tensor(out)
+    x = Tensor(out if out.dtype == wanted else K.cast(K.floor(out), wanted))
     if requires_grad:
         x.requires_grad = True
-    return x
+    return (x, (stop - start) / gaps if gaps > 0 else float("nan")) if retstep else x
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:

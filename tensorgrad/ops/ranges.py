@@ -11,15 +11,59 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .arrangement import meshgrid
-from .elementwise import exp, multiply, pow
+from .definition import lift
+from .elementwise import add, divide, exp, floor, multiply, pow, subtract
 from .memory import arange, cast, empty, eye, full_like, linspace
-from .shape import reshape
+from .shape import broadcast_arrays, concat, expand_dims, moveaxis, reshape
 
-__all__ = ["fromfunction", "geomspace", "identity", "indices", "logspace"]
+__all__ = ["between", "fromfunction", "geomspace", "identity", "indices", "logspace"]
 
 
 def _number(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
+
+
+def _has_axes(*values: Any) -> bool:
+    return any(getattr(v, "shape", ()) or isinstance(v, list) for v in values)
+
+
+def _ends(device: Any, *values: Any) -> list[Any]:
+    """Numbers and tensors on one device, in the floating dtype in which they meet, broadcast."""
+    like = next((v for v in values if isinstance(v, Tensor)), None)
+    tensors = [v if isinstance(v, Tensor) else lift(v, like) for v in values]
+    dtype = tensors[0].dtype
+    for x in tensors[1:]:
+        dtype = dtypes.promote_types(dtype, x.dtype)
+    if dtype.kind in "biu":
+        dtype = dtypes.get_default_dtype()
+    return [cast(x if device is None else x.to(device), dtype) for x in broadcast_arrays(*tensors)]
+
+
+def _steps(x: Any, num: int, endpoint: bool) -> Any:
+    """The shares of the way at which the numbers lie, along a new first axis."""
+    gaps = num - 1 if endpoint else num
+    share = divide(arange(num, dtype=x.dtype, device=x.device), gaps if gaps > 0 else 1)
+    return reshape(share, (num, *(1,) * x.ndim))
+
+
+def _finished(y: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
+    """With the end itself, whatever the rounding, in the wanted dtype and place."""
+    if endpoint and num > 1:
+        y = concat([y[:-1], expand_dims(stop, 0)], axis=0)
+    if dtype is not None:
+        wanted = dtypes.dtype_of(dtype)
+        y = cast(floor(y) if wanted.kind in "iu" else y, wanted)
+    return moveaxis(y, 0, axis)
+
+
+def between(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dtype: Any, axis: int, device: Any) -> Any:
+    """`linspace` of ends with axes."""
+    start, stop = _ends(device, start, stop)
+    way = subtract(stop, start)
+    y = add(start, multiply(way, _steps(way, num, endpoint)))
+    made = _finished(y, stop, num, endpoint, dtype, axis)
+    gaps = num - 1 if endpoint else num
+    return (made, divide(way, gaps) if gaps > 0 else full_like(way, math.nan)) if retstep else made
 
 
 def logspace(
@@ -28,12 +72,15 @@ def logspace(
     /,
     num: int = 50,
     endpoint: bool = True,
-    base: float = 10.0,
+    base: Any = 10.0,
     *,
     dtype: Any = None,
+    axis: int = 0,
     device: Any = None,
 ) -> Any:
     """``num`` numbers from ``base**start`` to ``base**stop`` whose logarithms are evenly spaced.
+
+    Of tensors with axes, which broadcast, many such rows at once, along ``axis``; they are differentiable.
 
     Examples
     --------
@@ -41,20 +88,36 @@ def logspace(
     >>> tg.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
+    if _has_axes(start, stop, base):
+        start, stop, base = _ends(device, start, stop, base)
+        y = pow(base, between(start, stop, num, endpoint, False, None, 0, device))
+        return _finished(y, pow(base, stop), num, False, dtype, axis)
+    base = _number(base)
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
     exponents = linspace(start, stop, num, dtype=dtypes.float64, device=device, endpoint=endpoint)
     return cast(pow(full_like(exponents, base), exponents), wanted)
 
 
 def geomspace(
-    start: Any, stop: Any, /, num: int = 50, endpoint: bool = True, *, dtype: Any = None, device: Any = None
+    start: Any,
+    stop: Any,
+    /,
+    num: int = 50,
+    endpoint: bool = True,
+    *,
+    dtype: Any = None,
+    axis: int = 0,
+    device: Any = None,
 ) -> Any:
     """``num`` numbers from ``start`` to ``stop``, each the same multiple of the one before.
+
+    Of tensors with axes, which broadcast, many such rows at once, along ``axis``; they are differentiable, and ends of
+    different signs, between which there is nothing real, give NaN.
 
     Raises
     ------
     ValueError
-        If one end is 0, or they have different signs.
+        If one of two numbers is 0, or they have different signs.
 
     Examples
     --------
@@ -62,11 +125,15 @@ def geomspace(
     >>> tg.geomspace(1, 8, 4)
     tensor([1., 2., 4., 8.])
     """
+    if num < 0:
+        raise ValueError(f"geomspace: num must not be negative, got {num}")
+    if _has_axes(start, stop) or isinstance(_number(start), complex) or isinstance(_number(stop), complex):
+        start, stop = _ends(device, start, stop)
+        y = multiply(start, pow(divide(stop, start), _steps(start, num, endpoint)))
+        return _finished(y, stop, num, endpoint, dtype, axis)
     start, stop = float(_number(start)), float(_number(stop))
     if start == 0 or stop == 0 or (start < 0) != (stop < 0):
         raise ValueError(f"geomspace: needs two numbers of one sign other than 0, got {start} and {stop}")
-    if num < 0:
-        raise ValueError(f"geomspace: num must not be negative, got {num}")
     sign = math.copysign(1.0, start)
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
     logs = linspace(

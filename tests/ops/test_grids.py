@@ -102,3 +102,28 @@ def test_from_buffers_and_iterables():
     assert np.frombuffer(memory, "int32").tolist() == [0, 9, 2, 3]
     assert tg.frombuffer(bytes(8), requires_grad=True).tolist() == [0, 0]
     assert tg.fromiter(range(5), "float32", count=3).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["linspace", "logspace", "geomspace"])
+def test_rows_between_ends_with_axes(name, device):
+    a, b = np.array([1.0, 1.5, 2.0]), np.array([[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]])
+    theirs, ours = getattr(np, name), getattr(tg, name)
+    x, y = tg.tensor(a, device=device), tg.tensor(b, device=device)
+    for num in (0, 1, 2, 5):
+        for options in ({}, {"axis": -1}, {"axis": 1}, {"endpoint": False}):
+            found = ours(x, y, num, **options)
+            np.testing.assert_allclose(found.cpu().numpy(), theirs(a, b, num, **options), rtol=1e-12, strict=True)
+        np.testing.assert_allclose(ours(2.0, y, num).cpu().numpy(), theirs(2.0, b, num), rtol=1e-12)
+    variables = [tg.tensor(v, device=device, requires_grad=True) for v in (a, b)]
+    tg.testing.gradcheck(lambda a, b: ours(a, b, 4), variables, fast_mode=True)
+
+
+def test_more_of_rows():
+    found, step = tg.linspace(tg.tensor([0.0, 1.0]), 2, 5, retstep=True)
+    assert (found[-1].tolist(), step.tolist()) == ([2, 2], [0.5, 0.25])
+    assert tg.linspace(0, 1, 5, retstep=True)[1] == 0.25
+    assert tg.linspace(0, -10, 4, dtype=tg.int64).tolist() == np.linspace(0, -10, 4, dtype=int).tolist()
+    np.testing.assert_allclose(tg.geomspace(1j, 1000j, 4).numpy(), np.geomspace(1j, 1000j, 4), rtol=1e-5)
+    np.testing.assert_allclose(tg.logspace(0, 2, 3, base=tg.tensor([2.0, 3.0])).tolist(), [[1, 1], [2, 3], [4, 9]])
+    assert [x.tolist() for x in tg.meshgrid(3, [[1], [2]])] == [[[3], [3]], [[1], [2]]]
+    assert tg.gradient(tg.tensor(1.0)) == ()
