@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
-from . import blas, narrow, winograd
+from . import blas, narrow, narrow_gradient, winograd
 from .blocked import compute_type, pays, walk
 from .workspace import workspace
 
@@ -306,7 +306,11 @@ def conv_input_gradient(
     turned = np.flip(weight, tuple(range(2, weight.ndim))).swapaxes(0, 1)
     margins = tuple(k - 1 - p for k, p in zip(weight.shape[2:], padding, strict=True))
     if g.size and dx.size and _is_narrow(turned.shape, stride, margins, dilation, groups):
-        narrow.conv(np.ascontiguousarray(g), turned, None, margins, dx)
+        g = np.ascontiguousarray(g)
+        if narrow_gradient.suits(weight.shape, size, padding):
+            narrow_gradient.input_gradient(g, weight, padding, dx)
+        else:
+            narrow.conv(g, turned, None, margins, dx)
         return _stored(dx, dtype, out)
     if not (g.size and weight.size and work.layout.covering):
         dx.fill(0)

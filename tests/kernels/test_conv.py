@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 from tensorgrad.kernels import INSTRUCTIONS as K
-from tensorgrad.kernels.cpu import blocked, narrow
+from tensorgrad.kernels.cpu import blocked, narrow, narrow_gradient
 from tensorgrad.kernels.cpu import conv as cpu
 
 from .test_cuda_agreement import array, to_device, to_host
@@ -15,6 +15,8 @@ from .test_cuda_agreement import array, to_device, to_host
 SHAPES = {
     # images, (input, output channels), size, kernel, stride, padding, dilation, groups
     "lenet": (5, (1, 6), (12, 12), (5, 5), (1, 1), (2, 2), (1, 1), 1),
+    "unpadded": (7, (2, 3), (9, 10), (5, 4), (1, 1), (0, 0), (1, 1), 1),
+    "hardly padded": (3, (3, 5), (6, 7), (4, 5), (1, 1), (1, 0), (1, 1), 1),
     "vgg": (2, (16, 24), (9, 10), (3, 3), (1, 1), (1, 1), (1, 1), 1),
     "strided": (3, (9, 12), (11, 7), (3, 2), (2, 3), (1, 0), (1, 2), 1),
     "one by one": (3, (16, 9), (6, 5), (1, 1), (1, 1), (0, 0), (1, 1), 1),
@@ -57,6 +59,7 @@ def by_offsets(x, w, b, stride, padding, dilation, groups):
 def test_panels_of_any_size(name, panel, by_row, monkeypatch):
     monkeypatch.setattr(cpu, "_PANEL", panel)
     monkeypatch.setattr(narrow, "_PANEL", panel)
+    monkeypatch.setattr(narrow_gradient, "_TERMS", panel)
     if not by_row:
         monkeypatch.setattr(narrow, "suits", lambda *_: False)
     x, w, b, g, how = operands(name)
@@ -67,6 +70,20 @@ def test_panels_of_any_size(name, panel, by_row, monkeypatch):
     dx = cpu.conv_input_gradient(g, w, x.shape[2:], *how)
     dw = cpu.conv_weight_gradient(g, x, w.shape[2:], *how)
     np.testing.assert_allclose([(dx * x).sum(), (dw * w).sum()], total, rtol=1e-10)
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (1, 2), (3, 0)])
+@pytest.mark.parametrize("images", [1, 7])
+def test_gradient_by_an_input_much_larger_than_the_output(images, padding, monkeypatch):
+    w = array((3, 2, 5, 4), "float64")
+    g = array((images, 3, 6 + 2 * padding[0] - 4, 5 + 2 * padding[1] - 3), "float64", seed=1)
+    assert not narrow_gradient.suits(w.shape, (20, 20), (2, 2))
+    how = ((6, 5), (1, 1), padding, (1, 1), 1)
+    monkeypatch.setattr(narrow_gradient, "suits", lambda *_: False)
+    wanted = cpu.conv_input_gradient(g, w, *how)
+    monkeypatch.setattr(narrow_gradient, "suits", lambda *_: True)
+    monkeypatch.setattr(narrow_gradient, "_TERMS", 2000)
+    np.testing.assert_allclose(cpu.conv_input_gradient(g, w, *how), wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("height", range(1, 10))
