@@ -222,6 +222,9 @@ class Kernel:
         return f"<kernel {self.name}({self.signature})>"
 
 
+_PLAIN = frozenset((int, float))
+
+
 def _launcher(kernel: Kernel) -> Callable[..., Any]:
     """The short way in, bound once per kernel: small NumPy arrays, arguments by position, nobody watching.
 
@@ -249,7 +252,9 @@ def _launcher(kernel: Kernel) -> Callable[..., Any]:
     def launch_two(x1: Any, x2: Any, out: Any = None) -> Any:
         try:
             if type(x1) is not _ndarray or x1.size > block or _hooks:
-                return observed((x1, x2), {} if out is None else {"out": out})
+                number_first = type(x1) in _PLAIN and type(x2) is _ndarray and x2.size <= block
+                if not number_first or _hooks:
+                    return observed((x1, x2), {} if out is None else {"out": out})
             if out is not None:
                 return cpu(x1, x2, out) if current() is SILENT else enter_quiet(cpu, x1, x2, out)
             result = cpu(x1, x2) if current() is SILENT else enter_quiet(cpu, x1, x2)

@@ -49,7 +49,10 @@ def arange(out: Array, start: Any, step: Any) -> None:
     else:
         wide = np.complex128 if out.dtype.kind == "c" else np.float64
     if out.size <= BLOCK or out.ndim != 1:
-        np.copyto(out, np.arange(out.size, dtype=wide).reshape(out.shape) * step + start, casting="unsafe")
+        count = np.arange(out.size, dtype=wide).reshape(out.shape)
+        if not (type(step) is type(start) is int and step == 1 and start == 0):
+            count = count * step + start
+        np.copyto(out, count, casting="unsafe")
         return
 
     if out.dtype == np.int64 and type(start) is int and type(step) is int:

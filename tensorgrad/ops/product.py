@@ -300,12 +300,14 @@ def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
         raise IndexError(f"vecdot: axis {axis} is out of range for shapes {x1.shape} and {x2.shape}")
     if x1.ndim == 1 and x2.ndim == 1 and x1.shape == x2.shape:
         return matmul(x1, x2)
-    rows, columns = moveaxis(x1, a, -1), moveaxis(x2, b, -1)
-    try:
-        np.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
-        fits = rows.shape[-1] == columns.shape[-1]
-    except ValueError:
-        fits = False
+    rows, columns = (x if k == x.ndim - 1 else moveaxis(x, k, -1) for x, k in ((x1, a), (x2, b)))
+    fits = rows.shape == columns.shape
+    if not fits and rows.shape[-1] == columns.shape[-1]:
+        try:
+            np.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
+            fits = True
+        except ValueError:
+            pass
     if not fits:
         raise ValueError(f"vecdot: shapes {x1.shape} and {x2.shape} do not fit along axis {axis}")
     y = matmul(expand_dims(rows, -2), expand_dims(columns, -1))

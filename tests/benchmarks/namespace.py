@@ -25,7 +25,7 @@ NAMESPACES = {"tensorgrad": "numpy", "linalg": "numpy.linalg", "fft": "numpy.fft
 # What takes files or the user's functions, or is no computation.
 LEFT_OUT = {
     "save", "load", "fromfunction", "piecewise", "vectorize", "from_dlpack", "finfo", "iinfo", "apply_along_axis",
-    "apply_over_axes", "frombuffer", "fromiter", "mask_indices",
+    "apply_over_axes", "frombuffer", "fromiter", "mask_indices", "set_printoptions",
 }  # fmt: skip
 
 

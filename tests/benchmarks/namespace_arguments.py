@@ -153,6 +153,7 @@ ARGUMENTS: dict[str, dict[str, Callable[[Data], tuple[Any, ...]]]] = {
         "repeat": lambda d: (d.x, 2),
         "reshape": lambda d: (d.matrix, (-1,)),
         "result_type": lambda d: (d.x, d.whole),
+        "row_stack": lambda d: ([d.x, d.y],),
         "searchsorted": lambda d: (d.ascending, d.x),
         "select": lambda d: ([d.mask], [d.x]),
         "split": lambda d: (d.x, 2),
