@@ -18,16 +18,30 @@ from .memory import arange, linspace, ones
 from .orders import tril_indices, triu_indices
 from .reduction import normalize_axes
 from .search import nonzero
-from .shape import expand_dims, moveaxis, reshape, stack
+from .shape import concat, expand_dims, moveaxis, permute_dims, reshape, stack
 
 __all__ = [
-    "apply_along_axis", "apply_over_axes", "diag_indices_from", "einsum_path", "index_exp", "ix_",
-    "mask_indices", "mgrid", "ndim", "ogrid", "rollaxis", "s_", "shape", "size", "tril_indices_from",
+    "apply_along_axis", "apply_over_axes", "c_", "diag_indices_from", "einsum_path", "index_exp", "ix_",
+    "mask_indices", "mgrid", "ndim", "ogrid", "r_", "rollaxis", "s_", "shape", "size", "tril_indices_from",
     "triu_indices_from",
 ]  # fmt: skip
 
 s_ = np.s_
 index_exp = np.index_exp
+
+
+def _dtype_of(slices: Sequence[slice]) -> Any:
+    whole = all(isinstance(v, int) or v is None for s in slices for v in (s.start, s.stop, s.step))
+    return dtypes.int64 if whole else dtypes.get_default_dtype()
+
+
+def _line(s: slice, dtype: Any) -> Tensor:
+    """The numbers that a slice names; with an imaginary step, so many of them."""
+    start = 0 if s.start is None else s.start
+    if isinstance(s.step, complex):
+        line: Tensor = linspace(start, s.stop, int(abs(s.step)), dtype=dtype)
+        return line
+    return arange(start, s.stop, 1 if s.step is None else s.step, dtype=dtype)
 
 
 class _Grid:
@@ -40,21 +54,12 @@ class _Grid:
         slices = key if isinstance(key, tuple) else (key,)
         if not all(isinstance(s, slice) for s in slices):
             raise TypeError(f"{'mgrid' if self._dense else 'ogrid'}: expected slices, got {key!r}")
-        whole = all(isinstance(v, int) or v is None for s in slices for v in (s.start, s.stop, s.step))
-        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
-        lines = [self._line(s, dtype) for s in slices]
+        dtype = _dtype_of(slices)
+        lines = [_line(s, dtype) for s in slices]
         if not isinstance(key, tuple):
             return lines[0]
         grid = meshgrid(*lines, indexing="ij", sparse=not self._dense)
         return stack(grid, axis=0) if self._dense else tuple(grid)
-
-    @staticmethod
-    def _line(s: slice, dtype: Any) -> Tensor:
-        start = 0 if s.start is None else s.start
-        if isinstance(s.step, complex):
-            line: Tensor = linspace(start, s.stop, int(abs(s.step)), dtype=dtype)
-            return line
-        return arange(start, s.stop, 1 if s.step is None else s.step, dtype=dtype)
 
     def __repr__(self) -> str:
         return "mgrid" if self._dense else "ogrid"
@@ -62,6 +67,57 @@ class _Grid:
 
 mgrid = _Grid(True)
 ogrid = _Grid(False)
+
+
+class _Joined:
+    """What ``r_`` and ``c_`` are: indexed with tensors, numbers and slices, they join them."""
+
+    def __init__(self, axis: int, ndmin: int, place: int) -> None:
+        self._how = axis, ndmin, place
+
+    def __getitem__(self, key: Any) -> Any:
+        items = key if isinstance(key, tuple) else (key,)
+        axis, ndmin, place = self._how
+        if isinstance(items[0], str):
+            axis, ndmin, place = self._directions(items[0])
+            items = items[1:]
+        like = next((x for x in items if isinstance(x, Tensor)), None)
+        parts = []
+        for item in items:
+            if isinstance(item, str):
+                raise ValueError(f"{self!r}: only the first item may be a string, got {item!r}")
+            x = _line(item, _dtype_of([item])) if isinstance(item, slice) else lift(item, like)
+            own = 1 if isinstance(item, slice) else x.ndim
+            x = x[(None,) * (ndmin - x.ndim)] if x.ndim < ndmin else x
+            parts.append(self._placed(x, own, ndmin, place))
+        return concat([x if x.ndim else reshape(x, (1,)) for x in parts], axis=axis)
+
+    @staticmethod
+    def _placed(x: Any, own: int, ndmin: int, place: int) -> Any:
+        """A part with its own axes, of which there are fewer than ``ndmin``, where they are wanted."""
+        new = ndmin - own
+        if place == -1 or new <= 0:
+            return x
+        first = place + new + 1 if place < 0 else place
+        order = list(range(ndmin))
+        return permute_dims(x, tuple(order[:first] + order[new:] + order[first:new]))
+
+    def _directions(self, text: str) -> tuple[int, int, int]:
+        try:
+            given = [int(word) for word in text.split(",")]
+        except ValueError:
+            given = []
+        if not 1 <= len(given) <= 3:
+            raise ValueError(f"{self!r}: a string says 'axis', 'axis,ndmin' or 'axis,ndmin,place', got {text!r}")
+        axis, ndmin, place = (*given, *self._how[len(given) :])
+        return axis, ndmin, place
+
+    def __repr__(self) -> str:
+        return "c_" if self._how[0] == -1 else "r_"
+
+
+r_ = _Joined(0, 1, -1)
+c_ = _Joined(-1, 2, 0)
 
 
 def ix_(*args: Any) -> tuple[Any, ...]:

@@ -100,8 +100,8 @@ _FILES = {
         bitwise_count packbits unpackbits
     """,
     "grids": """
-        apply_along_axis apply_over_axes diag_indices_from einsum_path index_exp ix_ mask_indices mgrid
-        ndim ogrid rollaxis s_ shape size tril_indices_from triu_indices_from
+        apply_along_axis apply_over_axes c_ diag_indices_from einsum_path index_exp ix_ mask_indices mgrid ndim ogrid
+        r_ rollaxis s_ shape size tril_indices_from triu_indices_from
     """,
     "polynomials": """
         poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots

@@ -127,3 +127,39 @@ def test_more_of_rows():
     np.testing.assert_allclose(tg.logspace(0, 2, 3, base=tg.tensor([2.0, 3.0])).tolist(), [[1, 1], [2, 3], [4, 9]])
     assert [x.tolist() for x in tg.meshgrid(3, [[1], [2]])] == [[[3], [3]], [[1], [2]]]
     assert tg.gradient(tg.tensor(1.0)) == ()
+
+
+JOINED = [
+    np.s_[1:4, 0, 4],
+    np.s_[0:1:5j],
+    np.s_[[1, 2], 0, [[3]][0]],
+    np.s_["0,2", [1, 2, 3], [4, 5, 6]],
+    np.s_["0,2,0", [1, 2, 3], [4, 5, 6]],
+    np.s_["1,2,0", [1, 2, 3], [4, 5, 6]],
+    np.s_["-1", A[0], A[0]],
+    np.s_["1,3,1", [1.0, 2.0], [3.0, 4.0]],
+    np.s_[A, A],
+]
+
+
+@pytest.mark.parametrize("name", ["r_", "c_"])
+@pytest.mark.parametrize("key", JOINED, ids=range(len(JOINED)))
+def test_joins(name, key):
+    try:
+        wanted = getattr(np, name)[key]
+    except ValueError:
+        pytest.skip("the parts do not fit")
+    items = tuple(tg.tensor(x) if isinstance(x, (list, np.ndarray)) else x for x in key) if type(key) is tuple else key
+    found = getattr(tg, name)[items]
+    assert found.dtype.kind == wanted.dtype.kind
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
+
+
+def test_errors_of_joins():
+    for key in ("r", "0,1,2,3"):
+        with pytest.raises(ValueError, match="r_: a string says 'axis'"):
+            tg.r_[key, [1]]
+    with pytest.raises(ValueError, match="c_: only the first item"):
+        tg.c_[[1], "0"]
+    x = tg.tensor([1.0, 2.0], dtype="float64", requires_grad=True)
+    tg.testing.gradcheck(lambda x: tg.c_[x, x**2], [x])
