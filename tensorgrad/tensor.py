@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,11 @@ from .conversion import as_array
 from .dtypes import DType, dtype_of, is_differentiable
 from .kernels.batched.array import BatchedArray
 from .tape import Leaf, Node, Storage, View, clock
-from .tensor_methods import TensorMethods
+
+if TYPE_CHECKING:
+    from .tensor_methods import TensorMethods
+else:
+    TensorMethods = object  # declarations only, which would take a millisecond to load
 
 __all__ = ["HookHandle", "Tensor"]
 
