@@ -17,6 +17,7 @@ import numpy as np
 
 from . import capture
 from .dtypes import DType
+from .errors import called
 from .kernels.batched.array import ALLOCATING, LEVELS, BatchedArray, allocated
 
 __all__ = [
@@ -148,7 +149,9 @@ def resolve_device(spec: Any = None) -> Device:
         return CPU
     match = re.fullmatch(r"cpu|cuda(?::(\d+))?", spec) if isinstance(spec, str) else None
     if match is None:
-        raise ValueError(f"unknown device {spec!r}; devices are 'cpu', 'cuda' and 'cuda:<index>'")
+        raise ValueError(
+            f"{called('device')}: unknown device {spec!r:.60}; devices are 'cpu', 'cuda' and 'cuda:<index>'"
+        )
     cupy = require_cuda()
     count = cupy.cuda.runtime.getDeviceCount()
     index = int(match[1]) if match[1] else cupy.cuda.runtime.getDevice()
@@ -198,7 +201,10 @@ def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
 
 def _empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
     if device.type == "cpu":
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except ValueError as error:  # more bytes than there are addresses, or more axes than arrays have
+            raise ValueError(f"{called('empty')}: cannot make shape {shape} of {dtype}: {error}") from None
     cupy = require_cuda()
     with cupy.cuda.Device(device.index):
         return cupy.empty(shape, dtype)

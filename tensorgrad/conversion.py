@@ -10,6 +10,7 @@ from . import capture
 from . import kernels as K
 from .backend import CPU, Device, empty, is_array, to_device, to_numpy
 from .dtypes import DType, dtype_of, scalar_dtype
+from .errors import called
 from .exchange import array_from_dlpack
 
 __all__ = ["as_array"]
@@ -59,11 +60,11 @@ def _from_object(data: Any, dtype: DType | None) -> Any:
         try:
             array = np.array(data)
         except ValueError as error:
-            raise ValueError(f"tensor: the nested sequences have unequal lengths: {error}") from None
+            raise ValueError(f"{called('tensor')}: the nested sequences have unequal lengths: {error}") from None
         if dtype is None and array.dtype.kind in "fc" and not _holds_arrays(data):
             dtype = scalar_dtype(array.dtype.type(0).item())
     if array.dtype.kind == "O":
-        raise TypeError(f"tensor: cannot make a tensor of {type(data).__name__} {data!r:.80}")
+        raise TypeError(f"{called('tensor')}: cannot make a tensor of {type(data).__name__} {data!r:.80}")
     return array.astype(dtype or dtype_of(array.dtype))
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import called
+
 __all__ = [
     "DType",
     "bool_",
@@ -128,19 +130,19 @@ def dtype_of(spec: Any) -> DType:
         return _default
     if spec is complex:
         return complex128 if _default == float64 else complex64
-    if spec == "bfloat16":
+    if spec.__class__ is str and spec == "bfloat16":
         return bfloat16()
     try:
         dtype: DType = np.dtype(spec)
-    except TypeError:
-        raise TypeError(f"{spec!r} is not a dtype; tensors have {_names()}") from None
+    except (TypeError, ValueError, SyntaxError):
+        raise TypeError(f"{called('dtype')}: {spec!r:.60} is not a dtype; tensors have {_names()}") from None
     dtype = dtype if dtype.isnative else dtype.newbyteorder("=")
     known = _SUPPORTED.get(dtype)  # the one object that all tensors of this dtype share; pickling makes others
     if known is not None:
         return known
     if dtype.name == "bfloat16":
         return bfloat16()
-    raise TypeError(f"tensors cannot have dtype {dtype}; they have {_names()}")
+    raise TypeError(f"{called('dtype')}: tensors cannot have dtype {dtype}; they have {_names()}")
 
 
 def _names() -> str:
@@ -175,7 +177,13 @@ def promote_types(first: Any, second: Any) -> DType:
 
 def _rank(dtype: DType) -> int:
     """bool 0, integer 1, floating 2, complex 3."""
-    return {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}[dtype.kind]
+    rank = _RANKS.get(dtype.kind)
+    if rank is None:
+        raise TypeError(f"{called('dtype')}: tensors cannot have dtype {dtype}; they have {_names()}")
+    return rank
+
+
+_RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2, "c": 3}
 
 
 def result_type(*operands: Any) -> DType:

@@ -16,12 +16,12 @@ tensor([ 1.,  0., -1.,  0.])
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 from . import kernels as K
 from .dtypes import complex64, dtype_of, float32, get_default_dtype, is_floating, promote_types
+from .errors import integer, integers
 from .ops import fourier
 from .ops.arrangement import roll
 from .ops.complex_parts import conj
@@ -43,7 +43,7 @@ Sizes = int | Sequence[int] | None
 
 # ------------------------------------------------------------------------------------------------------------ arguments
 def _norm(name: str, norm: str | None) -> str:
-    if norm is not None and norm not in _OTHER_WAY:
+    if norm is not None and (not isinstance(norm, str) or norm not in _OTHER_WAY):
         raise ValueError(f'{name}: norm must be "backward", "forward" or "ortho", got {norm!r}')
     return norm or "backward"
 
@@ -67,12 +67,11 @@ def _axes(
     name: str, x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None
 ) -> tuple[list[int | None], list[int]]:
     """The sizes, None where the tensor's, and the axes of a transform over several axes."""
-    s = [s] if isinstance(s, int) else s
-    axes = [axes] if isinstance(axes, int) else axes
+    s = None if s is None else integers(s, "s", name)
     if axes is None:
         chosen = list(range(x.ndim)) if s is None else list(range(x.ndim - len(s), x.ndim))
     else:
-        chosen = [operator.index(a) for a in axes]
+        chosen = list(integers(axes, "axes", name))
     if s is not None and len(s) != len(chosen):
         raise ValueError(f"{name}: s={tuple(s)} and axes={tuple(chosen)} differ in length")
     for a in chosen:
@@ -82,7 +81,7 @@ def _axes(
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"{name}: axes {tuple(chosen)} of shape {x.shape} name one twice")
     sizes: list[int | None] = (
-        [None] * len(numbers) if s is None else [None if n == -1 else operator.index(n) for n in s]
+        [None] * len(numbers) if s is None else [None if n == -1 else integer(n, "s", name) for n in s]
     )
     return sizes, numbers
 
@@ -137,7 +136,7 @@ def _real(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
 
 
 def _one(name: str, n: int | None) -> list[int] | None:
-    if n is not None and operator.index(n) < 1:
+    if n is not None and integer(n, "n", name) < 1:
         raise ValueError(f"{name}: a transform needs at least 1 point, got n={n}")
     return None if n is None else [n]
 
@@ -273,7 +272,7 @@ def ihfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None
 # ---------------------------------------------------------------------------------------------------------- frequencies
 def _frequencies(name: str, n: int, d: float, half: bool, dtype: Any, device: Any) -> Tensor:
     """Those of the points in order; in a whole spectrum, the second half's are negative."""
-    if operator.index(n) < 1:
+    if integer(n, "n", name) < 1:
         raise ValueError(f"{name}: n must be at least 1, got {n}")
     kind = get_default_dtype() if dtype is None else dtype_of(dtype)
     if not is_floating(kind):

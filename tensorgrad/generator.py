@@ -23,6 +23,7 @@ import numpy as np
 from . import capture
 from . import kernels as K
 from .dtypes import DType
+from .errors import called
 from .kernels.batched.array import ACTIVE, Level, allocated, empty_like, levels_of, unwrapped_at, whole
 
 __all__ = [
@@ -341,6 +342,8 @@ def blocks_used(kernel: str, shape: Sequence[int], dtype: DType) -> int:
 
 def reserve_for(kernel: K.Kernel, array: Any, generator: Generator | None = None) -> tuple[int, int]:
     """``(seed, offset)`` for one launch of a random kernel on ``array``, which nobody else will use."""
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(f"{called(kernel.name)}: generator must be a Generator, got {type(generator).__name__}")
     return (generator or default_generator).reserve_stream(blocks_used(kernel.name, array.shape, array.dtype))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from . import kernels as K
 from .backend import empty, resolve_device, to_device, to_numpy
 from .dtypes import DType, dtype_of, get_default_dtype, int64, is_floating
+from .errors import of_tensor
 from .generator import (
     Generator,
     blocks_used,
@@ -177,6 +178,7 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, **option
 
 
 def _like(x: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    of_tensor(x)
     return {"dtype": x.dtype if dtype is None else dtype, "device": x.device if device is None else device}
 
 

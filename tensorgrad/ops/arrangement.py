@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import builtins
 import itertools
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 from .. import kernels as K
 from ..backend import device_of, diagonal_view, empty, is_array
 from ..dtypes import int64
+from ..errors import integer, integers
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .elementwise import less
 from .indexing import become_part, take
 from .memory import clone, zeros
-from .reduction import normalize_axes, sum, summed
+from .reduction import normalize_axes, single_axis, sum, summed
 from .shape import broadcast_to, concat, permuted, reshape
 
 __all__ = [
@@ -36,7 +36,7 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
             [0, 1, 0, 1]])
     """
     x = lift(x)
-    counts = tuple(map(operator.index, (repetitions,) if isinstance(repetitions, int) else repetitions))
+    counts = integers(repetitions, "repetitions", "tile")
     if any(n < 0 for n in counts):
         raise ValueError(f"tile: repetitions {counts} must not be negative")
     counts = (1,) * (x.ndim - len(counts)) + counts
@@ -79,10 +79,10 @@ def repeat(x: Any, repeats: Any, /, axis: int | None = None, *, output_size: int
     x = lift(x)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
-    (place,) = normalize_axes("repeat", axis, x.ndim)
+    place = single_axis("repeat", axis, x.ndim)
     if isinstance(repeats, Tensor) or getattr(repeats, "ndim", False) or not hasattr(repeats, "__index__"):
         return _repeated(x, repeats, place, output_size)
-    count = operator.index(repeats)
+    count = integer(repeats, "repeats", "repeat")
     if count < 0:
         raise ValueError(f"repeat: repeats must not be negative, got {repeats}")
     n = x.shape[place]
@@ -98,7 +98,7 @@ def _repeated(x: Any, repeats: Any, axis: int, output_size: int | None) -> Any:
     """Each slice as often as its own number says."""
     n = x.shape[axis]
     if not isinstance(repeats, Tensor) and not is_array(repeats):
-        numbers = [operator.index(r) for r in repeats]
+        numbers = list(integers(repeats, "repeats", "repeat"))
         repeats = lift(numbers) if numbers else zeros(0, dtype=int64)
         if isinstance(x, Tensor):
             repeats = repeats.to(x.device)
@@ -139,7 +139,7 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
     if len(shifts) != len(axes):
         raise ValueError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     for a, by in zip(axes, shifts, strict=True):
-        (place,) = normalize_axes("roll", a, x.ndim)
+        place = single_axis("roll", a, x.ndim)
         n = x.shape[place]
         cut = n - by % n if n else 0
         if cut not in (0, n):
@@ -160,7 +160,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
     (tensor([0]), tensor([1, 2, 3]))
     """
     x = lift(x)
-    (place,) = normalize_axes("split", axis, x.ndim)
+    place = single_axis("split", axis, x.ndim)
     n = x.shape[place]
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or n % indices_or_sections:
@@ -171,7 +171,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
         size = n // indices_or_sections
         indices = [size * k for k in range(1, indices_or_sections)]
     else:
-        indices = [operator.index(index) for index in indices_or_sections]
+        indices = list(integers(indices_or_sections, "indices_or_sections", "split"))
     return parts_between(x, place, indices)
 
 
@@ -214,7 +214,7 @@ def chunk(x: Any, chunks: int, /, axis: int = 0) -> tuple[Any, ...]:
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
     x = lift(x)
-    (place,) = normalize_axes("chunk", axis, x.ndim)
+    place = single_axis("chunk", axis, x.ndim)
     if chunks < 1:
         raise ValueError(f"chunk: needs at least one part, got {chunks}")
     size = max(-(-x.shape[place] // chunks), 1)
@@ -289,7 +289,7 @@ def _triangle(name: str, x: Any, k: int, upper: bool) -> Any:
     x = lift(x)
     if x.ndim < 2:
         raise ValueError(f"{name}: needs at least 2 axes, got shape {x.shape}")
-    return triangle(x, operator.index(k), upper)
+    return triangle(x, integer(k, "k"), upper)
 
 
 def _with_diagonal(g: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
@@ -328,7 +328,7 @@ def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """
     x = lift(x)
     first, second = normalize_axes("diagonal", (axis1, axis2), x.ndim)
-    return _diagonal(x, operator.index(offset), first, second)
+    return _diagonal(x, integer(offset, "offset"), first, second)
 
 
 def trace(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

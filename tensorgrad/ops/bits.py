@@ -11,7 +11,7 @@ from .definition import lift
 from .elementwise import abs, add, bitwise_and, bitwise_left_shift, bitwise_right_shift, subtract
 from .memory import arange, cast
 from .padding import pad
-from .reduction import normalize_axes, sum
+from .reduction import single_axis, sum
 from .shape import flip, moveaxis, reshape
 
 __all__ = ["bitwise_count", "packbits", "unpackbits"]
@@ -76,7 +76,7 @@ def packbits(x: Any, /, axis: int | None = None, bitorder: str = "big") -> Any:
     big = _order("packbits", bitorder)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
-    (place,) = normalize_axes("packbits", axis, x.ndim)
+    place = single_axis("packbits", axis, x.ndim)
     bits = moveaxis(cast(x != 0, dtypes.uint8), place, -1)
     missing = -bits.shape[-1] % 8
     if missing:
@@ -113,7 +113,7 @@ def unpackbits(x: Any, /, axis: int | None = None, count: int | None = None, bit
     big = _order("unpackbits", bitorder)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
-    (place,) = normalize_axes("unpackbits", axis, x.ndim)
+    place = single_axis("unpackbits", axis, x.ndim)
     places = arange(8, dtype=dtypes.uint8, device=x.device)
     lines = moveaxis(x, place, -1)
     bits = bitwise_and(bitwise_right_shift(lines[..., None], flip(places) if big else places), 1)

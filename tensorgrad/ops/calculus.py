@@ -13,7 +13,7 @@ from .definition import Function, alone, is_tensor, lift, primitive
 from .elementwise import add, divide, equal, greater, isnan, less, multiply, remainder, subtract, where
 from .indexing import take
 from .memory import cast, full_like, zeros_like
-from .reduction import normalize_axes, sum
+from .reduction import normalize_axes, single_axis, sum
 from .search import searchsorted
 from .selection import argsort
 from .shape import concat, reshape
@@ -29,7 +29,7 @@ def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, i
     y = lift(y)
     if y.dtype.kind in "biu":
         y = cast(y, dtypes.get_default_dtype())
-    (place,) = normalize_axes(name, axis, y.ndim)
+    place = single_axis(name, axis, y.ndim)
     if x is None:
         step: Any = dx
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any, NamedTuple
 
 from .. import dtypes
@@ -13,7 +12,7 @@ from .elementwise import add, equal, exp, multiply, not_equal, subtract, where
 from .indexing import take_along_axis
 from .memory import cast, full_like, ones_like, zeros_like
 from .precision import raised
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .shape import broadcast_to, concat, reshape
 from .softmax import complex_logaddexp
 
@@ -90,7 +89,7 @@ def _prepared(name: str, x: Any, axis: int | None) -> tuple[Any, int]:
     x = lift(x)
     if axis is None:
         return reshape(x, (x.size,)), 0
-    return x, normalize_axes(name, operator.index(axis), max(x.ndim, 1))[0]
+    return x, single_axis(name, axis, max(x.ndim, 1))
 
 
 def _scanned(op: Function, x: Any, *parameters: Any) -> Any:
@@ -139,7 +138,7 @@ def _cumulative(name: str, op: Any, x: Any, axis: int | None, dtype: Any, first:
         raise ValueError(f"{name}: axis is needed for shape {x.shape}")
     if not x.ndim:
         raise ValueError(f"{name}: needs at least one axis, got shape ()")
-    (place,) = normalize_axes(name, 0 if axis is None else axis, x.ndim)
+    place = single_axis(name, 0 if axis is None else axis, x.ndim)
     y = op(x, place, dtype=dtype)
     if not include_initial:
         return y
@@ -275,7 +274,7 @@ def diff(x: Any, /, n: int = 1, axis: int = -1, prepend: Any = None, append: Any
         raise ValueError(f"diff: n must not be negative, got {n}")
     if not x.ndim:
         raise ValueError("diff: needs at least one axis, got shape ()")
-    (place,) = normalize_axes("diff", axis, x.ndim)
+    place = single_axis("diff", axis, x.ndim)
     if n == 0:
         return x
     parts = [x]

@@ -13,6 +13,7 @@ differentiated, with tensors.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -101,6 +102,7 @@ def _callable(forward: Any) -> tuple[Callable[..., Any], tuple[str, ...]]:
 
 def _describe(function: Callable[..., Any], name: str, doc: str) -> None:
     function.__name__ = function.__qualname__ = name
+    function.__module__ = sys._getframe(2).f_globals["__name__"]  # where it is defined, for pickling
     function.__doc__ = doc
 
 

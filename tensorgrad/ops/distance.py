@@ -10,7 +10,7 @@ from .definition import lift
 from .elementwise import abs, add, divide, equal, greater, multiply, pow, sqrt, square, subtract, where
 from .memory import cast, ones_like, zeros_like
 from .numbers import paired
-from .reduction import max, min, normalize_axes, sum
+from .reduction import max, min, single_axis, sum
 from .shape import expand_dims
 
 __all__ = ["cdist", "dist", "renorm", "vector_length"]
@@ -96,7 +96,7 @@ def renorm(x: Any, p: float, axis: int, maxnorm: float) -> Any:
             [0. , 1. ]])
     """
     x = lift(x)
-    (place,) = normalize_axes("renorm", axis, x.ndim)
+    place = single_axis("renorm", axis, x.ndim)
     if x.ndim < 2:
         raise ValueError(f"renorm: needs at least 2 axes, got shape {x.shape}")
     if p <= 0:

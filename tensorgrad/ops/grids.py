@@ -16,7 +16,7 @@ from .definition import is_tensor, lift
 from .diagonals import diag_indices
 from .memory import arange, linspace, ones
 from .orders import tril_indices, triu_indices
-from .reduction import normalize_axes
+from .reduction import normalize_axes, single_axis
 from .search import nonzero
 from .shape import concat, expand_dims, moveaxis, permute_dims, reshape, stack
 
@@ -223,7 +223,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     tensor([6, 8])
     """
     arr = lift(arr)
-    (place,) = normalize_axes("apply_along_axis", axis, arr.ndim)
+    place = single_axis("apply_along_axis", axis, arr.ndim)
     lines = moveaxis(arr, place, -1)
     lead = lines.shape[:-1]
     if 0 in lead:
@@ -267,7 +267,7 @@ def rollaxis(x: Any, /, axis: int, start: int = 0) -> Any:
     (5, 3, 4)
     """
     x = lift(x)
-    (place,) = normalize_axes("rollaxis", axis, x.ndim)
+    place = single_axis("rollaxis", axis, x.ndim)
     if not -x.ndim <= start <= x.ndim:
         raise IndexError(f"rollaxis: start {start} is out of range for shape {x.shape}")
     start = start % x.ndim if start < 0 else start

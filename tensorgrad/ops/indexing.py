@@ -16,7 +16,7 @@ from .definition import Function, lift, primitive
 from .elementwise import multiply
 from .inplace import become, before, check_writable
 from .memory import cast, zeros_like
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .shape import broadcast_to, reshape
 
 __all__ = [
@@ -176,6 +176,8 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     """``x[index] = value``: into the memory if nothing is recorded, else as a new step of the computation."""
     plain, _ = _plain_index(x, index)
     if not isinstance(value, Tensor):
+        if x.dtype.kind == "b" and value.__class__ is int and value in (0, 1):
+            value = bool(value)
         value = Tensor(value) if is_array(value) else lift(value, x)
     if value.device != x.device and value.ndim:
         raise ValueError(
@@ -253,7 +255,7 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Any:
             x = reshape(x, (x.size,))
         axis = 0
     indices = _indices("take", indices, x)
-    (place,) = normalize_axes("take", axis, x.ndim)
+    place = single_axis("take", axis, x.ndim)
     try:
         return _take(x, indices, place)
     except IndexError as error:
@@ -351,7 +353,7 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Any:
     x, indices = lift(x), _indices("take_along_axis", indices, x)
     if x.ndim != indices.ndim:
         raise ValueError(f"take_along_axis: {x.shape} and indices {indices.shape} must have the same number of axes")
-    (place,) = normalize_axes("take_along_axis", axis, x.ndim)
+    place = single_axis("take_along_axis", axis, x.ndim)
     shape = []
     for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)):
         if i != place and n != m and 1 not in (n, m):
@@ -367,7 +369,7 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Any:
 
 def within(name: str, x: Any, axis: int, index: Any) -> tuple[Any, int]:
     """The part of ``x`` that an index, possibly smaller off the axis, reaches."""
-    (place,) = normalize_axes(name, axis, x.ndim)
+    place = single_axis(name, axis, x.ndim)
     if index.ndim != x.ndim or any(
         m > n for i, (n, m) in enumerate(zip(x.shape, index.shape, strict=True)) if i != place
     ):

@@ -140,6 +140,8 @@ def fitted(x: Tensor, result: Tensor, name: str) -> Tensor:
 
     Integers become real and real numbers complex, not the other way round, and only comparisons become bool.
     """
+    if result is NotImplemented:  # as operators answer operands that they do not know
+        raise TypeError(f"{name}: operands must be tensors, arrays or numbers")
     if result.shape != x.shape:
         raise ValueError(f"{name}: the result has shape {result.shape}, which does not fit in place into {x.shape}")
     if result.dtype == x.dtype:

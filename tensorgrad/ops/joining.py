@@ -16,7 +16,7 @@ from .definition import is_tensor, lift
 from .elementwise import logical_not
 from .indexing import take
 from .memory import cast, zeros
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .search import flatnonzero
 from .shape import broadcast_to, concat, expand_dims, moveaxis, reshape, stack
 
@@ -125,7 +125,7 @@ def array_split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> tuple[Any
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
     x = lift(x)
-    (place,) = normalize_axes("array_split", axis, x.ndim)
+    place = single_axis("array_split", axis, x.ndim)
     if getattr(indices_or_sections, "ndim", False) or not hasattr(indices_or_sections, "__index__"):
         return split(x, indices_or_sections, axis=place)
     count = operator.index(indices_or_sections)
@@ -198,7 +198,7 @@ def _flattened(name: str, x: Any, axis: int | None) -> tuple[Any, int]:
     x = lift(x)
     if axis is None:
         return reshape(x, (x.size,)), 0
-    return x, normalize_axes(name, axis, x.ndim)[0]
+    return x, single_axis(name, axis, x.ndim)
 
 
 def insert(x: Any, index: Any, values: Any, /, axis: int | None = None) -> Any:

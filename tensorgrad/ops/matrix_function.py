@@ -18,7 +18,7 @@ from .matmul import matmul
 from .matrices import LinAlgError, in_half, prepared, require_matrix, require_square
 from .memory import cast, eye, ones_like, zeros_like
 from .product import _together
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .shape import broadcast_to, concat, flip, matrix_transpose, reshape, stack
 
 __all__ = ["cross", "diagonal", "expm", "matrix_exp", "matrix_power", "multi_dot", "outer", "trace", "vander"]
@@ -172,7 +172,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     if x1.dtype.kind == "b":
         raise TypeError("cross: needs numbers, got bool")
     for x in (x1, x2):
-        (place,) = normalize_axes("cross", axis, x.ndim)
+        place = single_axis("cross", axis, x.ndim)
         if x.shape[place] != 3:
             raise ValueError(f"cross: axis {axis} must have 3 elements, got shapes {x1.shape} and {x2.shape}")
     if axis >= 0 and x1.ndim != x2.ndim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from .. import capture, dtypes
@@ -11,6 +12,7 @@ from ..anomaly import user_line
 from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
 from ..capture import CaptureError
+from ..errors import integers, of_tensor
 from ..kernels.batched.array import LEVELS, allocated, levels_of
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
@@ -86,8 +88,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 
 def _shape(shape: Any, name: str) -> tuple[int, ...]:
     """A shape from an int or a sequence of ints."""
-    sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
-    sizes = tuple(n.__index__() for n in sizes)
+    sizes = integers(shape, "shape", name)
     if any(n < 0 for n in sizes):
         raise ValueError(f"{name}: sizes must not be negative, got shape {sizes}")
     return sizes
@@ -140,6 +141,7 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, 
 
 
 def _like(x: Any, dtype: Any, device: Any, value: Any, requires_grad: bool = False) -> Any:
+    of_tensor(x)
     kind = x.dtype if dtype is None else dtypes.dtype_of(dtype)
     place = _device(x) if device is None else resolve_device(device)
     levels = levels_of(x._data if isinstance(x, Tensor) else x) if LEVELS else ()
@@ -198,6 +200,9 @@ def arange(
     if stop is None:
         start, stop = 0, start
     start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+    for v in (start, stop, step):
+        if not isinstance(v, Real) or not math.isfinite(v):
+            raise ValueError(f"arange: start, stop and step must be finite numbers, got {start}, {stop} and {step}")
     if step == 0:
         raise ValueError("arange: step must not be 0")
     whole = all(isinstance(v, int) for v in (start, stop, step))

@@ -15,7 +15,7 @@ from .elementwise import add, clip, floor_divide, greater_equal, less, logical_o
 from .indexing import take_along_axis
 from .memory import empty
 from .reduction import any as any_
-from .reduction import max, min, normalize_axes
+from .reduction import max, min, single_axis
 from .selection import sort
 from .shape import reshape
 
@@ -47,7 +47,7 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
         raise TypeError(f"lexsort: needs real keys of one shape, got {given}")
     if not rows[0].ndim:
         return reshape(lexsort([reshape(x, (1,)) for x in rows]), ())
-    (place,) = normalize_axes("lexsort", axis, rows[0].ndim)
+    place = single_axis("lexsort", axis, rows[0].ndim)
     return Tensor(K.lexsort([x._data for x in rows], place))
 
 
@@ -85,7 +85,7 @@ def _places(name: str, x: Any, kth: int | Sequence[int], axis: int) -> tuple[tup
     """The wanted places, counted from 0, and the axis."""
     if x.dtype.kind == "c":
         raise TypeError(f"{name}: complex numbers have no order, got {x.dtype}")
-    (place,) = normalize_axes(name, axis, x.ndim)
+    place = single_axis(name, axis, x.ndim)
     n = x.shape[place]
     places = tuple(operator.index(k) for k in ((kth,) if isinstance(kth, int) else kth))
     for k in places:

@@ -29,7 +29,7 @@ from .elementwise import (
 )  # fmt: skip
 from .indexing import gather, index_along, replaced, scatter_add, sum_at, take, within
 from .memory import cast, full, full_like, ones_like, zeros_like
-from .reduction import normalize_axes
+from .reduction import normalize_axes, single_axis
 from .search import flatnonzero
 from .segments import others_of_each
 from .shape import broadcast_arrays, broadcast_to, expand_dims, reshape, stack
@@ -70,7 +70,7 @@ def index_select(x: Any, axis: int, index: Any) -> Any:
 
 def _slices(name: str, x: Any, axis: int, index: Any, source: Any) -> tuple[Any, int, Any, Any]:
     x = lift(x)
-    (place,) = normalize_axes(name, axis, max(x.ndim, 1))
+    place = single_axis(name, axis, max(x.ndim, 1))
     index = _row_of(name, index, x)
     source = cast(lift(source, x), x.dtype)
     wanted = (*x.shape[:place], index.size, *x.shape[place + 1 :])
@@ -117,7 +117,7 @@ def index_fill(x: Any, axis: int, index: Any, value: Any) -> Any:
     tensor([9, 2, 9])
     """
     x = lift(x)
-    (place,) = normalize_axes("index_fill", axis, max(x.ndim, 1))
+    place = single_axis("index_fill", axis, max(x.ndim, 1))
     value = cast(lift(value, x), x.dtype)
     if value.ndim:
         raise ValueError(f"index_fill: the value must be one number, got shape {value.shape}")
@@ -435,7 +435,7 @@ def put(x: Any, index: Any, values: Any, accumulate: bool = False) -> Any:
 def select_scatter(x: Any, source: Any, axis: int, index: int) -> Any:
     """A copy of ``x`` with ``source`` at one index of an axis."""
     x = lift(x)
-    (place,) = normalize_axes("select_scatter", axis, x.ndim)
+    place = single_axis("select_scatter", axis, x.ndim)
     return replaced(x, cast(lift(source, x), x.dtype), (slice(None),) * place + (index,))
 
 
@@ -444,7 +444,7 @@ def slice_scatter(
 ) -> Any:
     """A copy of ``x`` with ``source`` in a slice of an axis."""
     x = lift(x)
-    (place,) = normalize_axes("slice_scatter", axis, x.ndim)
+    place = single_axis("slice_scatter", axis, x.ndim)
     return replaced(x, cast(lift(source, x), x.dtype), (slice(None),) * place + (slice(start, end, step),))
 
 

@@ -31,7 +31,7 @@ from .elementwise import (
 )  # fmt: skip
 from .indexing import take_along_axis
 from .memory import arange, cast, full_like, ones_like, zeros_like
-from .reduction import argmax, normalize_axes, sum
+from .reduction import argmax, normalize_axes, single_axis, sum
 from .selection import argsort
 from .shape import broadcast_to, concat, moveaxis, reshape, squeeze, stack
 
@@ -357,7 +357,7 @@ def kthvalue(x: Any, k: int, /, axis: int = -1, *, keepdims: bool = False) -> Kt
     x = lift(x)
     if x.dtype.kind == "c":
         raise TypeError(f"kthvalue: complex numbers have no order, got {x.dtype}")
-    (place,) = normalize_axes("kthvalue", axis, x.ndim or 1)
+    place = single_axis("kthvalue", axis, x.ndim or 1)
     rows = x if x.ndim else reshape(x, (1,))
     if not 1 <= k <= rows.shape[place]:
         raise ValueError(f"kthvalue: k must be from 1 to the size {rows.shape[place]} of axis {axis}, got {k}")
@@ -380,7 +380,7 @@ def mode(x: Any, /, axis: int = -1, *, keepdims: bool = False) -> Mode:
     x = lift(x)
     if x.dtype.kind == "c":
         raise TypeError(f"mode: complex numbers have no order, got {x.dtype}")
-    (place,) = normalize_axes("mode", axis, x.ndim or 1)
+    place = single_axis("mode", axis, x.ndim or 1)
     rows = moveaxis(x, place, -1) if x.ndim else reshape(x, (1,))
     n = rows.shape[-1]
     if not n:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..errors import integer
 from ..tensor import Tensor
 from .complex_parts import imag_part, real_part
 from .definition import Function, lift, primitive
@@ -17,7 +18,7 @@ from .shape import broadcast_to, concat, flip, moveaxis, reshape, squeeze
 
 __all__ = [
     "all", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "max", "mean", "min", "normalize_axes", "prod",
-    "spread", "std", "sum", "var",
+    "single_axis", "spread", "std", "sum", "var",
 ]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
@@ -34,13 +35,21 @@ def normalize_axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     found = []
     for a in axes:
-        index = a.__index__()
+        index = a if a.__class__ is int else integer(a, "axis", name)
         if not -ndim <= index < ndim:
-            raise IndexError(f"{name}: axis {a} is out of range for {ndim} axes")
+            raise IndexError(f"{name}: axis {index} is out of range for {ndim} axes")
         found.append(index % ndim)
     if len(set(found)) != len(found):
         raise ValueError(f"{name}: axis {axes} names one axis twice")
     return tuple(found)
+
+
+def single_axis(name: str, axis: Any, ndim: int) -> int:
+    """One axis counted from 0; None names the axis of what has one."""
+    axes = normalize_axes(name, axis, ndim)
+    if len(axes) != 1:
+        raise ValueError(f"{name}: axis must be one integer, got {axis!r} for {ndim} axes")
+    return axes[0]
 
 
 def spread(g: Any, x_shape: tuple[int, ...], axis: tuple[int, ...], keepdims: bool) -> Any:

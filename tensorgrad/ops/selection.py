@@ -8,7 +8,7 @@ from .. import kernels as K
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .indexing import take_along_axis
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .shape import reshape
 
 __all__ = ["TopK", "argsort", "sort", "topk"]
@@ -30,7 +30,7 @@ def _checked(name: str, x: Any, axis: int) -> tuple[Any, int]:
     x = lift(x)
     if x.dtype.kind == "c":
         raise TypeError(f"{name}: complex numbers have no order, got {x.dtype}")
-    return x, normalize_axes(name, axis, max(x.ndim, 1))[0]
+    return x, single_axis(name, axis, max(x.ndim, 1))
 
 
 def argsort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Any:

@@ -17,7 +17,7 @@ from .elementwise import equal, logical_and, logical_not, not_equal, subtract
 from .indexing import take
 from .memory import cast, ones
 from .reduction import any as any_
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .search import flatnonzero, isin
 from .selection import sort
 from .shape import concat, moveaxis, reshape
@@ -101,7 +101,7 @@ def unique(
     (tensor([1, 3]), tensor([1, 2]))
     """
     x = lift(x)
-    place = None if axis is None else normalize_axes("unique", axis, x.ndim)[0]
+    place = None if axis is None else single_axis("unique", axis, x.ndim)
     found = _distinct(x, return_index, return_inverse, return_counts, equal_nan, place)
     return tuple(found) if len(found) > 1 else found[0]
 
@@ -169,7 +169,7 @@ def unique_consecutive(
     """
     given = lift(x)
     x = reshape(given, (given.size,)) if axis is None else given
-    (place,) = normalize_axes("unique_consecutive", axis or 0, x.ndim)
+    place = single_axis("unique_consecutive", axis or 0, x.ndim)
     n = x.shape[place]
     rows = reshape(moveaxis(x, place, 0), (n, x.size // n if n else 0))
     changes = any_(not_equal(part(rows, 0, 1, None), part(rows, 0, 0, max(n - 1, 0))), 1)

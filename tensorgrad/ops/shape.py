@@ -11,6 +11,7 @@ import numpy as np
 from .. import dtypes
 from .. import kernels as K
 from ..backend import broadcast_view
+from ..errors import axis_index, integers
 from ..tensor import Tensor
 from .definition import Function, lift, primitive, variadic
 from .memory import cast, clone
@@ -43,7 +44,10 @@ def reshape(x: Any, /, shape: Any = (), *more: Any, copy: bool | None = None) ->
         x = lift(x)
     array = x._data if isinstance(x, Tensor) else x
     wanted = (shape, *more) if more or hasattr(shape, "__index__") else shape  # reshape(x, 2, 3) means (2, 3)
-    sizes = tuple([n if n.__class__ is int else n.__index__() for n in wanted])
+    try:
+        sizes = tuple([n if n.__class__ is int else n.__index__() for n in wanted])
+    except (AttributeError, TypeError):
+        sizes = integers(wanted, "shape", "reshape")
     size, count = array.size, math.prod(sizes)
     if -1 in sizes:
         if sizes.count(-1) > 1 or count == 0 or size % -count:
@@ -92,10 +96,7 @@ def flatten(x: Any, start_axis: int = 0, end_axis: int = -1) -> Any:
     return reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
 
 
-def _axis(name: str, axis: int, ndim: int) -> int:
-    if not -ndim <= axis < ndim:
-        raise IndexError(f"{name}: axis {axis} is out of range for {ndim} axes")
-    return axis % ndim
+_axis = axis_index
 
 
 permuted: Function = primitive(
@@ -113,7 +114,8 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
     """The axes in another order: axis i of the result is axis ``axes[i]`` of ``x``."""
     x = lift(x)
-    order = tuple(_axis("permute_dims", a, x.ndim) for a in axes)
+    given = axes if isinstance(axes, (tuple, list)) else integers(axes, "axes", "permute_dims")
+    order = tuple(_axis("permute_dims", a, x.ndim) for a in given)
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"permute_dims: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape {x.shape}")
     return permuted(x, order)

@@ -14,7 +14,7 @@ from .definition import Function, is_tensor, lift, primitive
 from .elementwise import abs, add, cos, divide, equal, less, logical_and, multiply, remainder, sqrt, subtract, where
 from .joining import atleast_1d
 from .memory import arange, cast, ones, zeros_like
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .shape import concat, flip
 
 __all__ = [
@@ -137,7 +137,7 @@ def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: floa
     whole = p.dtype.kind in "iu" and isinstance(period, int)
     if not dtypes.is_floating(p.dtype) and not whole:
         p = cast(p, dtypes.get_default_dtype())
-    (place,) = normalize_axes("unwrap", axis, p.ndim)
+    place = single_axis("unwrap", axis, p.ndim)
     change = diff(p, axis=place)
     if whole:
         high, rest = divmod(period, 2)

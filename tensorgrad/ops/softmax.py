@@ -13,7 +13,7 @@ from .definition import Function, binary, lift, primitive
 from .elementwise import add, exp, greater_equal, isinf, log1p, multiply, negative, subtract, where
 from .memory import cast
 from .precision import raised
-from .reduction import normalize_axes, sum
+from .reduction import single_axis, sum
 from .shape import reshape
 
 __all__ = ["complex_logaddexp", "log_softmax", "logaddexp", "softmax"]
@@ -82,7 +82,7 @@ def _prepared(name: str, x: Any, axis: int, dtype: Any) -> tuple[Any, int]:
         x = cast(x, dtypes.dtype_of(dtype))
     elif x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
-    return x, normalize_axes(name, axis, max(x.ndim, 1))[0]
+    return x, single_axis(name, axis, max(x.ndim, 1))
 
 
 def softmax(x: Any, /, axis: int = -1, *, dtype: Any = None) -> Any:

@@ -8,7 +8,7 @@ from .. import kernels as K
 from ..backend import device_of, sliding_view
 from ..backend import empty as empty_array
 from .definition import Function, lift, primitive
-from .reduction import normalize_axes
+from .reduction import single_axis
 from .shape import reshape
 
 __all__ = ["overlap_add", "sliding_window_view", "unfold"]
@@ -68,7 +68,7 @@ def unfold(x: Any, axis: int, size: int, step: int = 1) -> Any:
         x = reshape(x, (1,))
         if size == 1:
             return reshape(x, (1,))
-    (place,) = normalize_axes("unfold", axis, x.ndim)
+    place = single_axis("unfold", axis, x.ndim)
     if step < 1:
         raise ValueError(f"unfold: step must be at least 1, got {step}")
     if not 0 <= size <= x.shape[place]:
@@ -115,7 +115,7 @@ def sliding_window_view(x: Any, window_shape: int | tuple[int, ...], axis: int |
         axes = tuple(range(x.ndim))
     else:
         axes = tuple(
-            normalize_axes("sliding_window_view", a, x.ndim)[0] for a in ((axis,) if isinstance(axis, int) else axis)
+            single_axis("sliding_window_view", a, x.ndim) for a in ((axis,) if isinstance(axis, int) else axis)
         )
     if len(sizes) != len(axes):
         raise ValueError(f"sliding_window_view: {len(sizes)} sizes for {len(axes)} axes")

@@ -129,7 +129,6 @@ class LBFGS(Optimizer):
         """
         if closure is None:
             raise TypeError("LBFGS: step() needs a closure that computes the loss and its gradients")
-        self._steps += 1
         with no_grad():
             return self._iterate(closure)
 

@@ -53,6 +53,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        self._steps += 1  # schedules ask whether there was a step
         hooks = self._hooks
         if not hooks or self._stepping:
             return step(self, *args, **kwargs)
@@ -209,7 +210,6 @@ class Optimizer:
                 loss = closure()
             finally:
                 grad_mode.reset(token)
-        self._steps += 1
         for group in self.param_groups:
             for batch in self._batches(group):
                 self.update(group, batch)

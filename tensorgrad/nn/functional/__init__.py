@@ -34,6 +34,7 @@ from .activation import (
 )
 from .activation_inplace import celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_
 from .attention import scaled_dot_product_attention
+from .boundary import explained
 from .classification_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -248,3 +249,10 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+# Errors name the function and what it was given; ops do that themselves, and `linear` is too quick to be wrapped.
+for _name in __all__:
+    _function = globals()[_name]
+    if _function.__module__.startswith(__name__) and _name != "linear":
+        globals()[_name] = explained(_function)
+        globals()[_name].__module__ = __name__

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...creation import tensor
-from ...errors import ArgumentError
+from ...errors import ArgumentError, integer
 from ...ops import pool as ops
 from ...ops.conv import per_axis
 from ...ops.elementwise import abs, maximum, pow, sign
@@ -256,11 +256,13 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 # ------------------------------------------------------------------------------------------------------------- adaptive
 # Window i of m along an axis of n goes from floor(i n / m) to ceil((i + 1) n / m).
 def _sizes(name: str, axes: int, input: Tensor, output_size: Any) -> tuple[int, ...]:
-    given = (output_size,) * axes if output_size is None or hasattr(output_size, "__index__") else tuple(output_size)
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
     if input.ndim < axes + 1 or len(given) not in (1, axes):
         raise ArgumentError(f"{name}: output_size must be an int or {axes} ints or None, got {output_size!r}")
     given = given * axes if len(given) == 1 else given
-    sizes = tuple(n if m is None else int(m) for n, m in zip(input.shape[-axes:], given, strict=True))
+    sizes = tuple(
+        n if m is None else integer(m, "output_size", name) for n, m in zip(input.shape[-axes:], given, strict=True)
+    )
     if min(sizes) < 1 or min(input.shape[-axes:]) < 1:
         raise ArgumentError(
             f"{name}: output_size {output_size!r} and an input of shape {input.shape} must not be empty"
