@@ -24,6 +24,7 @@ __all__ = [
     "CPU",
     "Device",
     "address",
+    "bounds",
     "broadcast_view",
     "device_of",
     "diagonal_view",
@@ -306,6 +307,19 @@ def memory_address(array: Any) -> int:
     if isinstance(array, BatchedArray):
         return memory_address(array.data)
     return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr)
+
+
+def bounds(array: Any) -> tuple[int, int]:
+    """The lowest byte of an array and the one after the highest; the same twice if it has no elements."""
+    low = high = address(array)
+    if not array.size:
+        return low, low
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        if stride < 0:
+            low += (length - 1) * stride
+        else:
+            high += (length - 1) * stride
+    return low, high + array.itemsize
 
 
 def _memory_of(array: Any) -> tuple[Any, int, int]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LINE", "empty", "keep"]
+__all__ = ["LINE", "empty", "give_back", "keep"]
 
 LINE = 64
 """Bytes of a cache line."""
@@ -27,12 +27,13 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of two settings in glibc's ma
 _KEPT = 1 << 30  # bytes that may lie free at the end of the heap; larger blocks come from the system as before
 _OWN_SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 
-_done = False
+_done = False  # whether `keep` has been called
+_kept = False  # and has had an effect
 
 
 def keep() -> None:
     """Have ``malloc`` keep the pages of freed arrays, up to 1 GiB; only the first call does something."""
-    global _done
+    global _done, _kept
     if _done:
         return
     _done = True
@@ -42,7 +43,13 @@ def keep() -> None:
         return  # macOS, Windows and other C libraries, whose allocators have no such setting
     mallopt = ctypes.CDLL(None).mallopt
     if mallopt(_MMAP_THRESHOLD, _KEPT) or mallopt(_MMAP_THRESHOLD, 1 << 25):  # 32 MiB are the most in some versions
-        mallopt(_TRIM_THRESHOLD, _KEPT)
+        _kept = bool(mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
+def give_back() -> None:
+    """Return to the system what `keep` has kept: for when memory of that kind is not needed again."""
+    if _kept:
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .. import capture, tape
 from .. import kernels as K
-from ..backend import get_default_device
+from ..backend import bounds, get_default_device
 from ..capture import CaptureError
 from ..dtypes import get_default_dtype
 from ..kernels import registry
@@ -27,7 +27,7 @@ from .backward import Gradient
 from .entry import MISS, Argument, short_way
 from .explain import Explanation, planned
 from .guards import ModuleGuards, TensorGuards
-from .program import EXTERNAL, INPUT, TEMPORARY, Program, Region, Span, bounds
+from .program import EXTERNAL, INPUT, TEMPORARY, Program, Region, Span
 from .recording import Recording
 from .replay import replay_of
 from .signature import flatten, rebuild, signature_of

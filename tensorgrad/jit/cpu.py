@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import bounds
 from ..kernels.cpu import pages
 from ..kernels.cpu.bound import bound
 from ..tensor import Tensor
@@ -28,13 +29,13 @@ from .program import (
     SetGrad,
     Slot,
     Span,
-    bounds,
     mapped,
 )
 
 __all__ = ["Replay"]
 
 _BYTES = np.dtype(np.uint8)
+_LARGE = 1 << 24  # bytes of temporaries
 
 
 class _Memory:
@@ -87,6 +88,8 @@ class Replay:
         self._per_call = per_call
         kept = per_call | program.grads | self.scratch
         self.layout: Layout = plan(self.steps, kept)
+        if self.layout.nbytes >= _LARGE:
+            pages.give_back()  # those of the temporaries that were recorded: else they stay beside these
         arena = np.empty(self.layout.nbytes + 64, _BYTES)
         start = -arena.ctypes.data % 64
         self._storage: dict[Region, Any] = {

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels as K
-from ..backend import Device, to_device
+from ..backend import Device, bounds, to_device
 from ..kernels.cuda.fused import compile_together
 from ..kernels.cuda.graph import array_at, copy_bytes, empty_bytes, take_turn
 from ..kernels.cuda.placement import on_device
@@ -24,7 +24,7 @@ from .cells import Cells, named_arguments, takes_cells
 from .fused import ChainKernel, fused_steps
 from .memory import Layout, inside_one_chain, plan
 from .passes import Chain, Step
-from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, bounds, mapped
+from .program import CONSTANT, INPUT, Launch, Program, Region, SetGrad, Slot, Span, mapped
 from .stretch import Alone, Segment, divided
 
 __all__ = ["CudaReplay"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..backend import Device, address
+from ..backend import Device
 from ..kernels import Kernel
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "SetGrad",
     "Slot",
     "Span",
-    "bounds",
     "each",
     "mapped",
     "slots_of",
@@ -281,16 +280,3 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
         return {key: mapped(item, function) for key, item in value.items()}
     return function(value)
-
-
-def bounds(array: Any) -> tuple[int, int]:
-    """The lowest byte of an array and the one after the highest; the same twice if it has no elements."""
-    low = high = address(array)
-    if not array.size:
-        return low, low
-    for length, stride in zip(array.shape, array.strides, strict=True):
-        if stride < 0:
-            low += (length - 1) * stride
-        else:
-            high += (length - 1) * stride
-    return low, high + array.itemsize

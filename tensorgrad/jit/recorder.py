@@ -13,7 +13,7 @@ import numpy as np
 from .. import capture
 from .. import kernels as K
 from ..anomaly import user_line
-from ..backend import Device, address, device_of, owner_of
+from ..backend import Device, address, bounds, device_of, owner_of
 from ..capture import CaptureError
 from ..kernels import Kernel, rules
 from ..tensor import Tensor
@@ -34,7 +34,6 @@ from .program import (
     SetGrad,
     Slot,
     Span,
-    bounds,
     each,
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import kernels as K
-from ..backend import is_array
+from ..backend import bounds, is_array
 from ..conversion import as_array
 from ..creation import as_tensor
 from ..tensor import Tensor
@@ -50,9 +52,10 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
     missing += [name for name in own if name not in given and name not in missing]
     unexpected += [name for name in given if name not in own and name not in unexpected]
     values = {}
+    written = _Memory([x._data for x in own.values() if isinstance(x, Tensor)])
     for name, target in own.items():
         if name in given and isinstance(target, Tensor):
-            problem, value = _fitted(name, target, given[name], assign)
+            problem, value = _fitted(name, target, given[name], assign, written)
             if problem is None:
                 values[name] = value
             else:
@@ -70,6 +73,21 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
             raise RuntimeError("a load_state_dict post-hook must change the lists of names in place and return None")
     _complain(module, found, strict, [], "the rest was loaded")
     return found
+
+
+class _Memory:
+    """Where some arrays lie."""
+
+    def __init__(self, arrays: list[Any]) -> None:
+        places = sorted(bounds(array) for array in arrays)
+        self._starts = [low for low, _ in places]
+        self._ends = list(accumulate((high for _, high in places), max))  # so that the last is the highest
+
+    def touches(self, array: Any) -> bool:
+        """Whether another array may have memory in common with one of them."""
+        low, high = bounds(array)
+        before = bisect_left(self._starts, high)
+        return before > 0 and self._ends[before - 1] > low
 
 
 def _expected(module: Module) -> dict[str, Any]:
@@ -126,7 +144,7 @@ def _replacing(target: Tensor, value: Tensor) -> Tensor:
     return value
 
 
-def _fitted(name: str, target: Tensor, value: Any, assign: bool) -> tuple[str | None, Any]:
+def _fitted(name: str, target: Tensor, value: Any, assign: bool, written: _Memory) -> tuple[str | None, Any]:
     """What is wrong with ``value``, or None and what can be written into, or put in the place of, ``target``."""
     array = value._data if isinstance(value, Tensor) else value
     if not is_array(array) and not hasattr(array, "__array__") and not hasattr(array, "__dlpack__"):
@@ -141,5 +159,7 @@ def _fitted(name: str, target: Tensor, value: Any, assign: bool) -> tuple[str | 
         return None, value if isinstance(value, Tensor) else as_tensor(value)
     if array.dtype.kind == "c" and target.dtype.kind != "c":
         return f"dtype mismatch for {name}: the state_dict has {array.dtype}, the module has {target.dtype}.", None
-    # A copy of its own: values may be views of the module's own memory, which is written below.
+    if type(array) is type(target._data) and array.dtype == target.dtype and not written.touches(array):
+        return None, array
+    # A copy of its own: the value is a view of the module's own memory, which is written below, or of another kind.
     return None, as_array(array, target.dtype, target.device)

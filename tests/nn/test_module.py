@@ -280,6 +280,21 @@ class TestState:
         layer.load_state_dict({"weight": layer.weight.detach().flip(0)})
         assert layer.weight.tolist() == expected
 
+    def test_values_that_lie_in_other_tensors_of_the_module(self, device):
+        module = nn.Sequential(nn.Linear(2, 3, device=device), nn.Linear(2, 3, device=device))
+        state = {name: x.detach() for name, x in module.named_parameters()}
+        before = {name: x.cpu().numpy().copy() for name, x in state.items()}
+        other = {"0": "1", "1": "0"}
+        module.load_state_dict({name: state[other[name[0]] + name[1:]] for name in state})
+        for name, x in module.named_parameters():
+            assert np.array_equal(x.detach().cpu().numpy(), before[other[name[0]] + name[1:]])
+
+    def test_the_module_keeps_memory_of_its_own(self, device):
+        layer, given = nn.Linear(2, 2, device=device), tg.ones((2, 2), device=device)
+        layer.load_state_dict({"weight": given, "bias": tg.zeros(2, device=device)})
+        given += 1
+        assert layer.weight.tolist() == [[1, 1], [1, 1]]
+
     def test_loading_invalidates_a_recorded_forward(self):
         layer = nn.Linear(2, 2)
         x = tg.ones(1, 2, requires_grad=True)
