@@ -417,6 +417,7 @@ interp = Kernel("interp", "search", "x, xp, fp, left=None, right=None", rules.fi
 set_values = Kernel("set_values", "search", "x1, x2, operation", rules.by_values)
 # bincount of as many indices as there are values, and `least` at least
 counts = Kernel("counts", "search", "x, weights=None, least=0", rules.by_values)
+bitwise_count = Kernel("bitwise_count", "search", "x", rules.first_as_octets)
 isin = Kernel("isin", "search", "x, values", rules.first_as_boolean)
 repeated_indices = Kernel("repeated_indices", "search", "repeats, total", rules.repeated)
 

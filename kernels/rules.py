@@ -32,6 +32,7 @@ __all__ = [
     "counted",
     "first_as_boolean",
     "first_as_index",
+    "first_as_octets",
     "first_operand",
     "gru_states",
     "half_spectrum",
@@ -149,6 +150,11 @@ def ranked(x: Any, ranks: Any, axis: int = -1) -> Spec:
     shape = list(x.shape)
     shape[axis] = len(ranks) if isinstance(ranks, tuple) else ranks.shape[axis]
     return tuple(shape), np.dtype(np.int64)
+
+
+def first_as_octets(x: Any) -> Spec:
+    """The shape of the operand; uint8."""
+    return x.shape, np.dtype(np.uint8)
 
 
 def joint_order(arrays: Any, axis: int) -> Spec:

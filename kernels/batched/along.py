@@ -67,6 +67,7 @@ def _lines(kernel: Any, level: Level, x: Any, w: Any, **more: Any) -> Any:
 
 
 RULES = {
+    "bitwise_count": _last_axes,
     "convolve": _lines,
     "triangle": _last_axes,
     "quantiles": _last_axes,

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .blocked import BLOCK, walk
+from .large import in_pieces
 
 __all__ = [
-    "counts", "interp", "interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "set_values",
-    "unique",
+    "bitwise_count", "counts", "interp", "interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted",
+    "set_values", "unique",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -130,6 +131,18 @@ def interval_indices(x: Array, edges: Array, low: float, high: float, out: Array
     if places.base is not y and places is not y:
         y[...] = places.reshape(y.shape)
     return y
+
+
+_ones = in_pieces(np.bitwise_count)
+
+
+def bitwise_count(x: Array, out: Array | None = None) -> Array:
+    """How many bits of the absolute value of each integer are 1 (uint8)."""
+    y: Array = (np.bitwise_count if x.size <= BLOCK else _ones)(x)
+    if out is None:
+        return y
+    np.copyto(out, y)
+    return out
 
 
 def interp(

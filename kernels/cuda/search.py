@@ -13,8 +13,8 @@ from .indexing import bincount
 from .module import is_half, stored
 
 __all__ = [
-    "counts", "interp", "interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted", "set_values",
-    "unique",
+    "bitwise_count", "counts", "interp", "interval_indices", "isin", "nonzero", "repeated_indices", "searchsorted",
+    "set_values", "unique",
 ]  # fmt: skip
 
 
@@ -140,6 +140,31 @@ def interval_indices(x: Any, edges: Any, low: float, high: float, out: Any | Non
     wide = np.dtype(np.float32 if is_half(x.dtype) else np.float64) if x.dtype != np.float32 else x.dtype
     y = _intervals()(x.astype(wide, copy=False), edges.astype(wide, copy=False), low, high, edges.size - 1)
     return stored(y, out)
+
+
+@functools.cache
+def _ones() -> Any:
+    return cupy.ElementwiseKernel(
+        "T x",
+        "uint8 count",
+        """
+        const T zero = 0;
+        unsigned long long left = static_cast<unsigned long long>(x);
+        if (x < zero) left = 0 - left;
+        unsigned char found = 0;
+        while (left) {
+            left &= left - 1;
+            ++found;
+        }
+        count = found;
+        """,
+        "tg_bitwise_count",
+    )
+
+
+def bitwise_count(x: Any, out: Any | None = None) -> Any:
+    """How many bits of the absolute value of each integer are 1 (uint8)."""
+    return stored(_ones()(x), out)
 
 
 @functools.cache

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
-from .definition import lift
-from .elementwise import abs, add, bitwise_and, bitwise_left_shift, bitwise_right_shift, subtract
+from .. import kernels as K
+from .definition import Function, lift, primitive
+from .elementwise import bitwise_and, bitwise_left_shift, bitwise_right_shift
 from .memory import arange, cast
 from .padding import pad
 from .reduction import single_axis, sum
 from .shape import flip, moveaxis, reshape
 
 __all__ = ["bitwise_count", "packbits", "unpackbits"]
+
+
+_bitwise_count: Function = primitive("bitwise_count", K.bitwise_count, None)
 
 
 def bitwise_count(x: Any, /) -> Any:
@@ -31,19 +33,7 @@ def bitwise_count(x: Any, /) -> Any:
         return cast(x, dtypes.uint8)
     if x.dtype.kind not in "iu":
         raise TypeError(f"bitwise_count: expected integers, got {x.dtype}")
-    size = x.dtype.itemsize
-    unsigned = np.dtype(f"uint{8 * size}")
-    n = cast(abs(x), unsigned)  # the lowest number is its own negative, whose bits are those of its size
-    # sums of 1, 2 and 4 neighbouring bits, then of all bytes (Warren, Hacker's Delight, 2012)
-    ones, twos, fours = (int.from_bytes(bytes([byte]) * size, "little") for byte in (0x55, 0x33, 0x0F))
-    n = subtract(n, bitwise_and(bitwise_right_shift(n, 1), ones))
-    n = add(bitwise_and(n, twos), bitwise_and(bitwise_right_shift(n, 2), twos))
-    n = bitwise_and(add(n, bitwise_right_shift(n, 4)), fours)
-    step = 8
-    while step < 8 * size:
-        n = add(n, bitwise_right_shift(n, step))
-        step *= 2
-    return cast(bitwise_and(n, 0x7F), dtypes.uint8)
+    return _bitwise_count(x)
 
 
 def _order(name: str, bitorder: str) -> bool:

@@ -556,6 +556,8 @@ for _axis in (0, -1):
     case(
         "lexsort", lambda d, t, a=_axis: ([array([[1, 0, 1], [1, 1, 0]], d, t), array([[2, 2, 1], [0, 2, 1]], d, t)], a)
     )
+for _dtype, _least in (("int8", -128), ("int64", -(2**63)), ("uint8", 0), ("uint64", 2**64 - 1), ("int32", -(2**31))):
+    case("bitwise_count", lambda d, t, low=_least: (array(np.array([1, 7, 100, low], t), d),), (_dtype,))
 case("interp", lambda d, t: (array(_random(3, 4), d, t), array([0.3, 0.5, 0.8], d, t), array([1.0, 3.0, 2.0], d, t)))
 case(
     "interp", lambda d, t: (array(_random(3), d, t), array([0.4, 0.4, 0.6], d, t), array([1, 3, 2.0], d, t), -1.0, 9.0)

@@ -115,3 +115,10 @@ for _ends in ({}, {"left": -1.0, "right": 2.0}):
         reference=lambda x, xp, fp, e=_ends: np.interp(x, xp, fp, **e),
         halves=False,
     )
+add(
+    "bitwise_count",
+    "signed",
+    tg.bitwise_count,
+    np.array([[-128, 7, 0], [1, -1, 100]]),
+    reference=lambda x: np.bitwise_count(x),
+)
