@@ -317,6 +317,15 @@ def test_grad_and_value_and_aux_of_jvp(device):
     close(aux, B + 1)
 
 
+def test_strict_jvp(device):
+    x, w = put(B, device), put(B, device, grad=True)
+    func.jvp(lambda x: (x * w, x.sum()), (x,), (x,), strict=True)
+    for f in (lambda x: (x, w * 2), lambda x: (x, x.detach())):
+        close(func.jvp(f, (x,), (x,))[1][1].detach(), 0 * B)
+        with pytest.raises(RuntimeError, match="jvp: strict, and output 1 does not depend"):
+            func.jvp(f, (x,), (x,), strict=True)
+
+
 def test_ensembles_of_modules(device):
     models = [tg.nn.Sequential(tg.nn.Linear(3, 4), tg.nn.BatchNorm1d(4)).to(device).to(tg.float64) for _ in range(3)]
     for model in models:

@@ -33,6 +33,7 @@ class Call:
         options: dict[str, Any],
         has_aux: bool = False,
     ) -> None:
+        self.name = name
         self.outside = is_grad_enabled()  # whether what we return is to be differentiable
         self.argnums = argnums
         places = [argnums] if isinstance(argnums, int) else list(argnums)
@@ -109,6 +110,13 @@ class Call:
             return [zeros_like(y) if y._node is None else self.result(next(found)) for y in outputs]
 
         return pushed
+
+    def require_dependence(self) -> None:
+        """Raise if an output does not depend on the variables."""
+        for k, y in enumerate(leaves(self.output)):
+            found = [] if y._node is None else autograd.grad(y, self.variables, zeros_like(y), True, allow_unused=True)
+            if all(g is None for g in found):
+                raise RuntimeError(f"{self.name}: strict, and output {k} does not depend on the primals")
 
     @staticmethod
     def _gradients(

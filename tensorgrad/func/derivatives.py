@@ -129,7 +129,12 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
 
 def jvp(
-    f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, has_aux: bool = False
+    f: Callable[..., Any],
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+    *,
+    strict: bool = False,
+    has_aux: bool = False,
 ) -> tuple[Any, ...]:
     """``f(*primals)`` and the product of its Jacobian with ``tangents``, the derivative in their direction.
 
@@ -141,6 +146,8 @@ def jvp(
     f : callable
     primals, tangents : tuple
         As many as ``f`` takes arguments, of equal shapes and dtypes.
+    strict : bool
+        Raise RuntimeError if an output does not depend on the primals, instead of giving zeros.
     has_aux : bool
         Whether ``f`` returns ``(result, something else)``.
 
@@ -161,6 +168,8 @@ def jvp(
     argnums = all_of("jvp", primals)
     directions = like("jvp", "tangent", tangents, primals)
     call = Call("jvp", f, primals, argnums, {}, has_aux)
+    if strict:
+        call.require_dependence()
     pushed = rebuilt(call.output, iter(call.push(directions, keep=False)))
     output = call.result(call.output)
     return (output, pushed, call.result(call.aux)) if has_aux else (output, pushed)
