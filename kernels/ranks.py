@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["METHODS", "between", "place", "places", "virtual_index"]
+__all__ = ["METHODS", "between", "place", "places", "speed", "virtual_index"]
 
 _ALPHA_BETA = {
     "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0), "linear": (1.0, 1.0),
@@ -33,6 +33,14 @@ def virtual_index(n: Any, q: float, method: str) -> Any:
     if method == "closest_observation":
         return n * q - 1.5
     return (n - 1) * q
+
+
+def speed(n: Any, method: str) -> Any:
+    """How fast `virtual_index` moves with the part; 0 for methods that only step from element to element."""
+    if method not in _ALPHA_BETA:
+        return 0
+    alpha, beta = _ALPHA_BETA[method]
+    return n + (1 - alpha - beta)
 
 
 def place(h: float, n: int, method: str) -> tuple[int, int, float]:

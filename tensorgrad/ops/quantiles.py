@@ -9,7 +9,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..backend import CPU
 from ..conversion import as_array
-from ..kernels.ranks import METHODS, place, virtual_index
+from ..kernels.ranks import METHODS, place, speed, virtual_index
 from ..tensor import Tensor
 from .cumulative import cummax, cumsum, part
 from .definition import Function, lift, primitive
@@ -19,6 +19,7 @@ from .elementwise import (
     equal,
     floor,
     greater,
+    isfinite,
     isinf,
     isnan,
     less,
@@ -121,6 +122,25 @@ def _parts_of(name: str, q: Any, scale: float) -> tuple[list[float], tuple[int, 
     return [v / scale for v in numbers], shape
 
 
+def _followed(q: Any) -> Any:
+    """The wanted parts as a tensor if a gradient goes to them, else None."""
+    if isinstance(q, Tensor):
+        return q if q.requires_grad else None
+    if not isinstance(q, (list, tuple)) or all(_followed(v) is None for v in q):
+        return None
+    kept = [_followed(v) for v in q]
+    like = next(v for v in kept if v is not None)
+    return stack([lift(v, like).to(like) if k is None else k.to(like) for v, k in zip(q, kept, strict=True)])
+
+
+def _moving(y: Any, q: Any, slopes: list[Any], scale: float) -> Any:
+    """Quantiles that have also a gradient by the parts ``q``, which come first in their shape."""
+    slope = reshape(stack(slopes), y.shape)
+    slope = where(isfinite(slope), divide(slope, scale), zeros_like(slope))
+    q = reshape(q.to(y.device, y.dtype), (*q.shape, *(1,) * (y.ndim - q.ndim)))
+    return add(y, multiply(slope, subtract(q, q.detach())))
+
+
 def _quantiles(
     name: str, x: Any, q: Any, axis: Axis, method: str, keepdims: bool, weights: Any, scale: float, skip_nan: bool
 ) -> Any:
@@ -130,7 +150,9 @@ def _quantiles(
     parts, shape = _parts_of(name, q, scale)
     rows, kept = _as_rows(name, x, axis)
     n = rows.shape[-1]
-    if weights is None and n and parts and _alone(x):
+    by_part = None if isinstance(q, (int, float)) or not n or not parts or not speed(n, method) else _followed(q)
+    slopes: list[Any] | None = None if by_part is None else []
+    if weights is None and n and parts and _alone(x) and slopes is None:
         y = _values(rows, tuple(parts), method, skip_nan)
         if shape:
             y = moveaxis(y, -1, 0) if y.ndim > 1 else y
@@ -141,10 +163,12 @@ def _quantiles(
     elif not n:
         found = [full_like(sum(rows, -1), math.nan)] * len(parts)
     elif skip_nan:
-        found = _of_numbers(rows, parts, method)
+        found = _of_numbers(rows, parts, method, slopes)
     else:
-        found = _of_all(rows, parts, method)
+        found = _of_all(rows, parts, method, slopes)
     y = reshape(stack(found), (*shape, *found[0].shape)) if found else reshape(part(rows, -1, 0, 0), (0,))
+    if slopes is not None:
+        y = _moving(y, by_part, slopes, scale)
     return _shaped(y, shape, kept, axis, keepdims, x.ndim)
 
 
@@ -153,7 +177,7 @@ def _alone(x: Any) -> bool:
     return isinstance(x, Tensor) and not x.requires_grad
 
 
-def _of_all(rows: Any, parts: list[float], method: str) -> list[Any]:
+def _of_all(rows: Any, parts: list[float], method: str, slopes: list[Any] | None = None) -> list[Any]:
     """Quantiles of rows; NaN where a row has one, which would be its largest number."""
     n = rows.shape[-1]
     places = [place(virtual_index(n, q, method), n, method) for q in parts]
@@ -161,10 +185,14 @@ def _of_all(rows: Any, parts: list[float], method: str) -> list[Any]:
     ordered = take_along_axis(rows, ranked_indices(rows, ranks, rows.ndim - 1), axis=-1)
     at = {rank: ordered[..., k] for k, rank in enumerate(ranks)}
     missing = isnan(at[n - 1])
+    if slopes is not None:
+        for low, high, gamma in places:
+            slope = multiply(subtract(at[high], at[low]), speed(n, method) if gamma else 0.0)
+            slopes.append(where(missing, zeros_like(slope), slope))
     return [where(missing, at[n - 1], _between(at[low], at[high], gamma)) for low, high, gamma in places]
 
 
-def _of_numbers(rows: Any, parts: list[float], method: str) -> list[Any]:
+def _of_numbers(rows: Any, parts: list[float], method: str, slopes: list[Any] | None = None) -> list[Any]:
     """Quantiles of what is not NaN in each row."""
     count = sum(equal(rows, rows), -1)
     real = cast(count, dtypes.float64)
@@ -175,6 +203,9 @@ def _of_numbers(rows: Any, parts: list[float], method: str) -> list[Any]:
         ranks = stack([low, high], axis=-1)
         pair = take_along_axis(rows, ranked_indices(rows, ranks, rows.ndim - 1), axis=-1)
         y = _between(pair[..., 0], pair[..., 1], cast(gamma, rows.dtype))
+        if slopes is not None:
+            moved = where(equal(gamma, 0), zeros_like(real), speed(real, method))
+            slopes.append(multiply(subtract(pair[..., 1], pair[..., 0]), cast(moved, rows.dtype)))
         found.append(where(equal(count, 0), full_like(y, math.nan), y))
     return found
 
@@ -251,7 +282,9 @@ def quantile(
     Parameters
     ----------
     q : float, or sequence or tensor of them
-        From 0 to 1. Their axes come first in the result. A tensor's values are read by Python.
+        From 0 to 1. Their axes come first in the result. A tensor's values are read by Python; it has a gradient where
+        the method goes continuously from one element to the next: between two of them their difference times the
+        speed (``n - 1`` for ``"linear"``); at one of them, beside infinities and with methods that step it is 0.
     axis : int, tuple of int or None
         None takes all elements.
     method : str
