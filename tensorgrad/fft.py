@@ -36,14 +36,13 @@ __all__ = [
     "ihfft", "ihfft2", "ihfftn", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
 ]  # fmt: skip
 
-_OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 _LAST_TWO = (-2, -1)
 Sizes = int | Sequence[int] | None
 
 
 # ------------------------------------------------------------------------------------------------------------ arguments
 def _norm(name: str, norm: str | None) -> str:
-    if norm is not None and (not isinstance(norm, str) or norm not in _OTHER_WAY):
+    if norm is not None and (not isinstance(norm, str) or norm not in fourier.OTHER_WAY):
         raise ValueError(f'{name}: norm must be "backward", "forward" or "ortho", got {norm!r}')
     return norm or "backward"
 
@@ -192,13 +191,13 @@ def irfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "b
 def hfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
     """`fft` of points of which the second half is the mirrored conjugate of the first, which is given; real."""
     x, norm = _operand("hfft", x, "complex"), _norm("hfft", norm)
-    return _real("hfft", conj(x), _one("hfft", n), (axis,), _OTHER_WAY[norm])
+    return _real("hfft", conj(x), _one("hfft", n), (axis,), fourier.OTHER_WAY[norm])
 
 
 def ihfft(x: Any, /, n: int | None = None, axis: int = -1, norm: str | None = "backward") -> Tensor:
     """The inverse of `hfft`: the first half of the inverse transform of a real tensor."""
     x, norm = _operand("ihfft", x, "real"), _norm("ihfft", norm)
-    y: Tensor = conj(_half("ihfft", x, _one("ihfft", n), (axis,), _OTHER_WAY[norm]))
+    y: Tensor = conj(_half("ihfft", x, _one("ihfft", n), (axis,), fourier.OTHER_WAY[norm]))
     return y
 
 
@@ -249,13 +248,13 @@ def irfft2(x: Any, /, s: Sizes = None, axes: Sizes = _LAST_TWO, norm: str | None
 def hfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
     """`hfft` over the last of the axes, `fftn` over the others; real."""
     x, norm = _operand("hfftn", x, "complex"), _norm("hfftn", norm)
-    return _real("hfftn", conj(x), s, axes, _OTHER_WAY[norm])
+    return _real("hfftn", conj(x), s, axes, fourier.OTHER_WAY[norm])
 
 
 def ihfftn(x: Any, /, s: Sizes = None, axes: Sizes = None, norm: str | None = "backward") -> Tensor:
     """The inverse of `hfftn`."""
     x, norm = _operand("ihfftn", x, "real"), _norm("ihfftn", norm)
-    y: Tensor = conj(_half("ihfftn", x, s, axes, _OTHER_WAY[norm]))
+    y: Tensor = conj(_half("ihfftn", x, s, axes, fourier.OTHER_WAY[norm]))
     return y
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from . import kernels as K
 from .backend import empty, is_array
 from .dtypes import is_differentiable
+from .engine import conjugated
 from .kernels.batched.array import LEVELS, Level, innermost
 from .saved import Packed
 from .tape import Branch, Leaf, Node, Op, View, grad_mode, no_grad, pushing, saved_hooks, users_code
@@ -287,11 +288,6 @@ def _kept(x: Any, results: tuple[Any, ...], made: list[Any], hooks: Any) -> Any:
     return x if made_by is None else _Output(results[index]._data, made_by)
 
 
-def _conjugated(g: Tensor | None) -> Any:
-    """A gradient as users know it from one as it travels, and the reverse; see ``ops/complex_parts.py``."""
-    return g.conj() if g is not None and g.dtype.kind == "c" else g
-
-
 def _check_dirty(name: str, ctx: Context, result: Any, recorded: bool) -> None:
     """What was written into must be an argument that the tape can let become the result."""
     results = result if isinstance(result, tuple) else (result,)
@@ -374,7 +370,7 @@ def _rule(function: type[Function], several: bool) -> Any:
             return _pushed(function, ctx, given, needs)
         recorded = any(isinstance(part, Tensor) for part in given)
         with users_code():
-            answer = function.backward(ctx, *(_conjugated(Tensor(part) if is_array(part) else part) for part in given))
+            answer = function.backward(ctx, *(conjugated(Tensor(part) if is_array(part) else part) for part in given))
         answers = answer if isinstance(answer, tuple) else (answer,)
         if len(answers) < len(needs) or any(a is not None for a in answers[len(needs) :]):
             raise RuntimeError(f"{function.__name__}.backward: expected {len(needs)} gradients, got {len(answers)}")
@@ -383,7 +379,7 @@ def _rule(function: type[Function], several: bool) -> Any:
             if not needed or part is None:
                 gradients.append(None)
                 continue
-            travelling = _conjugated(_fitted(function.__name__, position, part, ctx._inputs[position]))
+            travelling = conjugated(_fitted(function.__name__, position, part, ctx._inputs[position]))
             gradients.append(travelling if recorded else travelling._data)
         return gradients
 

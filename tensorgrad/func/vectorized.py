@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -233,9 +233,10 @@ def _by_chunks(
         ]
         given = rebuilt(args, iter(chunk))
         if randomness != "same":
-            parts.append(_at_once(func, name, given, dims, stop - start, out_dims, randomness, kwargs))
-            continue
-        with draws.remembered() if start == 0 else draws.repeated():
+            drawing: AbstractContextManager[Any] = nullcontext()
+        else:
+            drawing = draws.repeated() if start else draws.remembered()
+        with drawing:
             parts.append(_at_once(func, name, given, dims, stop - start, out_dims, randomness, kwargs))
     placed = _out_dims(name, out_dims, parts[0])
     groups = zip(*(list(leaves(part)) for part in parts), strict=True)

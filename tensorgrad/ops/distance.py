@@ -10,7 +10,7 @@ from .definition import lift
 from .elementwise import abs, add, divide, equal, greater, multiply, pow, sqrt, square, subtract, where
 from .memory import cast, ones_like, zeros_like
 from .numbers import paired
-from .reduction import max, min, single_axis, sum
+from .reduction import any, max, min, single_axis, sum
 from .shape import expand_dims
 
 __all__ = ["cdist", "dist", "renorm", "vector_length"]
@@ -33,7 +33,11 @@ def vector_length(x: Any, p: float, axis: Any, keepdims: bool = False) -> Any:
     else:
         nothing = equal(x, 0)
         powers = pow(abs(where(nothing, ones_like(x), x)), p)
-        total = sum(where(nothing, zeros_like(x), powers) if p > 0 else powers, axis, keepdims=keepdims)
+        if p > 0:
+            total = sum(where(nothing, zeros_like(x), powers), axis, keepdims=keepdims)
+        else:  # one 0 makes the sum infinite and the length 0
+            total = sum(powers, axis, keepdims=keepdims)
+            total = where(any(nothing, axis, keepdims=keepdims), zeros_like(total), total)
     nothing = equal(total, 0)
     inside = where(nothing, ones_like(total), total)
     return where(nothing, zeros_like(total), sqrt(inside) if p == 2 else pow(inside, 1 / p))

@@ -16,9 +16,9 @@ from .definition import Function, primitive
 from .elementwise import multiply
 from .shape import concat
 
-__all__ = ["fft", "irfft", "rfft"]
+__all__ = ["OTHER_WAY", "fft", "irfft", "rfft"]
 
-_OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+OTHER_WAY = {"backward": "forward", "forward": "backward", "ortho": "ortho"}  # the ``norm`` of the adjoint
 
 fft: Function = primitive("fft", K.fft, lambda g, axes, inverse, norm: fft(g, axes, inverse, norm))
 fft.__doc__ = "The transform of a complex tensor over some axes, or its inverse; ``norm`` as in `tg.fft`."
@@ -27,7 +27,7 @@ rfft: Function = primitive(
     "rfft",
     K.rfft,
     lambda g, x_shape, axis, norm: irfft(
-        _weighted(conj(g), axis, x_shape[axis], 0.5), x_shape[axis], axis, _OTHER_WAY[norm]
+        _weighted(conj(g), axis, x_shape[axis], 0.5), x_shape[axis], axis, OTHER_WAY[norm]
     ),
 )
 rfft.__doc__ = "The first half of the transform of a real tensor along an axis."
@@ -35,7 +35,7 @@ rfft.__doc__ = "The first half of the transform of a real tensor along an axis."
 irfft: Function = primitive(
     "irfft",
     K.irfft,
-    lambda g, x_shape, size, axis, norm: conj(_weighted(rfft(g, axis, _OTHER_WAY[norm]), axis, size, 2.0)),
+    lambda g, x_shape, size, axis, norm: conj(_weighted(rfft(g, axis, OTHER_WAY[norm]), axis, size, 2.0)),
 )
 irfft.__doc__ = "The real tensor of ``size`` points whose `rfft` is given, ``size // 2 + 1`` frequencies long."
 

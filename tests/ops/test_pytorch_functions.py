@@ -296,3 +296,15 @@ def test_how_tensors_are_written():
     for options in ({"profile": "long"}, {"precision": -1}):
         with pytest.raises(ValueError, match="set_printoptions"):
             tg.set_printoptions(**options)
+
+
+@pytest.mark.parametrize("p", [-1.0, -2.5])
+def test_a_length_of_negative_power_is_zero_where_an_element_is(device, p):
+    a, b = np.array([[0.0, 2.0, -3.0], [1.0, 2.0, -4.0]]), np.zeros((2, 3))
+    x = tg.tensor(a, device=device, requires_grad=True)
+    y = tg.pairwise_distance(x, tg.tensor(b, device=device), p, 0.0)
+    np.testing.assert_allclose(y.detach().cpu().numpy(), [0, (np.abs(a[1]) ** p).sum() ** (1 / p)])
+    assert tg.dist(x, 0.0, p).item() == 0
+    (g,) = tg.grad(y.sum(), x)
+    assert g[0].tolist() == [0, 0, 0]
+    assert tg.testing.gradcheck(lambda v: tg.dist(v, 0.0, p), (x[1].detach().requires_grad_(),))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ...creation import tensor
 from ...errors import ArgumentError
-from ...ops.elementwise import abs, equal, pow, sqrt, where
+from ...ops.distance import vector_length
 from ...ops.indexing import take
 from ...ops.shape import broadcast_arrays
 from ...tensor import Tensor
@@ -20,25 +18,7 @@ def _norm(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
     """The p-norm along ``dim``; at 0 its gradient is 0."""
     if not x.ndim and dim in (0, -1):  # as in PyTorch, a number has an axis that it does not show
         return _norm(x.expand_dims(0), p, 0, False)
-    if x.dtype.kind == "c":
-        x = x.abs()
-    if p == 1:
-        return x.abs().sum(dim, keepdims=keepdim)
-    if p == math.inf:
-        return x.abs().max(dim, keepdims=keepdim)
-    if p == 0:
-        return x.abs().sign().sum(dim, keepdims=keepdim)
-    total = x.square().sum(dim, keepdims=keepdim) if p == 2 else _powers(x, p).sum(dim, keepdims=keepdim)
-    nothing = equal(total, 0)
-    inside = where(nothing, 1.0, total)
-    y: Tensor = where(nothing, 0.0, sqrt(inside) if p == 2 else pow(inside, 1 / p))
-    return y
-
-
-def _powers(x: Tensor, p: float) -> Tensor:
-    """``|x|**p`` with gradient 0 at 0, also for p < 1."""
-    nothing = equal(x, 0)
-    y: Tensor = where(nothing, 0.0, pow(abs(where(nothing, 1.0, x)), p))
+    y: Tensor = x.abs().sign().sum(dim, keepdims=keepdim) if p == 0 else vector_length(x, p, dim, keepdim)
     return y
 
 
