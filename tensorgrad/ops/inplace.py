@@ -21,6 +21,9 @@ from .definition import lift
 __all__ = ["become", "before", "check_writable", "fitted", "in_place", "keeps_dtype", "overwrite", "take_shape"]
 
 
+_REAL = frozenset((bool, int, float))
+
+
 def check_writable(x: Tensor, name: str) -> None:
     """Refuse to overwrite a leaf, or a part of one, whose value the gradient is taken at."""
     root = x
@@ -83,6 +86,8 @@ def before(x: Tensor) -> Tensor:
 
 def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor, Any], Any]:
     """The in-place form of a binary op."""
+    # by position where a launch takes it so, which is the short way
+    write = kernel.launch if kernel.elementwise else lambda x1, x2, out: kernel(x1, x2, out=out)
 
     def function(x: Tensor, other: Any) -> Any:
         y = other if isinstance(other, (Tensor, bool, int, float, complex)) else lift(other, x)
@@ -102,7 +107,7 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
         other_array = y._data if isinstance(y, Tensor) else y
         if isinstance(y, Tensor) and y.dtype != x.dtype:
             other_array = K.cast(other_array, x.dtype)
-        kernel(x._data, other_array, out=x._data)
+        write(x._data, other_array, x._data)
         x._written()
         return x
 
@@ -112,6 +117,8 @@ def in_place(name: str, op: Callable[..., Any], kernel: Any) -> Callable[[Tensor
 
 def keeps_dtype(x: Tensor, y: Any, op: Callable[..., Any]) -> bool:
     """Whether a binary op of ``x`` and ``y`` has a dtype that its kernel may write into ``x``."""
+    if x._data.dtype.kind in "fc" and (y.__class__ in _REAL or (isinstance(y, Tensor) and y.dtype == x.dtype)):
+        return True
     dtype = dtypes.result_type(x, y)
     if op.__name__ == "divide" and dtype.kind in "biu":
         return False

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import kernels as K
 from .. import random
+from ..tape import grad_mode
 from ..tensor import Tensor
 from . import elementwise, indexing, shape
 from .inplace import in_place, keeps_dtype, overwrite, take_shape
@@ -19,6 +20,8 @@ from .late import late_function
 __all__ = ["INPLACE_METHODS", "OVERWRITING"]
 
 Method = Callable[..., Any]
+
+_REAL = frozenset((bool, int, float))
 
 OVERWRITING = """
     abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh arctan arctan2
@@ -87,6 +90,11 @@ def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Take the values of another tensor, cast to this dtype, moved to this device and broadcast to this shape."""
     source = src
     if isinstance(src, Tensor):
+        off_tape = x._node is None and src._node is None
+        if off_tape and src.shape == x.shape and src.dtype == x.dtype and src.device == x.device:
+            K.assign(x._data, src._data)
+            x._written()
+            return x
         source = src.to(x.device, non_blocking=non_blocking).to(x.dtype)
     indexing.setitem(x, ..., source)
     return x
@@ -94,6 +102,10 @@ def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Take one value everywhere."""
+    if value.__class__ in _REAL and x._data.dtype.kind in "fc" and (x._node is None or not grad_mode.get()):
+        K.fill(x._data, value)
+        x._written()
+        return x
     indexing.setitem(x, ..., value)
     return x
 
