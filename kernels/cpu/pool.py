@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
+from . import pages
 from .blocked import compute_type, walk
 
 __all__ = ["avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward", "max_pool_values"]
@@ -71,9 +72,9 @@ def _windows(size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation
 
 def _maxima(x: Array, windows: _Windows, out: Array) -> None:
     """Maxima of the windows of planes; NaN where a window has one."""
-    for i in range(len(windows.axes) - 1, -1, -1):
-        reads = windows.axes[i]
-        y = np.empty((*x.shape[: i + 1], windows.positions[i], *x.shape[i + 2 :]), x.dtype) if i else out
+    last = len(windows.axes) - 1
+    for i, reads in enumerate(windows.axes):  # the last axis, whose elements are read singly, when there are fewest
+        y = np.empty((*x.shape[: i + 1], windows.positions[i], *x.shape[i + 2 :]), x.dtype) if i < last else out
         if windows.whole and len(reads) > 1:
             np.maximum(x[reads[0][1]], x[reads[1][1]], out=y)
             reads = reads[2:]
@@ -124,7 +125,7 @@ def max_pool(
     The first of equal maxima counts, and the last NaN of a window that has one.
     """
     windows = _windows(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
-    indices = np.empty((*x.shape[:2], *windows.positions), np.int64)
+    indices = pages.empty((*x.shape[:2], *windows.positions), np.int64)
     places = indices.reshape(-1, *windows.positions)
 
     def locate(block: Array, best: Array, first: int) -> None:
@@ -158,7 +159,7 @@ def _pooled(
 ) -> Array:
     """The maxima; ``locate`` is called with each block of planes, its maxima and the number of its first plane."""
     dtype, compute, size = x.dtype, compute_type(x.dtype), x.shape[2:]
-    y = np.empty((*x.shape[:2], *windows.positions), dtype)
+    y = pages.empty((*x.shape[:2], *windows.positions), dtype)
     if y.size:
         planes, values = np.ascontiguousarray(x).reshape(-1, *size), y.reshape(-1, *windows.positions)
 
@@ -190,23 +191,27 @@ def max_pool_backward(
     """Zeros of spatial ``size`` with every ``g`` added where its maximum stood."""
     compute = compute_type(g.dtype)
     volume = math.prod(size)
-    dx = np.empty((*g.shape[:2], *size), g.dtype)
+    dx = pages.empty((*g.shape[:2], *size), g.dtype)
     if dx.size:
         planes = dx.reshape(-1, volume)
         places, values = indices.reshape(len(planes), -1), g.reshape(len(planes), -1)
+        direct = g.dtype == compute
         disjoint = all(s > d * (k - 1) for k, s, d in zip(kernel, stride, dilation, strict=True))
 
         def task(low: int, high: int, step: int) -> None:
             for first in range(low, high, step):
                 last = min(first + step, high)
-                spread = np.zeros((last - first) * volume, compute)
+                target = planes[first:last].reshape(-1)
+                spread = target if direct else np.empty(target.size, compute)
+                spread.fill(0)
                 flat = (places[first:last] + np.arange(0, spread.size, volume)[:, None]).reshape(-1)
                 block = values[first:last].reshape(-1).astype(compute, copy=False)
                 if disjoint:
                     spread[flat] = block
                 else:
                     np.add.at(spread, flat, block)
-                np.copyto(planes[first:last], spread.reshape(-1, volume), casting="unsafe")
+                if not direct:
+                    np.copyto(target, spread, casting="unsafe")
 
         walk(task, len(planes), volume, 8)
     return _stored(dx, g.dtype, out)
