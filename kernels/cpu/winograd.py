@@ -34,7 +34,8 @@ _TILE, _KERNEL = 4, 3
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; of simple fractions, those with a small rounding error
 _EVALUATED = len(_POINTS) + 1
 _STRIP = 4  # tiles that one matrix evaluates: more waste multiplications by zero, fewer make the products too small
-_BLOCK = 1 << 20  # evaluated elements of a block of inputs, or of weights
+_BLOCK = 1 << 18  # evaluated elements of a block of inputs, or of a gradient by weights: 1 MiB of float32
+_WEIGHTS_BLOCK = 1 << 20  # and of weights, which are read more often than they are written
 _ENOUGH = 128  # tiles of a block below which the products would be too small
 
 
@@ -142,9 +143,9 @@ def _evaluate_rows(x: Array, where: slice, matrix: Array, channels: int, buffer:
 
 
 # -------------------------------------------------------------------------------------------------------------- weights
-def _channel_ranges(channels: int, others: int) -> list[slice]:
+def _channel_ranges(channels: int, others: int, block: int) -> list[slice]:
     """Ranges of channels whose evaluated weights make a block."""
-    step = max(_BLOCK // (_EVALUATED**2 * others), 16)
+    step = max(block // (_EVALUATED**2 * others), 16)
     return [slice(i, min(i + step, channels)) for i in range(0, channels, step)]
 
 
@@ -211,7 +212,7 @@ def _conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transpos
     outputs = y.shape[1]
     blocks = _Blocks(images, x.shape[2:], padding, max(channels, outputs), x.dtype)
     # Weights that make more than a block are evaluated part by part where each part is needed once.
-    ranges = _channel_ranges(outputs, channels) if blocks.single else [slice(0, outputs)]
+    ranges = _channel_ranges(outputs, channels, _WEIGHTS_BLOCK) if blocks.single else [slice(0, outputs)]
     columns, tiles, kernels, products, rows = workspace(
         x.dtype,
         blocks.evaluated_columns(channels, height),
@@ -262,7 +263,7 @@ def weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> bool:
 def _weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> bool:
     outputs, channels = y.shape[:2]
     blocks = _Blocks(x.shape[0], x.shape[2:], padding, max(channels, outputs), x.dtype)
-    ranges = _channel_ranges(outputs, channels)
+    ranges = _channel_ranges(outputs, channels, _BLOCK)
     kernels = blocks.points * channels
     columns, upper, tiles, upstream, products, totals = workspace(
         x.dtype,
