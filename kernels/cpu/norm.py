@@ -242,15 +242,16 @@ class _Planes:
         """Call ``task`` for blocks of samples and channels, in several threads if there are many."""
         by_sample = self.samples >= self.channels or self.samples >= 8
         row = self.size * (self.channels if by_sample else self.samples)
+        rows = self.samples if by_sample else self.channels
 
-        def blocks(low: int, high: int, _: int) -> None:
-            step = max(2 * BLOCK // row, 1)
+        def blocks(low: int, high: int, _: int) -> None:  # as in `_walk_rows`, larger in several threads
+            step = max((2 if high - low == rows else 8) * BLOCK // row, 1)
             for first in range(low, high, step):
                 part = slice(first, min(first + step, high))
                 task((part, slice(0, self.channels)) if by_sample else (slice(0, self.samples), part))
 
         with without_threads():
-            walk(blocks, self.samples if by_sample else self.channels, row, work)
+            walk(blocks, rows, row, work)
 
     def sums(self, pairs: Callable[[tuple[slice, slice]], tuple[Array, Array]], work: int) -> tuple[Array, Array]:
         """Sums per channel, in float64, of the first of ``pairs`` and of its product with the second."""

@@ -73,7 +73,8 @@ def _windows(size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation
 def _maxima(x: Array, windows: _Windows, out: Array) -> None:
     """Maxima of the windows of planes; NaN where a window has one."""
     last = len(windows.axes) - 1
-    for i, reads in enumerate(windows.axes):  # the last axis, whose elements are read singly, when there are fewest
+    for i, axis in enumerate(windows.axes):  # the last axis, whose elements are read singly, when there are fewest
+        reads = axis
         y = np.empty((*x.shape[: i + 1], windows.positions[i], *x.shape[i + 2 :]), x.dtype) if i < last else out
         if windows.whole and len(reads) > 1:
             np.maximum(x[reads[0][1]], x[reads[1][1]], out=y)
