@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from tensorgrad.kernels import registry
+from tensorgrad.kernels.cpu.blas import one_thread
 
 import tensorgrad as tg
 from tensorgrad import generator, nn
@@ -31,6 +32,7 @@ compared: dict[str, int] = {}
 def install() -> None:
     """Turn the mode on, for the rest of the process."""
     nn.Module.__call__ = _checked  # type: ignore[method-assign]
+    one_thread.used = True  # from the first walk of several threads on, products are split, and round otherwise
 
 
 def _checked(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
