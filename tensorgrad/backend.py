@@ -273,6 +273,7 @@ def _strided_on_cuda(array: Any, shape: tuple[int, ...], strides: tuple[int, ...
         key = id(view)
         _owners[key] = owner_of(array)
         weakref.finalize(view, _owners.pop, key, None).atexit = False
+        view = view[...]  # has a base: memory without one passes for nobody else's
     return view
 
 
