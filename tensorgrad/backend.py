@@ -229,7 +229,9 @@ def is_sole_view(array: Any) -> bool:
 
 def address(array: Any) -> int:
     """Where the first element of an array is."""
-    return int(array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr)
+    if isinstance(array, np.ndarray):
+        return int(array.ctypes.data)
+    return address(array.data) if isinstance(array, BatchedArray) else int(array.data.ptr)
 
 
 def real_pairs(array: Any) -> Any:
@@ -303,13 +305,6 @@ def _sliding_strides(array: Any, axis: int, step: int) -> tuple[int, ...]:
     return (*array.strides[:axis], along * step, *array.strides[axis + 1 :], along)
 
 
-def memory_address(array: Any) -> int:
-    """Where the first element lies in memory."""
-    if isinstance(array, BatchedArray):
-        return memory_address(array.data)
-    return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr)
-
-
 def bounds(array: Any) -> tuple[int, int]:
     """The lowest byte of an array and the one after the highest; the same twice if it has no elements."""
     low = high = address(array)
@@ -326,14 +321,12 @@ def bounds(array: Any) -> tuple[int, int]:
 def _memory_of(array: Any) -> tuple[Any, int, int]:
     """The array that owns the memory of another, and where that memory begins and ends."""
     root = owner_of(array)
-    reach = [(n - 1) * stride for n, stride in zip(root.shape, root.strides, strict=True)]
-    begin = memory_address(root) + sum(r for r in reach if r < 0)
-    return root, begin, begin + (sum(map(abs, reach)) + root.itemsize if root.size else 0)
+    return root, *bounds(root)
 
 
 def offset_in_memory(array: Any) -> int:
     """How many elements after the start of the memory that it is part of an array begins."""
-    return int((memory_address(array) - _memory_of(array)[1]) // array.itemsize)
+    return int((address(array) - _memory_of(array)[1]) // array.itemsize)
 
 
 def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
@@ -347,7 +340,7 @@ def strided_view(array: Any, shape: tuple[int, ...], strides: tuple[int, ...], o
     item = array.itemsize
     root, begin, end = _memory_of(array)
     reach = [(n - 1) * stride * item for n, stride in zip(shape, strides, strict=True)]
-    start = memory_address(array) + offset * item
+    start = address(array) + offset * item
     low, high = start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + item
     if 0 in shape:
         start = low = high = begin

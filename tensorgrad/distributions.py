@@ -13,7 +13,7 @@ from .dtypes import DType, dtype_of, float32, float64, get_default_dtype, is_flo
 from .generator import Generator, draw, drawing_levels, reserve_for
 from .kernels.batched.array import NeedsSamplesError
 from .kernels.batched.dispatch import forward_over_batch
-from .random import randint, sizes_of
+from .random import largest_whole, randint, sizes_of
 from .tensor import Tensor
 
 __all__ = ["binomial", "cauchy", "exponential", "geometric", "log_normal", "poisson", "whole_numbers"]
@@ -176,15 +176,10 @@ def whole_numbers(
     chosen = dtype_of(dtype)
     first = 0 if low is None else int(low)
     if high is None:
-        digits = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
-        if chosen.kind == "b":
-            high = 2
-        elif chosen.kind in "iu":
-            high = int(np.iinfo(chosen).max) + 1
-        elif is_floating(chosen):
-            high = (1 << digits[chosen.name]) + 1
-        else:
+        most = largest_whole(chosen)
+        if most is None:
             raise TypeError(f"random_: expected a real dtype, got {chosen}")
+        high = most + 1
     if not first < high:
         raise ValueError(f"random_: from must be less than to, got {first} and {high}")
     return randint(first, high, shape, dtype=chosen, device=device, generator=generator)

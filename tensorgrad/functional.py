@@ -63,6 +63,16 @@ def _check_dependence(name: str, function: Callable[..., Any], given: tuple[Tens
             results = gradients
 
 
+def _scalar(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a result of one element, of whatever shape, as a scalar."""
+
+    def scalar(*x: Tensor) -> Any:
+        y = function(*x)
+        return y.reshape(()) if isinstance(y, Tensor) and y.size == 1 else y
+
+    return scalar
+
+
 def _strategy(name: str, option: str, value: str, vectorize: bool, strict: bool) -> bool:
     """Whether a Jacobian is to be computed by columns."""
     if value not in ("reverse-mode", "forward-mode"):
@@ -139,12 +149,8 @@ def hessian(
         _check_dependence("hessian", function, given, 2)
     argnums = tuple(range(len(given))) if several else 0
 
-    def scalar(*x: Tensor) -> Any:
-        y = function(*x)
-        return y.reshape(()) if isinstance(y, Tensor) and y.size == 1 else y
-
     outer = func.jacfwd if by_columns else func.jacrev
-    return _called(outer(func.grad(scalar, argnums), argnums), create_graph, *given)
+    return _called(outer(func.grad(_scalar(function), argnums), argnums), create_graph, *given)
 
 
 def vjp(
@@ -226,12 +232,8 @@ def _second(
         _check_dependence(name, function, given, 2)
     vector = _vector(name, v, given, several)
 
-    def scalar(*x: Tensor) -> Any:
-        y = function(*x)
-        return y.reshape(()) if isinstance(y, Tensor) and y.size == 1 else y
-
     def product(*x: Tensor) -> tuple[Any, Any]:
-        found = func.hvp(scalar, x, vector)
+        found = func.hvp(_scalar(function), x, vector)
         return function(*x), found if several else found[0]
 
     return _called(product, create_graph, *given)  # type: ignore[no-any-return]

@@ -371,18 +371,24 @@ def randint_like(
     return randint(low, high, input.shape, **_like(input, dtype, device), **options)
 
 
+def largest_whole(dtype: DType) -> int | None:
+    """Up to where a dtype holds every whole number from 0 on; None for complex ones."""
+    if dtype.kind == "b":
+        return 1
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).max)
+    if is_floating(dtype):
+        return 1 << {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype.name]
+    return None
+
+
 @lru_cache
 def _holding(name: str, first: int, last: int, chosen: DType) -> DType:
     """The dtype, after a check that it holds every integer from ``first`` to ``last``."""
-    if chosen.kind == "b":
-        least, most = 0, 1
-    elif chosen.kind in "iu":
-        least, most = int(np.iinfo(chosen).min), int(np.iinfo(chosen).max)
-    elif is_floating(chosen):
-        most = 1 << {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[chosen.name]
-        least = -most
-    else:
+    most = largest_whole(chosen)
+    if most is None:
         raise TypeError(f"{name}: expected an integer or floating dtype, got {chosen}")
+    least = 0 if chosen.kind == "b" else int(np.iinfo(chosen).min) if chosen.kind in "iu" else -most
     if first < least or last > most:
         raise ValueError(f"{name}: {chosen} holds the integers {least} to {most}, not all of {first} to {last}")
     return chosen

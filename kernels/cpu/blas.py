@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .blas_threads import controlled, one_thread
-from .blocked import get_num_threads, overlaps, pays, share_out
+from .blocked import get_num_threads, overlaps, pays, share_out, with_head_start
 
 __all__ = ["ALONE", "controlled", "one_thread", "product"]
 
@@ -64,7 +64,4 @@ def _split(x1: Array, x2: Array, y: Array, bias: Array | None) -> None:
         if threads <= 1:
             task(0, n, 1)
             return
-        lead = min(_HEAD_START // cost, n // (4 * threads))
-        share = -(-(n - lead) // threads)
-        first = -(-(share + lead) // _GRAIN) * _GRAIN
-        share_out(task, [(0, first), *((low, min(low + share, n)) for low in range(first, n, share))], threads)
+        share_out(task, with_head_start(n, threads, _HEAD_START // cost, _GRAIN), threads)

@@ -33,6 +33,7 @@ __all__ = [
     "set_num_threads",
     "share_out",
     "walk",
+    "with_head_start",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -209,20 +210,27 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int
     step = max(block // width, 1)
     if ranges > 1:
         share = -(-n // (threads * ranges))
-        first = share = -(-share // step) * step
+        share = -(-share // step) * step
+        share_out(task, [(low, min(low + share, n)) for low in range(0, n, share)], threads, step)
     else:
-        lead = min(_HEAD_START // (width * work), n // (4 * threads))
-        share = -(-(n - lead) // threads)
-        first = share + lead
-    share_out(task, [(0, first), *((low, min(low + share, n)) for low in range(first, n, share))], threads, step)
+        share_out(task, with_head_start(n, threads, _HEAD_START // (width * work)), threads, step)
+
+
+def with_head_start(n: int, threads: int, lead: int, grain: int = 1) -> list[tuple[int, int]]:
+    """``range(n)`` cut for `share_out`, the first part longer by ``lead`` if that is not too much of the whole.
+
+    The caller begins with the first at once, and the others some time later. A first cut that is larger by as much as
+    can be done meanwhile lets all finish together, so that the caller does not fall asleep waiting. It is made a
+    multiple of ``grain``.
+    """
+    lead = min(lead, n // (4 * threads))
+    share = -(-(n - lead) // threads)
+    first = -(-(share + lead) // grain) * grain
+    return [(0, first), *((low, min(low + share, n)) for low in range(first, n, share))]
 
 
 def share_out(task: Task, cuts: list[tuple[int, int]], threads: int, step: int = 1) -> None:
-    """Call ``task(low, high, step)`` for each of ``cuts``, over several threads.
-
-    The caller begins with the first at once, and the others some time later. A first cut that is larger by as much as
-    can be done meanwhile lets all finish together, so that the caller does not fall asleep waiting.
-    """
+    """Call ``task(low, high, step)`` for each of ``cuts``, over several threads; the caller begins with the first."""
     count = len(cuts)
     shared = _Walk(task, cuts[:0:-1], step)  # they are taken from the end
     _ask_for_help(shared, min(threads, count) - 1)

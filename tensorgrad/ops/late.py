@@ -133,11 +133,13 @@ _FILES = {
 
 _OF_TENSORS_ALONE = {
     "description": """
-        apply_ as_strided_ data_ptr detach_ dim_order element_size equal is_set_to map2_ map_ new_tensor resize_
-        resize_as_ set_ split type where
+        data_ptr dim_order element_size equal is_set_to new_tensor split type where
     """,
     "random_methods": """
         bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ random_
+    """,
+    "replacing": """
+        apply_ as_strided_ detach_ map2_ map_ resize_ resize_as_ set_
     """,
     "strided": """
         new_empty_strided storage_offset stride

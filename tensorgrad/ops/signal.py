@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
@@ -170,32 +171,38 @@ def _finished(name: str, y: Any, dtype: Any, requires_grad: bool = False) -> Ten
     return made
 
 
-def _sum_of_cosines(M: int, device: Any, *weights: float) -> Any:
-    """``weights[0] - weights[1] cos(t) + weights[2] cos(2t) - ...`` at ``M`` points of a period, both ends included."""
+def _formed(M: int, device: Any, reach: float, formula: Callable[[Any], Any]) -> Any:
+    """``formula(t)`` at ``M`` points from 0 to ``reach``, both included; 1 if there is one only."""
     if M <= 1:
         return ones(max(M, 0), dtype="float64", device=device)
-    t = multiply(arange(0, M, dtype="float64", device=device), 2 * math.pi / (M - 1))
-    y = _filled(t, weights[0])
-    for k, weight in enumerate(weights[1:], 1):
-        y = add(y, multiply(cos(multiply(t, k)), -weight if k % 2 else weight))
-    return y
+    return formula(multiply(arange(0, M, dtype="float64", device=device), reach / (M - 1)))
+
+
+def _sum_of_cosines(M: int, device: Any, *weights: float) -> Any:
+    """``weights[0] - weights[1] cos(t) + weights[2] cos(2t) - ...`` at ``M`` points of a period, both ends included."""
+
+    def formula(t: Any) -> Any:
+        y = _filled(t, weights[0])
+        for k, weight in enumerate(weights[1:], 1):
+            y = add(y, multiply(cos(multiply(t, k)), -weight if k % 2 else weight))
+        return y
+
+    return _formed(M, device, 2 * math.pi, formula)
 
 
 def _triangle(M: int, device: Any) -> Any:
-    if M <= 1:
-        return ones(max(M, 0), dtype="float64", device=device)
-    t = multiply(arange(0, M, dtype="float64", device=device), 2.0 / (M - 1))
-    return subtract(1.0, abs(subtract(t, 1.0)))
+    return _formed(M, device, 2.0, lambda t: subtract(1.0, abs(subtract(t, 1.0))))
 
 
 def _bessel(M: int, beta: float, device: Any) -> Any:
     from .special import i0
 
-    if M <= 1:
-        return ones(max(M, 0), dtype="float64", device=device)
-    t = subtract(multiply(arange(0, M, dtype="float64", device=device), 2.0 / (M - 1)), 1.0)
-    top = sqrt(multiply(subtract(1.0, t), add(1.0, t)))
-    return divide(i0(multiply(top, beta)), i0(_filled(t, beta)))
+    def formula(t: Any) -> Any:
+        t = subtract(t, 1.0)
+        top = sqrt(multiply(subtract(1.0, t), add(1.0, t)))
+        return divide(i0(multiply(top, beta)), i0(_filled(t, beta)))
+
+    return _formed(M, device, 2.0, formula)
 
 
 def bartlett(M: int, /, *, dtype: Any = None, device: Any = None) -> Tensor:
