@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..windows import out_size
-from . import blas, narrow, narrow_gradient, winograd
+from . import blas, narrow, narrow_gradient, plain, winograd
+from .blas_threads import without_threads
 from .blocked import compute_type, pays, walk
 from .workspace import workspace
 
@@ -115,14 +116,15 @@ def _work(
 
 
 def _walk_images(work: _Work, task: Callable[[int, int], None]) -> None:
-    """Call ``task`` on ranges of images: one per thread, or one of all, whose products BLAS may split."""
+    """Call ``task`` on ranges of images: one per thread, or one of all."""
     fills = math.prod(work.layout.out) * work.inner * len(work.layout.offsets) * work.groups
     effort = work.outer // 8 + 4  # of a fill, and of what is multiplied with it
     if work.images > 1 and blas.controlled() and pays(work.images * fills, effort):
         with blas.one_thread():
             walk(lambda low, high, step: task(low, high), work.images, fills, effort)
     else:
-        task(0, work.images)
+        with without_threads():
+            task(0, work.images)
 
 
 class _Panels:
@@ -235,6 +237,8 @@ def conv(
             return _stored(y, dtype, out)
     if not weight.size:
         y[...] = shift
+    elif y.size and _is_plain(len(x), weight.shape, x.shape[2:], stride, padding, dilation, groups):
+        plain.conv(np.ascontiguousarray(x), np.ascontiguousarray(weight), bias, padding, y)
     elif y.size and _is_narrow(weight.shape, stride, padding, dilation, groups):
         narrow.conv(np.ascontiguousarray(x), weight, bias, padding, y)
     elif y.size:
@@ -305,6 +309,9 @@ def conv_input_gradient(
             return _stored(dx, dtype, out)
     turned = np.flip(weight, tuple(range(2, weight.ndim))).swapaxes(0, 1)
     margins = tuple(k - 1 - p for k, p in zip(weight.shape[2:], padding, strict=True))
+    if g.size and dx.size and _is_plain(len(g), turned.shape, g.shape[2:], stride, margins, dilation, groups):
+        plain.conv(np.ascontiguousarray(g), np.ascontiguousarray(turned), None, margins, dx)
+        return _stored(dx, dtype, out)
     if g.size and dx.size and _is_narrow(turned.shape, stride, margins, dilation, groups):
         g = np.ascontiguousarray(g)
         if narrow_gradient.suits(weight.shape, size, padding):
@@ -380,7 +387,7 @@ def conv_weight_gradient(
         return _stored(wide, g.dtype, out)
     shape = (g.shape[1], x.shape[1] // groups, *kernel_size)
     work = _work(x.shape[0], shape, x.shape[2:], stride, padding, dilation, groups)
-    if _by_winograd(x, shape, x.shape[2:], stride, padding, dilation, groups):
+    if _by_winograd(x, shape, x.shape[2:], stride, padding, dilation, groups, True):
         g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
         dw = _place(out, shape, dtype, x, g)
         if winograd.weight_gradient(g, x, padding, dw):
@@ -410,17 +417,34 @@ def conv_weight_gradient(
     return _stored(gradient.reshape(shape), dtype, out)
 
 
+def _is_dense(stride: Sizes, dilation: Sizes, groups: int) -> bool:
+    """Whether there are two axes and neither stride nor dilation nor groups."""
+    return groups == 1 and len(stride) == 2 and stride == dilation == (1, 1)
+
+
 def _by_winograd(
-    images: Array, weight: Sizes, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+    images: Array,
+    weight: Sizes,
+    size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
+    by_weight: bool = False,
 ) -> bool:
     """Whether to save multiplications at the price of a rounding error of some 1e-6; who wants float64 does not."""
-    plain = groups == 1 and len(size) == 2 and stride == dilation == (1, 1) and images.dtype == np.float32
-    return plain and winograd.suits(len(images), weight, size, padding)
+    dense = _is_dense(stride, dilation, groups) and images.dtype == np.float32
+    return dense and winograd.suits(len(images), weight, size, padding, by_weight)
+
+
+def _is_plain(
+    images: int, weight: Sizes, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> bool:
+    return _is_dense(stride, dilation, groups) and plain.suits(images, weight, size, padding)
 
 
 def _is_narrow(weight: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> bool:
-    plain = groups == 1 and len(stride) == 2 and stride == dilation == (1, 1)
-    return plain and narrow.suits(weight, padding)
+    return _is_dense(stride, dilation, groups) and narrow.suits(weight, padding)
 
 
 def _place(out: Array | None, shape: Sizes, dtype: Any, *inputs: Array) -> Array:

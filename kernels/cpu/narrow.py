@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blas
+from .blas_threads import without_threads
 from .blocked import pays, walk
 from .workspace import workspace
 
@@ -74,7 +75,8 @@ def _walk(plan: _Plan, images: int, task: Callable[[int, int], None]) -> None:
         with blas.one_thread():
             walk(lambda low, high, step: task(low, high), images, width, effort)
     else:
-        task(0, images)
+        with without_threads():
+            task(0, images)
 
 
 class _Panels:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import blas
+from .blas_threads import without_threads
 from .blocked import pays, walk
 from .workspace import workspace
 
@@ -90,4 +91,5 @@ def input_gradient(g: Array, weight: Array, padding: Sizes, y: Array) -> None:
         with blas.one_thread():
             walk(task, images, size * width, effort)
     else:
-        task(0, images, 0)
+        with without_threads():
+            task(0, images, 0)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blas
+from .blas_threads import without_threads
 from .blocked import pays, walk
 from .workspace import workspace
 
@@ -159,24 +160,27 @@ def _evaluate_weights(weight: Array, transposed: bool, where: slice, buffer: Arr
 
 
 # -------------------------------------------------------------------------------------------------------------- kernels
-def suits(images: int, weight: Sizes, size: Sizes, padding: Sizes) -> bool:
-    """Whether this is the fast way for a kernel without stride, dilation and groups."""
+def suits(images: int, weight: Sizes, size: Sizes, padding: Sizes, by_weight: bool = False) -> bool:
+    """Whether this is the fast way for a kernel without stride, dilation and groups, or for its gradient by weight."""
     if weight[2:] != (_KERNEL, _KERNEL) or max(padding) >= _KERNEL:
         return False
     out = [n + 2 * p - _KERNEL + 1 for n, p in zip(size, padding, strict=True)]
     tiles = math.prod(-(-n // _TILE) for n in out)
     full = 2 * math.prod(out) >= tiles * _TILE**2  # few outputs of a tile are beyond the image
-    return full and min(weight[:2]) >= _CHANNELS and images * tiles >= _LEAST
+    enough = images * tiles >= _LEAST_SUMMED if by_weight else images > 1 and images * tiles >= _LEAST
+    return full and min(weight[:2]) >= _CHANNELS and enough
 
 
-_SHARED = 128  # output channels from which evaluating the input twice is less than half of the products
-_CHANNELS, _LEAST = 32, 16  # below, what is saved in the products is less than the evaluation takes
+_CHANNELS = 32  # below, what is saved in the products is less than the evaluation takes
+_LEAST = 56  # tiles below which evaluating the weights takes longer; and one image can be shared out in plain products
+_LEAST_SUMMED = 16  # and tiles of a gradient by the weights, whose evaluation comes last, once for all images
 
 
 def _over_ranges(task: Callable[[slice], bool], count: int, width: int, work: int) -> bool:
     """Whether ``task`` is true for all ranges of images or channels, one per thread."""
     if not (count > 1 and blas.controlled() and pays(count * width, work)):
-        return task(slice(0, count))
+        with without_threads():
+            return task(slice(0, count))
     found: list[bool] = []
     with blas.one_thread():
         walk(lambda low, high, step: found.append(task(slice(low, high))), count, width, work)
@@ -198,12 +202,6 @@ def conv(x: Array, weight: Array, shift: Array | None, padding: Sizes, transpose
     def task(part: slice) -> bool:
         return _conv(x[part], weight, shift, padding, transposed, y[part])
 
-    def channels(part: slice) -> bool:
-        kernels = weight[:, part] if transposed else weight[part]
-        return _conv(x, kernels, None if shift is None else shift[part], padding, transposed, y[:, part])
-
-    if len(x) == 1 and y.shape[1] >= _SHARED:  # the threads share the channels of the result; each evaluates the input
-        return _over_ranges(channels, y.shape[1], math.prod(x.shape[1:]), 4)
     return _over_ranges(task, len(x), math.prod(x.shape[1:]), y.shape[1])
 
 

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 from tensorgrad.kernels import INSTRUCTIONS as K
-from tensorgrad.kernels.cpu import blocked, narrow, narrow_gradient
+from tensorgrad.kernels.cpu import blocked, narrow, narrow_gradient, plain
 from tensorgrad.kernels.cpu import conv as cpu
 
 from .test_cuda_agreement import array, to_device, to_host
@@ -53,15 +53,18 @@ def by_offsets(x, w, b, stride, padding, dilation, groups):
     return y.reshape(y.shape[0], -1, *out) + b.reshape(-1, *(1,) * len(out))
 
 
-@pytest.mark.parametrize("by_row", [True, False])
+@pytest.mark.parametrize("way", ["plain", "narrow", "general"])
 @pytest.mark.parametrize("panel", [1, 700, 1 << 18])
 @pytest.mark.parametrize("name", SHAPES)
-def test_panels_of_any_size(name, panel, by_row, monkeypatch):
+def test_panels_of_any_size(name, panel, way, monkeypatch):
     monkeypatch.setattr(cpu, "_PANEL", panel)
+    monkeypatch.setattr(plain, "_PANEL", panel)
+    monkeypatch.setattr(plain, "_COLUMNS", 1)
     monkeypatch.setattr(narrow, "_PANEL", panel)
     monkeypatch.setattr(narrow_gradient, "_TERMS", panel)
-    if not by_row:
-        monkeypatch.setattr(narrow, "suits", lambda *_: False)
+    monkeypatch.setattr(plain, "_ENOUGH", 0)
+    for other in {"plain": (), "narrow": (plain,), "general": (plain, narrow)}[way]:
+        monkeypatch.setattr(other, "suits", lambda *_: False)
     x, w, b, g, how = operands(name)
     y = cpu.conv(x, w, b, *how)
     np.testing.assert_allclose(y, by_offsets(x, w, b, *how), rtol=1e-11, atol=1e-11)
@@ -86,6 +89,26 @@ def test_gradient_by_an_input_much_larger_than_the_output(images, padding, monke
     np.testing.assert_allclose(cpu.conv_input_gradient(g, w, *how), wanted, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 20])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 2), (6, 5)])
+def test_rows_of_few_images_that_threads_share(padding, rows, monkeypatch):
+    x, w, b = array((2, 3, 7, 8), "float64"), array((4, 3, 4, 3), "float64", seed=1), array((4,), "float64", seed=2)
+    monkeypatch.setattr(plain, "_ENOUGH", 0)
+    monkeypatch.setattr(plain, "_PANEL", 1)
+    monkeypatch.setattr(plain, "_COLUMNS", rows * (8 + 2 * padding[1] - 2))  # as many rows in a block
+    monkeypatch.setattr(blocked, "_THREAD_WORK", 1)
+    before = blocked.get_num_threads()
+    how = ((1, 1), padding, (1, 1), 1)
+    try:
+        for threads in (1, 3):
+            blocked.set_num_threads(threads)
+            for images in (1, 2):
+                wanted = by_offsets(x[:images], w, b, *how)
+                np.testing.assert_allclose(cpu.conv(x[:images], w, b, *how), wanted, rtol=1e-12, atol=1e-12)
+    finally:
+        blocked.set_num_threads(before)
+
+
 @pytest.mark.parametrize("height", range(1, 10))
 def test_rows_made_together_divide_those_of_the_output(height):
     plan = narrow._plan((6, 1, 5, 5), (height, 8), (2, 2))
@@ -97,7 +120,7 @@ def test_rows_made_together_divide_those_of_the_output(height):
 
 
 def test_float64_keeps_its_digits_where_float32_goes_by_winograd(monkeypatch):
-    x, w = array((2, 32, 16, 16), "float64"), array((32, 32, 3, 3), "float64", seed=1)
+    x, w = array((4, 32, 16, 16), "float64"), array((32, 32, 3, 3), "float64", seed=1)
     how = ((1, 1), (1, 1), (1, 1), 1)
     wanted = by_offsets(x, w, np.zeros(32), *how)
     calls = []
