@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from . import matmul, reduction
-from .activation import formula
+from . import activation, elementwise, matmul, reduction
 from .blas import ALONE
-from .blocked import BLOCK
+from .blocked import BLOCK, Body
 
-__all__ = ["bound"]
+__all__ = ["bound", "by_position", "formula"]
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function with its positional arguments: operands as they were given, and arrays made here."""
@@ -38,12 +37,22 @@ def bound(function: Callable[..., Any], args: Sequence[Any], out: Any) -> list[C
     if out.size > BLOCK:  # then threads may pay, which the kernel itself knows
         return None
     if isinstance(function, np.ufunc):
-        return [(_BY_NAME.get(function, function), (*args, out))] if function.nin == len(args) else None
+        return [(by_position(function), (*args, out))] if function.nin == len(args) else None
     found = formula(function, args)
     if found is not None:
         return _formula(*found, out)
     bind = _BINDERS.get(function)
     return None if bind is None else bind(args, out)
+
+
+def formula(function: Callable[..., Any], args: Sequence[Any]) -> tuple[dict[str, Body], tuple[Any, ...]] | None:
+    """The bodies by dtype that a kernel's implementation runs, and which of its arguments they take; None without."""
+    return activation.formula(function, args) or elementwise.formula(function, args)
+
+
+def by_position(ufunc: np.ufunc) -> Callable[..., Any]:
+    """A function that takes the ufunc's operands and then the place for its result."""
+    return _BY_NAME.get(ufunc, ufunc)  # type: ignore[no-any-return]
 
 
 def _maximum(a: Any, b: Any, out: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "erf",
     "erfc",
     "floor_divide",
+    "formula",
     "frexp",
     "imag",
     "join_parts",
@@ -158,6 +160,10 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
     return y
 
 
+def _is_whole(n: Any) -> bool:
+    return n.__class__ is int or (n.__class__ is float and n.is_integer())
+
+
 @functools.lru_cache(64)
 def _whole_power(n: int | float) -> dict[str, Body]:
     """``x ** n`` for a whole n; of negative numbers `numpy.power` takes fifty times as long as of positive ones."""
@@ -180,7 +186,7 @@ def _whole_power(n: int | float) -> dict[str, Body]:
 
 def power(x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``x1 ** x2``."""
-    if (x2.__class__ is int or (x2.__class__ is float and x2.is_integer())) and x1.dtype.char in "fd":
+    if _is_whole(x2) and x1.dtype.char in "fd":
         return elementwise(_whole_power(x2), out, x1)
     if getattr(x2, "size", 0) == 1 and x2.ndim <= getattr(x1, "ndim", -1) and x2.dtype.kind == "f" and x2.item() == 0.5:
         infinite = np.isneginf(x1)  # NumPy takes the root, which is NaN of minus infinity and -0 of -0
@@ -203,6 +209,13 @@ _DIVISOR_GRADIENT = bodies(_divisor_gradient, 1, 4, "fdFD")
 def divisor_gradient(g: Array, x: Array, y: Array, out: Array | None = None) -> Array:
     """``-g * y / x``, where ``y`` is a quotient by ``x``."""
     return elementwise(_DIVISOR_GRADIENT, out, g, x, y)
+
+
+def formula(function: Any, args: Sequence[Any]) -> tuple[dict[str, Body], tuple[Any, ...]] | None:
+    """The bodies by dtype that a function of this file runs, and which of its arguments they take; None without any."""
+    if function is power and _is_whole(args[1]) and hasattr(args[0], "dtype"):
+        return _whole_power(args[1]), tuple(args[:1])
+    return (_DIVISOR_GRADIENT, tuple(args)) if function is divisor_gradient else None
 
 
 def round(x: Array, out: Array | None = None) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Callable
@@ -10,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from .. import kernels as K
-from ..kernels.cpu.activation import formula
+from ..kernels.cpu import pages
 from ..kernels.cpu.blocked import walk
+from ..kernels.cpu.bound import by_position, formula
 from .passes import Chain
 from .program import Launch, Region, Span, mapped
 from .source import Writer
 
 __all__ = ["ChainRunner"]
 
-_BLOCK_BYTES = 1 << 17  # of one operand: several of them fit in a second-level cache, and calls are few enough
 _WORK = 3  # simple ufuncs that a launch is worth on average
+_local = threading.local()  # the scratch memory of each thread, for all chains
 
 
 class ChainRunner:
@@ -53,13 +55,8 @@ class ChainRunner:
         self._writer = Writer()
         self._body: list[str] = []
         self._read(chain)
-        widest = max(s.dtype.itemsize for launch in chain.launches for s in launch.outs)
-        rows = self._size // self._columns
-        self._block = min(max(_BLOCK_BYTES // widest // self._columns, 1), rows)
-        self._blocks = -(-rows // self._block)
         self._work = _WORK * len(chain.launches)
-        self._local = threading.local()
-        self._task = self._generated(rows)
+        self._task = self._generated()
 
     # ------------------------------------------------------------------------------------------------------- planning
     def _read(self, chain: Chain) -> None:
@@ -72,7 +69,8 @@ class ChainRunner:
             names = [self._operand(value) for value in args]
             ending = [r for r in {s.region: None for s in _spans(launch)} if last[r] == i and r in self._held]
             if not launch.kernel.elementwise:
-                self._body.append(f"t{len(self.results)}[k] = {self._writer.name(np.add.reduce)}({names[0]}, None)")
+                total = f"{self._writer.name(np.add.reduce)}({names[0]}, None)"
+                self._body.append(f"t{len(self.results)}.append((start, {total}))")
                 self.results.append(launch.outs[0])
                 self._averages.append(launch.kernel is K.mean)
             else:
@@ -86,12 +84,13 @@ class ChainRunner:
         if isinstance(function, np.ufunc):
             for region in ending:  # the result may take the place of an operand that nobody needs any more
                 self._release(region)
-            self._body.append(f"{self._writer.name(function)}({', '.join([*names, self._target(out)])})")
-        elif found is not None and found[0].get(out.dtype.char) and all(_is_whole(a, out) for a in found[1]):
+            self._body.append(f"{self._writer.name(by_position(function))}({', '.join([*names, self._target(out)])})")
+        elif found is not None and found[0].get(out.dtype.char) and all(_goes_with(a, out) for a in found[1]):
             body, target = found[0][out.dtype.char], self._target(out)
-            work = [self._buffer(out.dtype) for _ in range(body.scratch)]
             operands = names[: len(found[1])]
-            self._body.append(f"{self._writer.name(body.function)}({', '.join([*operands, target, *work])})")
+            itself = [target] if body.scratch and target not in operands else []
+            work = [self._buffer(out.dtype) for _ in range(body.scratch - len(itself))]
+            self._body.append(f"{self._writer.name(body.function)}({', '.join([*operands, target, *itself, *work])})")
             self._free.setdefault(out.dtype, []).extend(work)
         else:
             self._body.append(f"{self._writer.name(function)}({', '.join([*names, f'out={self._target(out)}'])})")
@@ -128,33 +127,34 @@ class ChainRunner:
             self.operands.append(value)
         return self._names[key]
 
-    def _generated(self, rows: int) -> Callable[..., None]:
+    def _generated(self) -> Callable[..., None]:
         w = self._writer
         cut = [i for i in range(len(self.operands)) if f"v{i}" in self._names.values()]
         buffers = [f"b{j}" for j in range(len(self._buffers))]
         if buffers:
             w.lines.append(f"{', '.join(buffers)}, = buffers")
-        w.lines += ["for k in range(low, high):", f"    start = k * {self._block}", f"    stop = start + {self._block}"]
-        w.lines += [f"    if stop > {rows}:", f"        stop = {rows}"]
+        w.lines += ["for start in range(low, high, step):", "    stop = start + step"]
+        w.lines += ["    if stop > high:", "        stop = high"]
         w.lines += [f"        {b} = {b}[:stop - start]" for b in buffers]
         w.lines += [f"    v{i} = p{i}[start:stop]" for i in cut]
         w.lines += [f"    {line}" for line in self._body]
         places = [*(f"p{i}" for i in range(len(self.operands))), *(f"t{i}" for i in range(len(self.results)))]
-        return w.function(f"def task({', '.join([*places, 'buffers', 'low', 'high'])})")
+        return w.function(f"def task({', '.join([*places, 'buffers', 'low', 'high', 'step'])})")
 
     # -------------------------------------------------------------------------------------------------------- running
     def run(self, *arrays: Any) -> None:
         """Run the chain on the arrays of its operands and results."""
         values = [self._laid_out(span, array) for span, array in zip(self.operands, arrays, strict=False)]
-        sums = [np.empty(self._blocks, out.dtype) for out in self.results]
+        sums: list[list[tuple[int, Any]]] = [[] for _ in self.results]  # by the rows that they begin with
 
-        def task(low: int, high: int, _: int) -> None:
-            self._task(*values, *sums, self._scratch(), low, high)
+        def task(low: int, high: int, step: int) -> None:
+            self._task(*values, *sums, self._scratch(min(step, high - low)), low, high, step)
 
-        walk(task, self._blocks, self._block * self._columns, self._work)
+        rows = self._size // self._columns
+        walk(task, rows, self._columns, self._work, arrays=len(values) + len(self._buffers))
         for parts, average, array in zip(sums, self._averages, arrays[len(values) :], strict=True):
-            total = np.add.reduce(parts)
-            array[...] = total / parts.dtype.type(self._size) if average else total
+            total = np.add.reduce(np.array([part for _, part in sorted(parts)], array.dtype))
+            array[...] = total / array.dtype.type(self._size) if average else total
 
     def _laid_out(self, span: Span, array: Any) -> Any:
         """An operand as the blocks are cut from it: a number, one row, or rows."""
@@ -165,13 +165,15 @@ class ChainRunner:
             return flat if flat.size == self._columns else np.tile(flat, self._columns // flat.size)
         return flat if self._columns == 1 else flat.reshape(-1, self._columns)
 
-    def _scratch(self) -> list[Any]:
-        """This thread's scratch blocks."""
-        held: list[Any] | None = getattr(self._local, "buffers", None)
-        if held is None:
-            shape = self._block if self._columns == 1 else (self._block, self._columns)
-            held = self._local.buffers = [np.empty(shape, dtype) for dtype in self._buffers]
-        return held
+    def _scratch(self, rows: int) -> list[Any]:
+        """This thread's scratch blocks, of so many rows each."""
+        shape = rows if self._columns == 1 else (rows, self._columns)
+        lengths = [rows * self._columns * dtype.itemsize for dtype in self._buffers]
+        starts = list(itertools.accumulate((-(-n // pages.LINE) * pages.LINE for n in lengths), initial=0))
+        memory: Any = getattr(_local, "memory", None)
+        if memory is None or memory.size < starts[-1]:
+            memory = _local.memory = pages.empty((starts[-1],), np.uint8)
+        return [np.ndarray(shape, dtype, memory, at) for dtype, at in zip(self._buffers, starts, strict=False)]
 
 
 def _columns_of(chain: Chain) -> int:
@@ -183,8 +185,9 @@ def _columns_of(chain: Chain) -> int:
     return max(sizes, default=1)
 
 
-def _is_whole(value: Any, out: Span) -> bool:
-    return isinstance(value, Span) and value.dtype == out.dtype and not value.uniform and value.size == out.size
+def _goes_with(value: Any, out: Span) -> bool:
+    """Whether a body for the result's dtype takes an operand: a block like the result's, or a number in an array."""
+    return isinstance(value, Span) and value.dtype == out.dtype and (value.uniform or value.size == out.size)
 
 
 def _arguments(launch: Launch) -> list[Any]:
