@@ -56,8 +56,8 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         last = self._last
-        if last is not None and not kwargs and last.enter is not None:
-            result = last.enter(args)
+        if last is not None and last.enter is not None:
+            result = last.enter(args, kwargs)
             if result is not MISS:
                 return result
         if _is_watched():  # let a recorder, profiler or anomaly mode see it all
@@ -206,7 +206,9 @@ class Jit:
 
 def _is_watched() -> bool:
     """Whether somebody else wants to see this thread's ops one by one; the recorder of another thread does not."""
-    return tape.trace_forward is not None or len(registry._hooks) > capture.recorded_elsewhere() + stands_by()
+    if tape.trace_forward is not None:
+        return True
+    return bool(registry._hooks) and len(registry._hooks) > capture.recorded_elsewhere() + stands_by()
 
 
 def modes() -> tuple[Any, ...]:
@@ -262,7 +264,7 @@ class Captured:
         self._owners: dict[Region, Tensor] = {r: r.owners[0] for r in self.program.externals() if r.owners}
         self.enter = self._short_way(recording, lock)
 
-    def _short_way(self, recording: Recording, lock: Any) -> Callable[[tuple[Any, ...]], Any] | None:
+    def _short_way(self, recording: Recording, lock: Any) -> Callable[..., Any] | None:
         """The generated function for plain calls; None where calls of this kind are not plain."""
         specs = _plain_specs(recording)
         if specs is None or self._written_inputs or self.replay.targets:
@@ -290,6 +292,7 @@ class Captured:
             and self._structure == flatten(recording.outputs[0], [])
         )
         return short_way(
+            flatten((recording.args, recording.kwargs), []),
             specs,
             bool(self._danger),
             self._tensors.expected,
@@ -424,11 +427,9 @@ class Found(NamedTuple):
 
 
 def _plain_specs(recording: Recording) -> list[Argument] | None:
-    """What each argument must be again, if all are tensors in plain memory."""
+    """What each tensor among the arguments must be again, if there are no arrays and all is in plain memory."""
     leaves = recording.leaves
-    if recording.kwargs or len(recording.args) != len(leaves) or autocast_region.get() is not None:
-        return None
-    if any(a is not b for a, b in zip(recording.args, leaves, strict=True)) or len(set(map(id, leaves))) != len(leaves):
+    if autocast_region.get() is not None or len(set(map(id, leaves))) != len(leaves):
         return None
     if any(type(x) is not Tensor or not x._data.flags.c_contiguous for x in leaves):
         return None

@@ -1,7 +1,8 @@
 """The short way into a program: a generated function that checks what a call must not have changed, and replays.
 
 A captured network of two small layers computes for ten microseconds; to look at the arguments with general code would
-take as long again. So for calls whose arguments are a few tensors, the checks are written out, one after another.
+take as long again. So for calls whose arguments are tensors in plain memory and values, nested in tuples, lists and
+dicts or not, the checks are written out, one after another.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from ..kernels import registry
 from ..ops.precision import autocast_region
 from ..tape import grad_mode
 from ..tensor import Tensor
+from .signature import LEAF
 from .source import Writer
 
 __all__ = ["MISS", "Argument", "short_way"]
+
+_BY_VALUE = (int, float, complex, str, bytes)
 
 MISS = object()
 """What the short way returns if the call needs the long one."""
@@ -34,6 +38,7 @@ class Argument(NamedTuple):
 
 
 def short_way(
+    structure: Any,
     specs: list[Argument],
     dangerous: bool,
     outside: list[tuple[Tensor, Any, Any]],
@@ -42,13 +47,15 @@ def short_way(
     finish: Callable[..., Any] | None,
     prepare: Callable[[], None] | None,
     program: Any,
-) -> Callable[[tuple[Any, ...]], Any]:
-    """A function of the tuple of arguments that returns the results, or `MISS`.
+) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    """A function of the arguments, those by position and those by name, that returns the results, or `MISS`.
 
     Parameters
     ----------
+    structure
+        Of the arguments, as `flatten` gives it.
     specs : list of Argument
-        Of each argument.
+        Of each tensor in there.
     dangerous : bool
         Whether the program writes memory from outside, so that arguments must have memory of their own.
     outside : list of (Tensor, array, node)
@@ -68,14 +75,15 @@ def short_way(
     line, name = w.lines.append, w.name
     count = len(specs)
     miss = f"return {name(MISS)}"
-    tensors, arrays = [f"x{i}" for i in range(count)], [f"i{i}" for i in range(count)]
+    arrays = [f"i{i}" for i in range(count)]
 
     def need(condition: str) -> None:
         line(f"if not ({condition}): {miss}")
 
-    need(f"len(args) == {count} and not {name(registry)}._hooks and {name(tape)}.trace_forward is None")
+    need(f"not {name(registry)}._hooks and {name(tape)}.trace_forward is None")
+    _, positional, named = structure
+    tensors = [*_take_apart(w, need, positional, "args"), *_take_apart(w, need, named, "kwargs")]
     if count:
-        line(f"{', '.join(tensors)}, = args")
         need(" and ".join(f"{x}.__class__ is {name(Tensor)}" for x in tensors))
         line(f"{', '.join(arrays)}, = {', '.join(f'{x}._data' for x in tensors)},")
     for x, a, spec in zip(tensors, arrays, specs, strict=True):
@@ -120,7 +128,34 @@ def short_way(
     if finish is None:
         line(f"    return {name(Tensor)}(results[0])")
     else:
-        line(f"    return {name(finish)}(results, args, [{', '.join(arrays)}])")
+        line(f"    return {name(finish)}(results, [{', '.join(tensors)}], [{', '.join(arrays)}])")
     line("finally:")
     line(f"    {name(lock)}.release()")
-    return w.function("def enter(args)")
+    return w.function("def enter(args, kwargs)")
+
+
+def _take_apart(w: Writer, need: Callable[[str], None], structure: Any, source: str) -> list[str]:
+    """Write lines that put what is nested in a variable into others and check values; the names of the tensors."""
+    if structure is LEAF:
+        return [source]
+    kind, *parts = structure
+    if kind is None:
+        kind, value, *zero = structure[1:]
+        if kind in _BY_VALUE:
+            same = f"repr({source}) == {zero[0]!r}" if zero else f"{source} == {w.name(value)}"
+            need(f"{source}.__class__ is {w.name(kind)} and {same}")
+        else:
+            need(f"{source} is {w.name(value)}")
+        return []
+    values = source
+    if kind is dict:
+        keys, *parts = parts
+        values = f"{source}.values()"
+        same = f"tuple({source}) == {w.name(keys)}" if keys else f"not {source}"
+    else:
+        same = f"len({source}) == {len(parts)}"
+    need(f"{source}.__class__ is {w.name(kind)} and {same}")
+    targets = [f"{source}_{i}" for i in range(len(parts))]
+    if targets:
+        w.lines.append(f"{', '.join(targets)}, = {values}")
+    return [x for target, part in zip(targets, parts, strict=True) for x in _take_apart(w, need, part, target)]

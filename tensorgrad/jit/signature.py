@@ -9,16 +9,17 @@ from typing import Any
 from ..backend import is_array
 from ..tensor import Tensor
 
-__all__ = ["flatten", "rebuild", "signature_of"]
+__all__ = ["LEAF", "flatten", "rebuild", "signature_of"]
 
-_LEAF = object()
+LEAF = object()
+"""What stands for a tensor or an array in a structure."""
 
 
 def flatten(value: Any, found: list[Any]) -> Any:
     """The structure of nested tuples, lists and dicts; tensors and arrays go to ``found``, the rest stays."""
     if isinstance(value, Tensor) or is_array(value):
         found.append(value)
-        return _LEAF
+        return LEAF
     if isinstance(value, (tuple, list)):
         return (type(value), *[flatten(item, found) for item in value])
     if isinstance(value, dict):
@@ -32,7 +33,7 @@ def flatten(value: Any, found: list[Any]) -> Any:
 
 def rebuild(structure: Any, leaves: Any, make: Callable[[Any], Any] = lambda leaf: leaf) -> Any:
     """What `flatten` took apart, with the leaves from an iterator."""
-    if structure is _LEAF:
+    if structure is LEAF:
         return make(next(leaves))
     kind = structure[0]
     if kind is None:

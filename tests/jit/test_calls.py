@@ -323,3 +323,37 @@ def test_pickles(device):
     assert pickle.loads(pickle.dumps(whole))(x).tolist() == [1, 1]
     with pytest.raises(pickle.PicklingError, match=r"jit: .*<lambda> cannot be pickled"):
         pickle.dumps(tg.jit(lambda x: x))
+
+
+def test_values_among_the_arguments_are_told_apart(device):
+    """Each call is like the one before but for a value, which is equal to the other's or nearly so."""
+
+    def function(x: Any, options: Any, *more: Any, **named: Any) -> Any:
+        kinds = [type(value).__name__ for value in (options, *more, *named.values())]
+        return {"y": x * 2, "said": kinds}
+
+    x = tg.ones(3, device=device)
+    nan = float("nan")
+    calls: list[Any] = [
+        ((x, 1), {}), ((x, True), {}), ((x, 1.0), {}), ((x, 0.0), {}), ((x, -0.0), {}), ((x, 0), {}), ((x, nan), {}),
+        ((x, (1, "a")), {}), ((x, [1, "a"]), {}), ((x, [1, b"a"]), {}), ((x, [1]), {}), ((x, {}), {}), ((x, None), {}),
+        ((x, {"a": 1}), {}), ((x, {"b": 1}), {}), ((x, {"a": [x, 1]}), {}), ((x, 1), {"scale": 1}),
+        ((x, 1), {"scale": 1.0}), ((x, 1, 1), {}), ((x, 1), {"y": x}),
+    ]  # fmt: skip
+    for kind in (calls[:10], calls[10:]):
+        captured = tg.jit(function)
+        for args, kwargs in kind * 2:
+            for _ in range(3):
+                expected, found = function(*args, **kwargs), captured(*args, **kwargs)
+                assert found["said"] == expected["said"]
+                assert found["y"].tolist() == [2.0] * 3
+
+
+def test_numbers_that_are_equal_but_not_the_same(device):
+    captured = tg.jit(lambda x, n, *, power: x * n["scale"] / power[0])
+    x = tg.ones(2, device=device)
+    for _ in range(3):
+        for n in (2.0, 0.0, -0.0, 3.0):
+            for _ in range(2):
+                found = captured(x, {"scale": n}, power=(2.0, None))
+                assert [str(value) for value in found.tolist()] == [str(n / 2)] * 2
