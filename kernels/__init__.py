@@ -229,6 +229,9 @@ batch_norm = Kernel("batch_norm", "norm", "x, weight=None, bias=None, eps=1e-5",
 batch_norm_backward = Kernel(
     "batch_norm_backward", "norm", "g, x, mean, var, weight=None, eps=1e-5", rules.channels_normalized_backward
 )
+batch_norm_with = Kernel(
+    "batch_norm_with", "norm", "x, mean, var, weight=None, bias=None, eps=1e-5", rules.first_operand
+)
 
 # -------------------------------------------------------------------------------------------------------------- conv
 # x (N, C, ...), weight (O, C / groups, ...); stride, padding and dilation are tuples, one entry per spatial axis

@@ -115,6 +115,7 @@ RULES: dict[str, Any] = {
     "soft_cross_entropy_backward": _folded({"g": 0, **_LOGITS, "lse": 0}, (0,)),
     "batch_norm": _folded({"x": 1, "weight": 0, "bias": 0}, (1, 0, 0)),
     "batch_norm_backward": _folded({"g": 1, "x": 1, "mean": 0, "var": 0, "weight": 0}, (1, 0, 0)),
+    "batch_norm_with": _folded({"x": 1, "mean": 0, "var": 0, "weight": 0, "bias": 0}, (1,)),
     "attention": _attention(_folded(_QKV, (0, 0))),
     "attention_backward": _attention(_folded({"g": 0, **_QKV, "y": 0, "lse": 0}, (0, 0, 0))),
     "lstm": _folded({"x": _STEPS, "h": 0, "c": 0}, (_STEPS, 0, 2)),

@@ -17,7 +17,7 @@ from .blocked import BLOCK, compute_type, overlaps, scratch, walk
 from .small_norm import is_small, normalize
 from .workspace import workspace
 
-__all__ = ["batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
+__all__ = ["batch_norm", "batch_norm_backward", "batch_norm_with", "layer_norm", "layer_norm_backward"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Triple = tuple[Array, Array, Array]
@@ -224,6 +224,7 @@ def layer_norm_backward(
 # ----------------------------------------------------------------------------------------------------------- batch norm
 _SHORT = 16  # elements of a channel below which BLAS adds up over the samples instead
 _SPREAD = 8192  # elements of a channel below which NumPy spends more on the start of a row than on repeated numbers
+_REPEATED = 4  # samples from which it pays to repeat them
 
 
 class _Planes:
@@ -288,7 +289,8 @@ class _Planes:
     def spread(self, *values: Array) -> list[Array]:
         """Numbers per channel, shaped to meet (samples, channels, elements)."""
         columns = [np.asarray(v, self.compute)[:, None] for v in values]
-        return [np.repeat(c, self.size, 1) for c in columns] if 1 < self.size < _SPREAD else columns
+        worth = 1 < self.size < _SPREAD and self.samples >= _REPEATED
+        return [np.repeat(c, self.size, 1) for c in columns] if worth else columns
 
 
 _ALONE = 8192  # elements of a matrix up to which OpenBLAS multiplies it with a vector without waking its threads
@@ -312,21 +314,53 @@ def batch_norm(
         source, target = planes.of(x), planes.of(y)
         exact_mean, exact_var = _moments(planes, source)
         mean[:], var[:] = exact_mean, exact_var
-        scale = 1 / np.sqrt(exact_var + eps)
-        if weight is not None:
-            scale *= weight
-        shift = -exact_mean * scale
-        if bias is not None:
-            shift += bias
-        scale, shift = planes.spread(scale, shift)
-
-        def task(index: tuple[slice, slice]) -> None:
-            z = target[index] if dtype == compute else None
-            z = np.multiply(source[index], scale[index[1]], z, dtype=compute)
-            np.add(z, shift[index[1]], target[index], casting="unsafe")
-
-        planes.walk(task, 4)
+        _normalise(planes, source, target, exact_mean, exact_var, weight, bias, eps)
     return _stored((y, mean, var), out)  # type: ignore[no-any-return]
+
+
+def _normalise(
+    planes: _Planes,
+    source: Array,
+    target: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+) -> None:
+    """A factor and a summand for each channel, from its statistics in float64."""
+    compute, same = planes.compute, target.dtype == planes.compute
+    scale = 1 / np.sqrt(var + eps)
+    if weight is not None:
+        scale *= weight
+    shift = -mean * scale
+    if bias is not None:
+        shift += bias
+    scale, shift = planes.spread(scale, shift)
+
+    def task(index: tuple[slice, slice]) -> None:
+        z = np.multiply(source[index], scale[index[1]], target[index] if same else None, dtype=compute)
+        np.add(z, shift[index[1]], target[index], casting="unsafe")
+
+    planes.walk(task, 4)
+
+
+def batch_norm_with(
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    eps: float = 1e-5,
+    out: Array | None = None,
+) -> Array:
+    """`batch_norm` by a given mean and variance of each channel."""
+    y = _place(out, x.shape, x.dtype, (x,))
+    if x.size:
+        planes = _Planes(x.shape, compute_type(x.dtype))
+        wide = (a.astype(np.float64) for a in (mean, var))
+        _normalise(planes, planes.of(x), planes.of(y), *wide, weight, bias, eps)
+    return _stored((y,), (out,))[0] if out is not None else y
 
 
 def _moments(planes: _Planes, source: Array) -> tuple[Array, Array]:

@@ -270,6 +270,18 @@ __global__ void finish_forward(const Moments<compute_t<T>>* partial, const T* we
     factors[channels + channel] = bias ? load(bias[channel]) : C(0);
 }
 
+// The same factors from a variance that is given.
+template <typename T>
+__global__ void given(const compute_t<T>* var, const T* weight, const T* bias, compute_t<T>* factors,
+                      long long channels, double eps) {
+    using C = compute_t<T>;
+    const long long channel = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x;
+    if (channel >= channels) return;
+    const C rstd = C(1) / sqrt_of(var[channel] + static_cast<C>(eps));
+    factors[channel] = weight ? rstd * load(weight[channel]) : rstd;
+    factors[channels + channel] = bias ? load(bias[channel]) : C(0);
+}
+
 // The gradients by weight and bias, and `scale`, `shift`, `slope` of dx = g scale + shift + (x - mean) slope.
 template <typename T>
 __global__ void finish_backward(const Pair<compute_t<T>>* partial, const compute_t<T>* var, const T* weight,

@@ -11,7 +11,14 @@ import numpy as np
 from .module import FLOATS, aligned, blocks, by_value, c_name, is_half, launch, stored
 from .reduction import lanes_for
 
-__all__ = ["INSTANTIATIONS", "batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward"]
+__all__ = [
+    "INSTANTIATIONS",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_with",
+    "layer_norm",
+    "layer_norm_backward",
+]
 
 _SIZES = {"float": 4, "double": 8, "__half": 2, "__nv_bfloat16": 2}
 _WIDTHS = [(t, w) for t in FLOATS for w in (1, 16 // _SIZES[t])]
@@ -21,7 +28,7 @@ INSTANTIATIONS = {
         *(f"layer_norm<{t}, {w}, {c}>" for t, w in _WIDTHS for c in _BOOLS),
         *(f"layer_norm_backward<{t}, {w}, {c}, {a}>" for t, w in _WIDTHS for c in _BOOLS for a in _BOOLS),
         *(f"apply_channels<{t}, {w}, {b}>" for t, w in _WIDTHS for b in _BOOLS),
-        *(f"{k}<{t}>" for k in ("sum_partials", "finish_forward", "finish_backward") for t in FLOATS),
+        *(f"{k}<{t}>" for k in ("sum_partials", "finish_forward", "finish_backward", "given") for t in FLOATS),
         *(f"channel_{k}<{t}, {p}>" for k in ("rows", "columns") for t in FLOATS for p in ("Forward", "Backward")),
     ]
 }
@@ -177,6 +184,28 @@ def batch_norm(
         mean.fill(math.nan)
         var.fill(math.nan)
     return _stored((y, mean, var), out)
+
+
+def batch_norm_with(
+    x: Any,
+    mean: Any,
+    var: Any,
+    weight: Any | None = None,
+    bias: Any | None = None,
+    eps: float = 1e-5,
+    out: Any | None = None,
+) -> Any:
+    """Each channel normalised with a given mean and variance."""
+    dtype, compute = x.dtype, _compute(x.dtype)
+    channels = x.shape[1]
+    y = _place(out, x.shape, dtype)
+    if x.size:
+        x, mean, var = _contiguous(x), _contiguous(mean, compute), _contiguous(var, compute)
+        factors = cupy.empty((2, channels), compute)
+        arguments = (var, _contiguous(weight, dtype), _contiguous(bias, dtype), factors, channels, float(eps))
+        launch("norm", f"given<{c_name(dtype)}>", (blocks(channels, 256),), (256,), arguments)
+        _apply(x, None, y, mean, factors)
+    return stored(y, out)
 
 
 def batch_norm_backward(

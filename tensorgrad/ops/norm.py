@@ -9,6 +9,7 @@ from typing import Any
 from .. import kernels as K
 from ..dtypes import float32
 from ..errors import ArgumentError
+from ..tape import grad_mode
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .elementwise import add, multiply, negative, rsqrt, square, subtract
@@ -321,6 +322,13 @@ def batch_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) 
     return y, Tensor(average._data), Tensor(variance._data)
 
 
+def _only_values(x: Any, *parameters: Any) -> bool:
+    """Whether no gradient is taken, and all are tensors of the dtype of ``x``, so that one kernel does it."""
+    given = [x, *(p for p in parameters if p is not None)]
+    recorded = grad_mode.get()
+    return all(isinstance(p, Tensor) and p.dtype == x.dtype and not (recorded and p._node is not None) for p in given)
+
+
 def batch_norm_with(
     x: Any, average: Any, variance: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -330,6 +338,9 @@ def batch_norm_with(
     if wide is not x:
         return cast(batch_norm_with(wide, average, variance, weight, bias, eps), x.dtype)
     _check_channels("batch_norm", x, mean=average, variance=variance, weight=weight, bias=bias)
+    if _only_values(x, average, variance, weight, bias):
+        arrays = (None if p is None else p._data for p in (weight, bias))
+        return Tensor(K.batch_norm_with(x._data, average._data, variance._data, *arrays, eps))
     scale = rsqrt(add(variance, eps))
     if weight is not None:
         scale = multiply(scale, weight)

@@ -64,6 +64,7 @@ def check_channels(shape: tuple[int, ...], dtype: str = "float32") -> None:
         agree("batch_norm", x, w, b, bounds=bounds(dtype))
         _, mean, var = INSTRUCTIONS["batch_norm"].cpu(x, w, b)
         agree("batch_norm_backward", g, x, mean, var, w, bounds=bounds(dtype))
+        agree("batch_norm_with", x, mean, var, w, b, bounds=bounds(dtype))
 
 
 @pytest.mark.parametrize(

@@ -472,6 +472,15 @@ case("layer_norm", lambda d, t: (array(_random(5, 4), d, t), array(_random(4), d
 for _shape in ((5, 3), (2, 3, 4, 2)):
     case("batch_norm", lambda d, t, s=_shape: (array(_random(*s), d, t), array(_random(3), d, t)))
     case(
+        "batch_norm_with",
+        lambda d, t, s=_shape: (
+            array(_random(*s), d, t),
+            array(_random(3), d, "float64" if t == "float64" else "float32"),
+            array(np.abs(_random(3, seed=1)), d, "float64" if t == "float64" else "float32"),
+            array(_random(3, seed=2), d, t),
+        ),
+    )
+    case(
         "batch_norm_backward",
         lambda d, t, s=_shape: (
             array(_random(*s), d, t),

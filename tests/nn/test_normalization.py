@@ -49,6 +49,26 @@ def test_batch_norm_while_training_and_after(kind, shape, device):
     assert layer.num_batches_tracked.item() == 3
 
 
+@pytest.mark.parametrize("given", [(), ("weight",), ("bias",), ("weight", "bias")])
+@pytest.mark.parametrize("shape", [(2, 3), (5, 3, 40), (0, 3, 2), (40, 3, 4, 50, 7)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_batch_norm_by_given_statistics_is_one_kernel_without_gradients(dtype, shape, given, device):
+    x, mean, var = (tg.tensor(values(*s).astype(dtype), device=device) for s in (shape, shape[1:2], shape[1:2]))
+    var = var * var
+    rest = {name: tg.tensor(values(3, seed=i).astype(dtype), device=device) for i, name in enumerate(given)}
+    wanted = F.batch_norm(x.detach().requires_grad_(), mean, var, **rest)
+    found = F.batch_norm(x, mean, var, **rest)
+    assert found.dtype == wanted.dtype == x.dtype
+    limit = 3e-2 if dtype == "float16" else 1e-5
+    np.testing.assert_allclose(found.cpu().numpy(), wanted.detach().cpu().numpy(), rtol=limit, atol=limit)
+    column = (-1, *(1,) * (len(shape) - 2))
+    exact = [p.cpu().numpy().astype(np.float64).reshape(column) for p in (mean, var)]
+    y = (x.cpu().numpy() - exact[0]) / np.sqrt(exact[1] + 1e-5)
+    for name, p in rest.items():
+        y = y * p.cpu().numpy().reshape(column) if name == "weight" else y + p.cpu().numpy().reshape(column)
+    np.testing.assert_allclose(found.cpu().numpy(), y, rtol=limit, atol=3 * limit)
+
+
 @pytest.mark.parametrize("offset", [0, 3, 1000])
 @pytest.mark.parametrize("block", [1 << 15, 8])
 def test_layer_norm_of_rows_far_from_zero(offset, block, monkeypatch):

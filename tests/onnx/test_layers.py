@@ -88,3 +88,5 @@ def test_dropout_and_batch_norm_are_exported_as_in_eval_mode_and_left_as_they_we
         np.testing.assert_array_equal(x.numpy(), before[name])
     assert {w.name for w in proto.graph.initializer} >= {"0.weight", "0.bias", "2.running_mean", "2.running_var"}
     check(model, tg.randn(3, 4, device="cpu"))
+    assert "BatchNormalization" in {node.op_type for node in proto.graph.node}
+    check(nn.BatchNorm2d(3, affine=False, device="cpu"), tg.randn(2, 3, 4, 5, device="cpu"))
