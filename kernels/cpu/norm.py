@@ -358,8 +358,8 @@ def batch_norm_with(
     y = _place(out, x.shape, x.dtype, (x,))
     if x.size:
         planes = _Planes(x.shape, compute_type(x.dtype))
-        wide = (a.astype(np.float64) for a in (mean, var))
-        _normalise(planes, planes.of(x), planes.of(y), *wide, weight, bias, eps)
+        mean, var = mean.astype(np.float64), var.astype(np.float64)
+        _normalise(planes, planes.of(x), planes.of(y), mean, var, weight, bias, eps)
     return _stored((y,), (out,))[0] if out is not None else y
 
 

@@ -232,10 +232,11 @@ def _batch_norm_with(
     g: Graph, step: Step, x: Operand, mean: Operand, var: Operand, weight: Operand | None = None,
     bias: Operand | None = None, eps: float = 1e-5,
 ) -> str:  # fmt: skip
-    shift, scale = (g.number(n, x.dtype) for n in (0, 1))
-    channels = g.vector(x.shape[1:2], x)
-    scale = g.op("Expand", scale, channels) if weight is None else weight
-    shift = g.op("Expand", shift, channels) if bias is None else bias
+    def filled(value: int) -> str:
+        return g.op("Expand", g.number(value, x.dtype), g.vector(x.shape[1:2], x))
+
+    scale = filled(1) if weight is None else weight
+    shift = filled(0) if bias is None else bias
     return g.op("BatchNormalization", x, scale, shift, mean, var, epsilon=eps)
 
 
