@@ -325,9 +325,18 @@ lstm = Kernel(
 )
 lstm_backward = Kernel(
     "lstm_backward",
-    "recurrent",
+    "recurrent_gradient",
     "g, gc, kept, weight_hh, batch_first=False, reverse=False",
     lambda g, gc, kept, weight_hh, batch_first=False, *_: rules.sums_of_gates(g, weight_hh, batch_first, 2),
+)
+# wanted tells for each operand of lstm whether there is a result, its gradient
+lstm_gradients = Kernel(
+    "lstm_gradients",
+    "recurrent_gradient",
+    "g, gc, x, h, y, kept, weight_ih, weight_hh, wanted, batch_first=False, reverse=False",
+    lambda g, gc, x, h, y, kept, weight_ih, weight_hh, wanted, batch_first=False, reverse=False: (
+        rules.operand_gradients(x, (h, h), weight_ih, weight_hh, wanted)
+    ),
 )
 gru = Kernel(
     "gru",
@@ -337,12 +346,20 @@ gru = Kernel(
 )
 gru_backward = Kernel(
     "gru_backward",
-    "recurrent",
+    "recurrent_gradient",
     "g, kept, weight_hh, batch_first=False, reverse=False",
     lambda g, kept, weight_hh, batch_first=False, reverse=False: [
         ((*g.shape[:2], weight_hh.shape[0]), g.dtype),
         *rules.sums_of_gates(g, weight_hh, batch_first, 1),
     ],
+)
+gru_gradients = Kernel(
+    "gru_gradients",
+    "recurrent_gradient",
+    "g, x, h, y, kept, weight_ih, weight_hh, wanted, batch_first=False, reverse=False",
+    lambda g, x, h, y, kept, weight_ih, weight_hh, wanted, batch_first=False, reverse=False: rules.operand_gradients(
+        x, (h,), weight_ih, weight_hh, wanted
+    ),
 )
 # nonlinearity is "tanh" or "relu"
 rnn = Kernel(
@@ -353,10 +370,18 @@ rnn = Kernel(
 )
 rnn_backward = Kernel(
     "rnn_backward",
-    "recurrent",
+    "recurrent_gradient",
     'g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False',
     lambda g, y, weight_hh, nonlinearity="tanh", batch_first=False, reverse=False: rules.sums_of_gates(
         g, weight_hh, batch_first, 1
+    ),
+)
+rnn_gradients = Kernel(
+    "rnn_gradients",
+    "recurrent_gradient",
+    'g, x, h, y, weight_ih, weight_hh, wanted, nonlinearity="tanh", batch_first=False, reverse=False',
+    lambda g, x, h, y, weight_ih, weight_hh, wanted, nonlinearity="tanh", batch_first=False, reverse=False: (
+        rules.operand_gradients(x, (h,), weight_ih, weight_hh, wanted)
     ),
 )
 

@@ -89,6 +89,12 @@ def _recurrent_backward(weight_hh: Any, steps: Any) -> int:
     return int(steps.shape[0] * steps.shape[1] * weight_hh.size)
 
 
+def _recurrent_gradients(x: Any, y: Any, weight_ih: Any, weight_hh: Any, wanted: tuple[bool, ...], **_: Any) -> int:
+    """The way back, then the gradients by the input and by both weights."""
+    by_input, by_weights = wanted[0] + wanted[-4], 1 + wanted[-3]
+    return int(y.shape[0] * y.shape[1] * (by_input * weight_ih.size + by_weights * weight_hh.size))
+
+
 _COUNTS: dict[str, Callable[..., int]] = {
     "matmul": _matmul,
     "linear": lambda x, weight, **_: x.size * weight.shape[0],
@@ -105,4 +111,7 @@ _COUNTS: dict[str, Callable[..., int]] = {
     "lstm_backward": lambda g, weight_hh, **_: _recurrent_backward(weight_hh, g),
     "gru_backward": lambda g, weight_hh, **_: _recurrent_backward(weight_hh, g),
     "rnn_backward": lambda g, weight_hh, **_: _recurrent_backward(weight_hh, g),
+    "lstm_gradients": _recurrent_gradients,
+    "gru_gradients": _recurrent_gradients,
+    "rnn_gradients": _recurrent_gradients,
 }

@@ -43,6 +43,7 @@ __all__ = [
     "lstm_states",
     "matrix_product",
     "norm_of_all",
+    "operand_gradients",
     "parted",
     "pooled",
     "pooled_average",
@@ -406,6 +407,15 @@ def gru_states(
     """The states of all steps and, if kept, gates and slopes of each step."""
     states = (*x.shape[:2], h.shape[1]), x.dtype
     return [states, _kept_states(x, h, 5, batch_first)] if keep else states
+
+
+def operand_gradients(
+    x: Any, states: tuple[Any, ...], weight_ih: Any, weight_hh: Any, wanted: tuple[bool, ...]
+) -> list[Spec]:
+    """Those gradients of a recurrent layer's operands, its biases included, that are wanted."""
+    bias = weight_hh.shape[:1]
+    shapes = [x.shape, *(state.shape for state in states), weight_ih.shape, weight_hh.shape, bias, bias]
+    return [(shape, x.dtype) for shape, want in zip(shapes, wanted, strict=True) if want]
 
 
 def sums_of_gates(g: Any, weight_hh: Any, batch_first: bool, states: int) -> list[Spec]:

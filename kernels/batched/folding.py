@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..sequences import operand_gradients
 from .array import BatchedArray, Level, data_at, spread, whole
 
 __all__ = ["RULES", "fold", "unfold"]
@@ -96,6 +97,23 @@ def _attention(rule: Callable[..., Any]) -> Callable[..., Any]:
     return attended
 
 
+def _recurrent(way_back: str, *operands: str) -> Callable[..., Any]:
+    """The gradients of a recurrent layer: the way back, which takes the given operands, and then products."""
+
+    def rule(kernel: Any, level: Level, /, **values: Any) -> Any:
+        from .. import INSTRUCTIONS, concat, copy, matmul, sum
+
+        order = values["batch_first"], values["reverse"]
+        sums, *others = INSTRUCTIONS[way_back](*(values[name] for name in operands), *order)
+        hidden = others.pop(0) if way_back == "gru_backward" else sums
+        wanted, x, h, y, weight_ih = (values[name] for name in ("wanted", "x", "h", "y", "weight_ih"))
+        return operand_gradients(
+            wanted, others, sums, hidden, x, h, y, weight_ih, *order, matmul=matmul, total=sum, concat=concat, copy=copy
+        )
+
+    return rule
+
+
 _CONV = {"x": 1, "weight": 0, "bias": 0}
 _LOGITS = {"logits": 0, "target": 0}
 _QKV = {"q": 0, "k": 0, "v": 0}
@@ -124,4 +142,7 @@ RULES: dict[str, Any] = {
     "gru_backward": _folded({"g": _STEPS, "kept": 2}, (_STEPS, _STEPS, 0)),
     "rnn": _folded({"x": _STEPS, "h": 0}, (_STEPS,)),
     "rnn_backward": _folded({"g": _STEPS, "y": _STEPS}, (_STEPS, 0)),
+    "lstm_gradients": _recurrent("lstm_backward", "g", "gc", "kept", "weight_hh"),
+    "gru_gradients": _recurrent("gru_backward", "g", "kept", "weight_hh"),
+    "rnn_gradients": _recurrent("rnn_backward", "g", "y", "weight_hh", "nonlinearity"),
 }

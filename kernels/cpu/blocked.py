@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from .blas_threads import one_thread
 __all__ = [
     "BLOCK",
     "Body",
+    "ask_for_help",
     "bodies",
     "compute_type",
     "elementwise",
@@ -80,7 +81,7 @@ def _usable_cores() -> int:
 
 _num_threads = _usable_cores()
 _workers = 0  # threads that have been started; they stay, waiting for walks to take part in
-_waiting: SimpleQueue[_Walk] = SimpleQueue()
+_waiting: SimpleQueue[Shared] = SimpleQueue()
 _lock = threading.Lock()
 _local = threading.local()
 
@@ -108,6 +109,14 @@ def set_num_threads(n: int) -> None:
 
 
 Task = Callable[[int, int, int], None]
+
+
+class Shared(Protocol):
+    """Work that threads take part in: each says at the end how much it has done."""
+
+    counts: SimpleQueue[int]
+
+    def take_part(self) -> int: ...
 
 
 class _Walk:
@@ -151,8 +160,8 @@ def _work_for_others() -> None:
         del walk  # and the arrays with it
 
 
-def _ask_for_help(walk: _Walk, threads: int) -> None:
-    """Let ``threads`` workers take part in a walk."""
+def ask_for_help(walk: Shared, threads: int) -> None:
+    """Let ``threads`` workers take part in a walk, or other work."""
     global _workers
     if _workers < threads:
         with _lock:
@@ -233,7 +242,7 @@ def share_out(task: Task, cuts: list[tuple[int, int]], threads: int, step: int =
     """Call ``task(low, high, step)`` for each of ``cuts``, over several threads; the caller begins with the first."""
     count = len(cuts)
     shared = _Walk(task, cuts[:0:-1], step)  # they are taken from the end
-    _ask_for_help(shared, min(threads, count) - 1)
+    ask_for_help(shared, min(threads, count) - 1)
     shared.run(*cuts[0])
     done = 1 + shared.take_part()
     while done < count:

@@ -19,6 +19,7 @@ from .blocked import compute_type
 from .recurrent_steps import (
     HALF,
     ONE,
+    alone,
     apart,
     biases,
     factor,
@@ -26,19 +27,19 @@ from .recurrent_steps import (
     ordered,
     place,
     products,
-    right_factor,
     sequence,
+    step_product,
     stored,
     targets,
     wide,
 )
 
-__all__ = ["gru", "gru_backward", "lstm", "lstm_backward", "rnn", "rnn_backward"]
+__all__ = ["gru", "lstm", "rnn"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # Local names: a call of a ufunc by its module's takes a tenth longer. `np.dot` asks first whose array function to call.
-_mul, _add, _subtract, _tanh, _dot, _copyto = np.multiply, np.add, np.subtract, np.tanh, np.ndarray.dot, np.copyto
+_mul, _add, _subtract, _tanh, _copyto = np.multiply, np.add, np.subtract, np.tanh, np.copyto
 
 
 # ---------------------------------------------------------------------------------------------------------------- LSTM
@@ -83,7 +84,7 @@ def lstm(
     steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0, 1, 3, 2)
-    fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order)
+    fed = products(steps, wide(weight_ih), weight_hh, biases(bias_ih, bias_hh), order)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
     product = pages.empty((batch, 4 * size), kind)
     cell = pages.empty((6, batch, size), kind)  # i, f, o, g, the cell state and its tanh
@@ -92,7 +93,9 @@ def lstm(
     kept = None
     if keep:
         kept = place((length, 6, batch, size), kind, given[2])
-    _lstm_steps(h, states, fed, weight, product, cell, parts, kept[::-1] if kept is not None and reverse else kept)
+    slopes = kept[::-1] if kept is not None and reverse else kept
+    with alone(weight, batch):
+        _lstm_steps(h, states, fed, weight, product, cell, parts, slopes)
     results = y, stored(cell[4].copy(), x.dtype, given[1])
     return results if kept is None else (*results, stored(kept, kind, given[2]))
 
@@ -108,7 +111,7 @@ def _lstm_steps(
     kept: Array | None,
 ) -> None:
     """Take all steps of `lstm`."""
-    half, size = HALF[h.dtype.char], h.shape[1]
+    half, size, dot = HALF[h.dtype.char], h.shape[1], step_product(weight, len(h))
     opened, ifo, i_f, io, o = cell[:4], cell[:3], cell[:2], cell[:3:2], cell[2]
     f, g_c, g_u, c, u = cell[1], cell[3:5], cell[3::2], cell[4], cell[5]
     by_i_f, by_i, by_f, by_io, own = parts[:2], parts[0], parts[1], parts[::2], parts[2]
@@ -116,7 +119,7 @@ def _lstm_steps(
     if kept is None:
         places, direct = targets(states, h.dtype)
         for fed_t, h_t, y_t in zip(fed, places, states, strict=False):
-            _dot(h, weight, product)
+            dot(h, weight, product)
             _add(product, fed_t, product)
             _tanh(blocks, opened)
             _mul(ifo, half, ifo)
@@ -131,7 +134,7 @@ def _lstm_steps(
         return
     products_2, products_3 = np.empty_like(parts[:2]), np.empty_like(parts)
     for fed_t, y_t, slopes, g_h, kept_f in zip(fed, states, kept[:, 1:4], kept[:, 0:5:4], kept[:, 5], strict=False):
-        _dot(h, weight, product)
+        dot(h, weight, product)
         _add(product, fed_t, product)
         _tanh(blocks, opened)
         _mul(ifo, half, ifo)
@@ -147,47 +150,6 @@ def _lstm_steps(
         _subtract(io, products_2, g_h)
         _copyto(kept_f, f)
         h = own
-
-
-def lstm_backward(
-    g: Array,
-    gc: Array,
-    kept: Array,
-    weight_hh: Array,
-    batch_first: bool = False,
-    reverse: bool = False,
-    out: tuple[Array, ...] | None = None,
-) -> tuple[Array, ...]:
-    r"""Gradients of `lstm` by the sums that its gates are functions of, (T, N, 4 H), and by ``h`` and ``c``.
-
-    ``g`` and ``gc`` are those by its results. The first is the gradient of the products of both weights; with
-    ``batch_first`` it is (N, T, 4 H), but the steps come first in memory.
-    """
-    dtype, kind, (batch, size) = g.dtype, kept.dtype, kept.shape[2:]
-    given = out or (None, None, None)
-    sums = sequence(g, 4 * size, given[0], batch_first)
-    slopes, places = (ordered(a, batch_first, not reverse) for a in (g, sums))
-    k = kept if reverse else kept[::-1]
-    weight = right_factor(wide(weight_hh), len(k))
-    dh, dc = place((batch, size), kind, given[1]), place((batch, size), kind, given[2])
-    dh.fill(0)
-    _copyto(dc, gc, casting="unsafe")
-    u = np.empty_like(dh)
-    made, direct = targets(places, kind)
-    steps = zip(slopes, places, made, k[:, 0], k[:, 1], k[:, 2], k[:, 3], k[:, 4], k[:, 5], strict=False)
-    for g_t, place_t, sums_t, by_g, by_i, by_f, by_o, by_c, f in steps:
-        _add(dh, g_t, dh)
-        _mul(dh, by_c, u)
-        _add(dc, u, dc)
-        _mul(dc, by_i, sums_t[:, :size])
-        _mul(dc, by_f, sums_t[:, size : 2 * size])
-        _mul(dc, by_g, sums_t[:, 2 * size : 3 * size])
-        _mul(dh, by_o, sums_t[:, 3 * size :])
-        _mul(dc, f, dc)
-        _dot(sums_t, weight, dh)
-        if not direct:
-            _copyto(place_t, sums_t, casting="unsafe")
-    return sums, stored(dh, dtype, given[1]), stored(dc, dtype, given[2])
 
 
 # ----------------------------------------------------------------------------------------------------------------- GRU
@@ -233,10 +195,11 @@ def gru(
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0, 1, 2)
     bias, bias_n = _gru_biases(bias_ih, bias_hh, size)
-    fed = products(steps, wide(weight_ih), bias, order)
+    fed = products(steps, wide(weight_ih), weight_hh, bias, order)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
     kept = place((length, 5, batch, size), kind, given[1]) if keep else None
-    _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept)
+    with alone(weight, batch):
+        _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept)
     return y if kept is None else (y, stored(kept, kind, given[1]))
 
 
@@ -253,7 +216,7 @@ def _gru_biases(bias_ih: Array | None, bias_hh: Array | None, size: int) -> tupl
 def _gru_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, bias_n: Any, kept: Array | None) -> None:
     """Take all steps of `gru`."""
     kind, (batch, size) = h.dtype, h.shape
-    half, one = HALF[kind.char], ONE[kind.char]
+    half, one, dot = HALF[kind.char], ONE[kind.char], step_product(weight, batch)
     product = pages.empty((batch, 3 * size), kind)
     own, own_n, blocks = product[:, : 2 * size], product[:, 2 * size :], apart(product, size)[:2]
     parts = pages.empty((2, batch, size), kind)  # what r leaves of n's product, and z of the difference to the state
@@ -265,7 +228,7 @@ def _gru_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, bia
     if kept is not None:
         slopes = zip(kept[:, :2], kept[:, 0], kept[:, 1], kept[:, 2:4], kept[:, 4], strict=True)
     for fed_t, h_t, y_t, (r_z, r, z, by_r_z, by_n) in zip(fed, places, states, slopes, strict=False):
-        _dot(h, weight, product)
+        dot(h, weight, product)
         _add(own, fed_t[:, : 2 * size], own)
         _tanh(blocks, opened)
         _mul(opened, half, opened)
@@ -289,45 +252,6 @@ def _gru_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, bia
         h = h_t
 
 
-def gru_backward(
-    g: Array,
-    kept: Array,
-    weight_hh: Array,
-    batch_first: bool = False,
-    reverse: bool = False,
-    out: tuple[Array, ...] | None = None,
-) -> tuple[Array, ...]:
-    """Gradients of `gru` by the products of the inputs and of the states, both (T, N, 3 H), and by ``h``.
-
-    With ``batch_first`` the first two are (N, T, 3 H), but the steps come first in memory.
-    """
-    dtype, kind, (batch, size) = g.dtype, kept.dtype, kept.shape[2:]
-    given = out or (None, None, None)
-    inputs, hidden = (sequence(g, 3 * size, a, batch_first) for a in given[:2])
-    slopes, by_inputs, by_hidden = (ordered(a, batch_first, not reverse) for a in (g, inputs, hidden))
-    k = kept if reverse else kept[::-1]
-    weight = right_factor(wide(weight_hh), len(k))
-    dh = place((batch, size), kind, given[2])
-    dh.fill(0)
-    u, back = np.empty_like(dh), np.empty_like(dh)
-    made, direct = targets(by_hidden, kind)
-    steps = zip(slopes, by_inputs, by_hidden, made, k[:, 0], k[:, 1], k[:, 2], k[:, 3], k[:, 4], strict=False)
-    for g_t, inputs_t, hidden_t, sums_t, r, z, by_r, by_z, by_n in steps:
-        _add(dh, g_t, dh)
-        _mul(dh, by_n, u)
-        _mul(u, by_r, sums_t[:, :size])
-        _mul(dh, by_z, sums_t[:, size : 2 * size])
-        _mul(u, r, sums_t[:, 2 * size :])
-        _mul(dh, z, back)
-        _copyto(inputs_t[:, : 2 * size], sums_t[:, : 2 * size], casting="unsafe")
-        _copyto(inputs_t[:, 2 * size :], u, casting="unsafe")
-        _dot(sums_t, weight, dh)
-        _add(dh, back, dh)
-        if not direct:
-            _copyto(hidden_t, sums_t, casting="unsafe")
-    return inputs, hidden, stored(dh, dtype, given[2])
-
-
 # ----------------------------------------------------------------------------------------------------------------- RNN
 def rnn(
     x: Array,
@@ -349,13 +273,20 @@ def rnn(
     y = sequence(x, size, out)
     steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
-    order, relu = gates(kind.char, size, 0), nonlinearity == "relu"
-    fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order)
+    order = gates(kind.char, size, 0)
+    fed = products(steps, wide(weight_ih), weight_hh, biases(bias_ih, bias_hh), order)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
-    product = pages.empty(h.shape, kind)
-    places, direct = targets(states, kind)
+    with alone(weight, batch):
+        _rnn_steps(h, states, fed, weight, nonlinearity == "relu")
+    return y
+
+
+def _rnn_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, relu: bool) -> None:
+    """Take all steps of `rnn`."""
+    dot, product = step_product(weight, len(h)), pages.empty(h.shape, h.dtype)
+    places, direct = targets(states, h.dtype)
     for fed_t, h_t, y_t in zip(fed, places, states, strict=False):
-        _dot(h, weight, product)
+        dot(h, weight, product)
         _add(product, fed_t, product)
         if relu:
             np.maximum(product, 0, out=h_t)
@@ -364,39 +295,3 @@ def rnn(
         if not direct:
             _copyto(y_t, h_t, casting="unsafe")
         h = h_t
-    return y
-
-
-def rnn_backward(
-    g: Array,
-    y: Array,
-    weight_hh: Array,
-    nonlinearity: str = "tanh",
-    batch_first: bool = False,
-    reverse: bool = False,
-    out: tuple[Array, ...] | None = None,
-) -> tuple[Array, ...]:
-    """Gradients of `rnn` by the sums that its results are functions of, (T, N, H), and by ``h``.
-
-    With ``batch_first`` the first is (N, T, H), but the steps come first in memory.
-    """
-    kind, (batch, size), given = compute_type(g.dtype), (g.shape[not batch_first], g.shape[2]), out or (None, None)
-    sums = sequence(g, size, given[0], batch_first)
-    slopes, states, by_sums = (ordered(a, batch_first, not reverse) for a in (g, wide(y), sums))
-    weight, one, relu = right_factor(wide(weight_hh), len(states)), ONE[kind.char], nonlinearity == "relu"
-    dh = place((batch, size), kind, given[1])
-    dh.fill(0)
-    u = np.empty_like(dh)
-    made, direct = targets(by_sums, kind)
-    for g_t, y_t, d_t, sums_t in zip(slopes, states, by_sums, made, strict=False):
-        _add(dh, g_t, dh)
-        if relu:
-            _mul(dh, y_t > 0, sums_t)
-        else:
-            _mul(y_t, y_t, u)
-            _subtract(one, u, u)
-            _mul(dh, u, sums_t)
-        _dot(sums_t, weight, dh)
-        if not direct:
-            _copyto(d_t, sums_t, casting="unsafe")
-    return sums, stored(dh, g.dtype, given[1])

@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import pages
-from .blocked import BLOCK, compute_type
+from . import blas, pages
+from .beside import Beside
+from .blas import ALONE, one_thread
+from .blocked import BLOCK, compute_type, get_num_threads, pays
 
 __all__ = [
-    "HALF", "ONE", "Gate", "apart", "biases", "factor", "gates", "ordered", "place", "products", "right_factor",
-    "sequence", "stored", "targets", "wide",
+    "HALF",
+    "ONE",
+    "Gate",
+    "alone",
+    "apart",
+    "biases",
+    "factor",
+    "gates",
+    "helpers",
+    "ordered",
+    "place",
+    "products",
+    "right_factor",
+    "sequence",
+    "step_product",
+    "stored",
+    "targets",
+    "wide",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _LONG = 4  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
+_SHARED = 1 << 24  # multiplications of a step from which threads share its product
 _SIDE = 64  # rows of a weight that are transposed at once
-_CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once
+_CHUNK = 2 * BLOCK  # elements of the inputs' product that are made at once
+_AHEAD = 3  # such products that another thread may have made before they are taken
 _COLUMNS = 64  # steps times sequences whose products are made at once where there are few
 
 # Operands of one shape or 0-d: a ufunc that has to broadcast takes twice as long on arrays this small.
@@ -78,6 +100,32 @@ def targets(y: Array, kind: Any) -> tuple[Iterable[Array], bool]:
     return repeat(pages.empty(y.shape[1:], kind)), False
 
 
+# ---------------------------------------------------------------------------------------------------- threads of a step
+def step_product(weight: Array, batch: int) -> Callable[[Array, Array, Array], Any]:
+    """The product of each step: in the calling thread, or shared by threads where waking them takes less than it does.
+
+    Others then make what is not one step after another.
+    """
+    return blas.product if _is_shared(weight, batch) else np.ndarray.dot
+
+
+def _is_shared(weight: Array, batch: int) -> bool:
+    return batch * weight.size > _SHARED and get_num_threads() > 1
+
+
+def alone(weight: Array, batch: int) -> AbstractContextManager[None]:
+    """Have BLAS multiply in our threads only: its own, once used in a step, take the time of ours for a while."""
+    return one_thread() if batch * weight.size > ALONE and get_num_threads() > 1 else _AS_IT_IS
+
+
+def helpers(work: int, weight_hh: Array, batch: int) -> int:
+    """How many threads make products beside the steps, which take ``work`` multiplications in all."""
+    return int(not _is_shared(weight_hh, batch) and pays(work, 1))
+
+
+_AS_IT_IS = nullcontext()
+
+
 # ---------------------------------------------------------------------------------------------------- gates in a weight
 class Gate(NamedTuple):
     """Where the rows of a gate are in a weight, and what they are multiplied by on the way into a factor."""
@@ -129,15 +177,21 @@ def right_factor(weight: Array, length: int) -> Array:
     return copied
 
 
-def products(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
+def products(x: Array, weight: Array, weight_hh: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
     """For each step ``x @ weight.T + bias``, gate by gate."""
     length, batch = x.shape[:2]
-    few = batch == 1 or 0 < length * batch <= _COLUMNS
-    return (_products_of_few if few else _products_of_many)(x, weight, bias, gates)
+    if batch == 1 or 0 < length * batch <= _COLUMNS:
+        return _products_of_few(x, weight, bias, gates)
+    return _products_of_many(x, weight, bias, gates, helpers(x.size * len(weight), weight_hh, batch))
 
 
-def _products_of_many(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
-    """`products`, as many at once as stay in cache; the bias is the weight of an input that is always 1."""
+def _products_of_many(
+    x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...], helpers: int
+) -> Iterator[Array]:
+    """`products`, as many at once as stay in cache; the bias is the weight of an input that is always 1.
+
+    Another thread makes those of steps to come while the caller takes those that are made.
+    """
     (length, batch, width), rows, kind = x.shape, weight.shape[0], weight.dtype
     factor = pages.empty((rows, width + 1), kind)
     _scaled(weight, gates, factor[:, :width])
@@ -146,15 +200,26 @@ def _products_of_many(x: Array, weight: Array, bias: Array | None, gates: tuple[
     else:
         _scaled(bias, gates, factor[:, width])
     count = max(min(length, _CHUNK // max(batch * rows, 1)), 1)
-    inputs, product = pages.empty((count, batch, width + 1), kind), pages.empty((count, batch, rows), kind)
+    helpers = min(helpers, -(-length // count) - 1)
+    slots = 1 + _AHEAD * helpers
+    inputs, made = (pages.empty((slots, count, batch, size), kind) for size in (width + 1, rows))
     inputs[..., width] = 1
-    flat_inputs, flat_product, factor = inputs.reshape(-1, width + 1), product.reshape(-1, rows), factor.T
-    for start in range(0, length, count):
-        part = x[start : start + count]
-        steps = len(part)
-        np.copyto(inputs[:steps, :, :width], part, casting="unsafe")
-        np.matmul(flat_inputs[: steps * batch], factor, flat_product[: steps * batch])
-        yield from product[:steps]
+    multiply = np.matmul if helpers else blas.product
+
+    def make(start: int) -> None:
+        part, slot = x[start : start + count], start // count % slots
+        rows_of_part = len(part) * batch
+        np.copyto(inputs[slot, : len(part), :, :width], part, casting="unsafe")
+        flat, product = (a[slot, : len(part)].reshape(rows_of_part, a.shape[3]) for a in (inputs, made))
+        multiply(flat, factor.T, product)
+
+    with Beside(helpers) as beside:
+        pieces = deque(beside.put(make, start) for start in range(0, min(slots * count, length), count))
+        for start in range(0, length, count):
+            beside.wait(pieces.popleft())
+            yield from made[start // count % slots, : length - start]
+            if start + slots * count < length:
+                pieces.append(beside.put(make, start + slots * count))
 
 
 def _products_of_few(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:

@@ -1,12 +1,11 @@
 """Recurrent layers: the formulas of one step, and whole sequences in one kernel.
 
-The gradient of a sequence is one kernel too, and a few products for all steps at once. The gradient of that gradient
+The gradient of a sequence is one kernel, too. The gradient of that gradient
 comes from the formulas of the steps, which are differentiated twice.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -80,59 +79,6 @@ def stepwise(step: Step, x: Any, state: State, weights: Sequence[Any], batch_fir
 
 
 # --------------------------------------------------------------------------------------------- gradients of first order
-def _rows(x: Any, time_first: bool) -> Any:
-    """A sequence as (steps * batch, size), or with its first two axes exchanged, whichever is wanted."""
-    x = x.swapaxes(0, 1) if time_first else x
-    x = x if x.flags.c_contiguous else K.copy(x)
-    return x.reshape(math.prod(x.shape[:2]), x.shape[2])
-
-
-def _previous(h: Any, y: Any, batch_first: bool, reverse: bool) -> Any:
-    """The state before each step, steps first."""
-    others = y.swapaxes(0, 1) if batch_first else y
-    parts = [h.reshape(1, *h.shape), others[1:] if reverse else others[:-1]]
-    return K.concat(parts[::-1] if reverse else parts, 0)
-
-
-def _chosen(
-    wanted: tuple[bool, ...],
-    states: State,
-    sums: Any,
-    hidden: Any,
-    x: Any,
-    h: Any,
-    y: Any,
-    weight_ih: Any,
-    batch_first: bool,
-    reverse: bool,
-) -> tuple[Any, ...]:
-    """Those gradients that are wanted, of input, states, weights and biases.
-
-    They follow from the gradients ``sums`` and ``hidden`` by the products of the inputs and of the states. Sums over
-    all steps and sequences take them in the order in which kernels have made those two.
-    """
-    by_x, *by_states, by_ih, by_hh, by_bias, by_hidden_bias = wanted
-    exchanged = batch_first and sums.swapaxes(0, 1).flags.c_contiguous
-    rows = _rows(sums, exchanged)
-    hidden_rows = rows if hidden is sums else _rows(hidden, exchanged)
-    made: list[Any] = []
-    if by_x:
-        dx = K.matmul(rows, weight_ih)
-        first, second, width = x.shape
-        made.append(dx.reshape(second, first, width).swapaxes(0, 1) if exchanged else dx.reshape(first, second, width))
-    made += [state for state, want in zip(states, by_states, strict=True) if want]
-    if by_ih:
-        made.append(K.matmul(rows.T, _rows(x, exchanged)))
-    if by_hh:
-        steps_first = exchanged or not batch_first
-        made.append(K.matmul(hidden_rows.T, _rows(_previous(h, y, batch_first, reverse), not steps_first)))
-    if by_bias:
-        made.append(K.sum(rows, 0))
-    if by_hidden_bias:
-        made.append(K.copy(made[-1]) if by_bias and hidden is sums else K.sum(hidden_rows, 0))
-    return tuple(made)
-
-
 def _placed(needs: tuple[bool, ...], found: Sequence[Any]) -> tuple[Any, ...]:
     """The gradients found, each in the place of an input that needs one."""
     rest = iter(found)
@@ -202,8 +148,8 @@ def _lstm_gradients(
     g: Any, gc: Any, x: Any, h: Any, c: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, y: Any,
     kept: Any, wanted: tuple[bool, ...], batch_first: bool, reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    sums, dh, dc = K.lstm_backward(g, gc, kept, weight_hh, batch_first, reverse)
-    return _chosen(wanted, (dh, dc), sums, sums, x, h, y, weight_ih, batch_first, reverse)
+    made = K.lstm_gradients(g, gc, x, h, y, kept, weight_ih, weight_hh, wanted, batch_first, reverse)
+    return made  # type: ignore[no-any-return]
 
 
 def _lstm_by_steps(batch_first: bool, reverse: bool) -> Callable[..., State]:
@@ -293,8 +239,8 @@ def _gru_gradients(
     g: Any, x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, y: Any, kept: Any,
     wanted: tuple[bool, ...], batch_first: bool, reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    sums, hidden, dh = K.gru_backward(g, kept, weight_hh, batch_first, reverse)
-    return _chosen(wanted, (dh,), sums, hidden, x, h, y, weight_ih, batch_first, reverse)
+    made = K.gru_gradients(g, x, h, y, kept, weight_ih, weight_hh, wanted, batch_first, reverse)
+    return made  # type: ignore[no-any-return]
 
 
 def _gru_by_steps(batch_first: bool, reverse: bool) -> Callable[..., State]:
@@ -356,8 +302,8 @@ def _rnn_gradients(
     g: Any, x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any, y: Any,
     wanted: tuple[bool, ...], nonlinearity: str, batch_first: bool, reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    sums, dh = K.rnn_backward(g, y, weight_hh, nonlinearity, batch_first, reverse)
-    return _chosen(wanted, (dh,), sums, sums, x, h, y, weight_ih, batch_first, reverse)
+    made = K.rnn_gradients(g, x, h, y, weight_ih, weight_hh, wanted, nonlinearity, batch_first, reverse)
+    return made  # type: ignore[no-any-return]
 
 
 def _rnn_by_steps(nonlinearity: str, batch_first: bool, reverse: bool) -> Callable[..., State]:

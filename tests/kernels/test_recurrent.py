@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorgrad.kernels.cpu import recurrent_steps
+from tensorgrad.kernels.cpu.blocked import get_num_threads, set_num_threads
 
 from tensorgrad import kernels as K
 from tests.kernels.test_cuda_agreement import agree
@@ -138,8 +140,84 @@ def test_large_states_are_made_in_chunks() -> None:
     np.testing.assert_allclose(found, formula("gru", [x, h, w_ih, w_hh, None, None])[0], rtol=1e-10, atol=1e-12)
 
 
-# ---------------------------------------------------------------------------------------------------------------- CUDA
+# ------------------------------------------------------------------------------------------------------------- threads
 FLAGS = [(batch_first, reverse) for batch_first in (False, True) for reverse in (False, True)]
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Any:
+    before = get_num_threads()
+    set_num_threads(request.param)
+    yield request.param
+    set_num_threads(before)
+
+
+def large(kind: str, batch_first: bool, size: int = 40, dtype: Any = np.float64) -> list[Any]:
+    """Operands of 40 sequences of 33 steps, which is enough for products beside the steps."""
+    rows, shape = size * GATES[kind], (40, 33, 24) if batch_first else (33, 40, 24)
+    shapes = [shape, *[(40, size)] * (1 + (kind == "lstm")), (rows, 24), (rows, size), (rows,), (rows,)]
+    return [numbers(*s, seed=i, dtype=dtype) / (4 if i > 1 else 1) for i, s in enumerate(shapes)]
+
+
+@pytest.mark.parametrize(("batch_first", "reverse"), FLAGS)
+@pytest.mark.parametrize("kind", GATES)
+def test_products_beside_the_steps(kind: str, batch_first: bool, reverse: bool, threads: int) -> None:
+    given = large(kind, batch_first)
+    found = K.INSTRUCTIONS[kind](*given, *more(kind), batch_first, reverse)
+    x = given[0].swapaxes(0, 1) if batch_first else given[0]
+    wanted = formula(kind, [x[::-1] if reverse else x, *given[1:]])
+    y = found[0] if isinstance(found, tuple) else found
+    y = y.swapaxes(0, 1) if batch_first else y
+    np.testing.assert_allclose(y[::-1] if reverse else y, wanted[0], rtol=1e-11, atol=1e-13)
+
+
+def in_turn(kind: str, taken: list[Any], wanted: tuple[bool, ...], flags: tuple[bool, bool]) -> list[Any]:
+    """The gradients of a layer from those by its sums, all products after all steps."""
+    g, x, h, y, weight_ih, weight_hh = (taken[i] for i in (0, -6, -5, -4, -2, -1))
+    rest = [y] if kind == "rnn" else [taken[-3]]
+    back = K.INSTRUCTIONS[f"{kind}_backward"](g, *taken[1:-6], *rest, weight_hh, *more(kind), *flags)
+    states = 2 if kind == "lstm" else 1
+    sums, hidden, states = back[0], back[-states - 1], back[-states:]
+    x, y, sums, hidden = (a.swapaxes(0, 1) if flags[0] else a for a in (x, y, sums, hidden))
+    before = np.concatenate([y[1:], h[None]] if flags[1] else [h[None], y[:-1]])
+    dx = np.einsum("tnr,ri->tni", sums, weight_ih)
+    made = [dx.swapaxes(0, 1) if flags[0] else dx, *states]
+    made += [np.einsum("tnr,tni->ri", sums, x), np.einsum("tnr,tni->ri", hidden, before)]
+    made += [sums.sum((0, 1)), hidden.sum((0, 1))]
+    return [a for a, want in zip(made, wanted, strict=True) if want]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("batch_first", "reverse"), FLAGS)
+@pytest.mark.parametrize("kind", GATES)
+def test_gradients_beside_the_steps(
+    kind: str, batch_first: bool, reverse: bool, shared: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some, and all, of the gradients; where threads share the product of a step, too."""
+    if shared:
+        monkeypatch.setattr(recurrent_steps, "_SHARED", 0)
+    given, flags = large(kind, batch_first), (batch_first, reverse)
+    found = K.INSTRUCTIONS[kind](*given, *more(kind), *flags)
+    y, kept = (found, found) if kind == "rnn" else (found[0], found[-1])
+    g, gc = numbers(*y.shape, seed=9), numbers(*given[1].shape, seed=10)
+    taken = [g, *([gc] if kind == "lstm" else []), *given[:2], y, kept, *given[-4:-2]]
+    for wanted in ((True,) * (len(given)), tuple(i % 2 == 1 for i in range(len(given)))):
+        order = [a for i, a in enumerate(taken) if not (kind == "rnn" and i == len(taken) - 3)]
+        made = K.INSTRUCTIONS[f"{kind}_gradients"](*order, wanted, *more(kind), *flags)
+        reference = in_turn(kind, taken, wanted, flags)
+        assert len(made) == sum(wanted)
+        for a, b in zip(made, reference, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+        again = K.INSTRUCTIONS[f"{kind}_gradients"](*order, wanted, *more(kind), *flags)
+        for a, b in zip(made, again, strict=True):
+            np.testing.assert_array_equal(a, b)
+        out = tuple(np.full_like(a, np.nan, order="C") for a in made)
+        K.INSTRUCTIONS[f"{kind}_gradients"](*order, wanted, *more(kind), *flags, out=out)
+        for a, b in zip(out, made, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+# ---------------------------------------------------------------------------------------------------------------- CUDA
 
 
 @pytest.mark.parametrize(("batch_first", "reverse"), FLAGS)

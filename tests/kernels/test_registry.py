@@ -518,9 +518,21 @@ for _name, _gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
                 return g, given[1], array(kept, d), given[4], *how
             return (g, array(kept, d), given[3], *how) if name == "gru" else (g, g, given[3], *how)
 
+        def _gradients(d, t, wanted, name=_name, layer=_layer, s=_steps, how=_how):
+            g, given = array(_random(*s, 4, seed=8), d, t), layer(d, t)
+            made = [array(a, d) for a in results(K.INSTRUCTIONS[name](*layer("cpu", t), *how))]
+            y, kept = made[0], made[-1]
+            weights = given[-4:-2]
+            if name == "lstm":
+                return g, given[1], *given[:2], y, kept, *weights, wanted, *how
+            return g, *given[:2], y, *((kept,) if name == "gru" else ()), *weights, wanted, *how
+
         for _more in ((), (False,)) if _name != "rnn" else ((),):
             case(_name, lambda d, t, layer=_layer, o=(*_how, *_more): (*layer(d, t), *o))
         case(f"{_name}_backward", _backward)
+        for _all in (True, False):
+            _wanted = tuple(_all or k % 2 == 0 for k in range(7 if _name == "lstm" else 6))
+            case(f"{_name}_gradients", lambda d, t, w=_wanted, gradients=_gradients: gradients(d, t, w))
 for _axis in (0, 1, -1):
     case("argsort", lambda d, t, a=_axis: (array(_random(3, 4), d, t), a, True), ("float32", "float16", "int64"))
     case("topk_indices", lambda d, t, a=_axis: (array(_random(3, 4), d, t), 2, a, False, False))

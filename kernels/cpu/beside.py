@@ -1,0 +1,114 @@
+"""Work that other threads do beside a kernel's own: a recurrence is one small step after another, products are not.
+
+The caller hands in pieces as soon as they can be done, and goes on. Threads take them in that order; a caller that
+needs a piece which nobody has begun does it itself, as it does with all that are left in the end. So results do not
+depend on who comes when, nor on whether anybody comes, provided that pieces write to places of their own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from .blocked import ask_for_help
+
+__all__ = ["Beside", "Piece"]
+
+
+class Piece:
+    """A call that is made once, and can be waited for."""
+
+    __slots__ = ("_arguments", "_running", "_task", "error")
+
+    def __init__(self, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._task, self._arguments = task, arguments
+        self._running = threading.Lock()
+        self._running.acquire()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._task(*self._arguments)
+        except BaseException as error:
+            self.error = error
+        self._running.release()
+
+    def wait(self) -> None:
+        """Return once the call has returned."""
+        with self._running:
+            pass
+
+    @property
+    def done(self) -> bool:
+        return not self._running.locked()
+
+
+class Beside(AbstractContextManager["Beside"]):
+    """Pieces of work that are done by the end of a block, by other threads as far as they come to it.
+
+    An error of a piece is raised where it is waited for, or at the end.
+
+    Parameters
+    ----------
+    helpers : int
+        How many other threads take part; without any, all pieces wait for the caller.
+    """
+
+    def __init__(self, helpers: int) -> None:
+        self.counts: SimpleQueue[int] = SimpleQueue()  # where threads report that they have left, as after a walk
+        self._queue: SimpleQueue[Piece | None] = SimpleQueue()
+        self._pieces: list[Piece] = []
+        self._helpers = helpers
+        if helpers:
+            ask_for_help(self, helpers)
+
+    def put(self, task: Callable[..., Any], *arguments: Any) -> Piece:
+        """Have ``task(*arguments)`` done at some time before the end; it may run beside all others."""
+        piece = Piece(task, arguments)
+        self._pieces.append(piece)
+        self._queue.put(piece)
+        return piece
+
+    def wait(self, piece: Piece) -> None:
+        """Go on once a piece is done; whatever comes before it and has not been begun is done here."""
+        while not piece.done:
+            try:
+                first = self._queue.get_nowait()
+            except Empty:
+                piece.wait()
+                break
+            assert first is not None  # which comes in the end only
+            first.run()
+        self._pieces.remove(piece)
+        if piece.error is not None:
+            raise piece.error
+
+    def take_part(self) -> int:
+        """What a thread does that was asked for help: pieces, until there will be no more."""
+        count = 0
+        while (piece := self._queue.get()) is not None:
+            piece.run()
+            count += 1
+        return count
+
+    def __exit__(self, kind: Any, *others: object) -> None:
+        while True:
+            try:
+                piece = self._queue.get_nowait()
+            except Empty:
+                break
+            assert piece is not None
+            if kind is None:
+                piece.run()
+            else:  # what has been begun has to end, but nothing more needs to begin
+                self._pieces.remove(piece)
+        for _ in range(self._helpers):
+            self._queue.put(None)
+        for piece in self._pieces:
+            piece.wait()
+        errors = [piece.error for piece in self._pieces if piece.error is not None]
+        if errors and kind is None:
+            raise errors[0]
