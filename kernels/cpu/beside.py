@@ -54,7 +54,7 @@ class Beside(AbstractContextManager["Beside"]):
     Parameters
     ----------
     helpers : int
-        How many other threads take part; without any, all pieces wait for the caller.
+        How many other threads take part; without any, the caller does each piece as it is handed in.
     """
 
     def __init__(self, helpers: int) -> None:
@@ -62,6 +62,7 @@ class Beside(AbstractContextManager["Beside"]):
         self._queue: SimpleQueue[Piece | None] = SimpleQueue()
         self._pieces: list[Piece] = []
         self._helpers = helpers
+        self.helped = helpers > 0
         if helpers:
             ask_for_help(self, helpers)
 
@@ -69,7 +70,10 @@ class Beside(AbstractContextManager["Beside"]):
         """Have ``task(*arguments)`` done at some time before the end; it may run beside all others."""
         piece = Piece(task, arguments)
         self._pieces.append(piece)
-        self._queue.put(piece)
+        if self.helped:
+            self._queue.put(piece)
+        else:
+            piece.run()
         return piece
 
     def wait(self, piece: Piece) -> None:

@@ -3,27 +3,31 @@
 What the inputs add to the gates is one product for as many steps as stay in cache. Gates lie side by side in a row of a
 product, and apart, one block each, elsewhere: whole blocks take half the time of parts of rows. The logistic function
 is :math:`(1 + \\tanh(x / 2)) / 2`, so that one pass of ``tanh`` serves all gates; the half is in the weights. What is
-kept for the gradient are the slopes themselves, made while the gates are in cache: the way back only multiplies.
+kept for the gradient are the slopes themselves, so that the way back only multiplies: they are made of what the steps
+have worked in, beside the steps that follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import repeat
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
 
 from . import pages
-from .blocked import compute_type
+from .beside import Beside
+from .blocked import compute_type, scratch
 from .recurrent_steps import (
     HALF,
     ONE,
     alone,
     apart,
+    at_once,
     biases,
     factor,
     gates,
+    helpers,
     ordered,
     place,
     products,
@@ -77,79 +81,85 @@ def lstm(
         The hidden state after each step, (T, N, H), and the last cell state, (N, H).
     kept : array
         Shape (T, 6, N, H), in the dtype that is computed in: for each step the slopes of the cell state by the sums of
-        g, i and f, those of the hidden state by the sum of o and by the cell state, and the gate f.
+        i and f, of the hidden state by that of o, of the cell state by that of g, the gate f, and the slope of the
+        hidden state by the cell state.
     """
     kind, size, given = compute_type(x.dtype), h.shape[1], out or (None, None, None)
     y = sequence(x, size, given[0])
     steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0, 1, 3, 2)
-    fed = products(steps, wide(weight_ih), weight_hh, biases(bias_ih, bias_hh), order)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
-    product = pages.empty((batch, 4 * size), kind)
-    cell = pages.empty((6, batch, size), kind)  # i, f, o, g, the cell state and its tanh
-    parts = pages.empty((3, batch, size), kind)  # what i and f let through, and the hidden state
-    _copyto(cell[4], c, casting="unsafe")
-    kept = None
-    if keep:
-        kept = place((length, 6, batch, size), kind, given[2])
-    slopes = kept[::-1] if kept is not None and reverse else kept
-    with alone(weight, batch):
-        _lstm_steps(h, states, fed, weight, product, cell, parts, slopes)
-    results = y, stored(cell[4].copy(), x.dtype, given[1])
+    last = np.empty(h.shape, kind)
+    kept = place((length, 6, batch, size), kind, given[2]) if keep else None
+    with alone(weight, batch), Beside(helpers(steps, weight_ih, weight_hh)) as beside:
+        fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order, beside)
+        _lstm_steps(h, c, states, fed, weight, last, kept[::-1] if kept is not None and reverse else kept, beside)
+    results = y, stored(last, x.dtype, given[1])
     return results if kept is None else (*results, stored(kept, kind, given[2]))
 
 
 def _lstm_steps(
     h: Array,
+    c: Array,
     states: Array,
     fed: Iterable[Array],
     weight: Array,
-    product: Array,
-    cell: Array,
-    parts: Array,
+    last: Array,
     kept: Array | None,
+    beside: Beside,
 ) -> None:
-    """Take all steps of `lstm`."""
-    half, size, dot = HALF[h.dtype.char], h.shape[1], step_product(weight, len(h))
-    opened, ifo, i_f, io, o = cell[:4], cell[:3], cell[:2], cell[:3:2], cell[2]
-    f, g_c, g_u, c, u = cell[1], cell[3:5], cell[3::2], cell[4], cell[5]
-    by_i_f, by_i, by_f, by_io, own = parts[:2], parts[0], parts[1], parts[::2], parts[2]
-    blocks = apart(product, size)
+    """Take all steps of `lstm`, the last cell state into ``last``."""
+    (batch, size), kind, length = h.shape, h.dtype, len(states)
+    half, dot = HALF[kind.char], step_product(weight, batch)
+    product = pages.empty((batch, 4 * size), kind)
+    blocks, parts = apart(product, size), pages.empty((2, batch, size), kind)
+    by_i, by_f = parts
+    # A step works in six blocks: i, f, o, g, the cell state before it, and the tanh of that after it.
+    cells: Iterator[tuple[Array, ...]]
     if kept is None:
-        places, direct = targets(states, h.dtype)
-        for fed_t, h_t, y_t in zip(fed, places, states, strict=False):
+        cell, count = pages.empty((6, batch, size), kind), length
+        first = cell[4]
+        cells = repeat((cell[:4], cell[:3], cell[:2], cell[3:5], cell[2], cell[4], cell[5]))
+    else:
+        first, count = kept[0, 4], at_once(h.size, beside)
+        after = chain(kept[1:, 4], (last,))
+        cells = zip(kept[:, :4], kept[:, :3], kept[:, :2], kept[:, 3:5], kept[:, 2], after, kept[:, 5], strict=True)
+    _copyto(first, c, casting="unsafe")
+    places, direct = targets(states, kind)
+    steps = zip(fed, places, states, cells, strict=False)
+    for start in range(0, length, count):
+        for fed_t, h_t, y_t, (opened, ifo, i_f, g_c, o, c_t, u) in islice(steps, count):
             dot(h, weight, product)
             _add(product, fed_t, product)
             _tanh(blocks, opened)
             _mul(ifo, half, ifo)
             _add(ifo, half, ifo)
-            _mul(i_f, g_c, by_i_f)
-            _add(by_i, by_f, c)
-            _tanh(c, u)
+            _mul(i_f, g_c, parts)
+            _add(by_i, by_f, c_t)
+            _tanh(c_t, u)
             _mul(o, u, h_t)
             if not direct:
                 _copyto(y_t, h_t, casting="unsafe")
             h = h_t
-        return
-    products_2, products_3 = np.empty_like(parts[:2]), np.empty_like(parts)
-    for fed_t, y_t, slopes, g_h, kept_f in zip(fed, states, kept[:, 1:4], kept[:, 0:5:4], kept[:, 5], strict=False):
-        dot(h, weight, product)
-        _add(product, fed_t, product)
-        _tanh(blocks, opened)
-        _mul(ifo, half, ifo)
-        _add(ifo, half, ifo)
-        _mul(i_f, g_c, by_i_f)
-        _add(by_i, by_f, c)
-        _tanh(c, u)
-        _mul(o, u, own)
-        _copyto(y_t, own, casting="unsafe")
-        _mul(parts, ifo, products_3)
-        _subtract(parts, products_3, slopes)
-        _mul(by_io, g_u, products_2)
-        _subtract(io, products_2, g_h)
-        _copyto(kept_f, f)
-        h = own
+        if kept is not None:
+            beside.put(_lstm_slopes, kept[start : start + count])
+    if kept is None:
+        _copyto(last, first)
+
+
+def _lstm_slopes(cells: Array) -> None:
+    """Make what the gradient needs of the six blocks that some steps have left, in their place."""
+    steps, _, *state = cells.shape
+    buffers = scratch(3, cells.size // 2, cells.dtype)
+    parts, products_3, products_2 = (a.reshape(steps, 3, *state) for a in buffers)
+    products_2 = products_2[:, :2]
+    _mul(cells[:, :3], cells[:, 3:], parts)  # what i and f let through, and the hidden state
+    _mul(parts, cells[:, :3], products_3)
+    _mul(parts[:, ::2], cells[:, 3::2], products_2)
+    _copyto(cells[:, 4], cells[:, 1])
+    _subtract(cells[:, :3:2], products_2, cells[:, 3::2])
+    _subtract(parts, products_3, cells[:, :3])
 
 
 # ----------------------------------------------------------------------------------------------------------------- GRU
@@ -195,11 +205,11 @@ def gru(
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0, 1, 2)
     bias, bias_n = _gru_biases(bias_ih, bias_hh, size)
-    fed = products(steps, wide(weight_ih), weight_hh, bias, order)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
     kept = place((length, 5, batch, size), kind, given[1]) if keep else None
-    with alone(weight, batch):
-        _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept)
+    with alone(weight, batch), Beside(helpers(steps, weight_ih, weight_hh)) as beside:
+        fed = products(steps, wide(weight_ih), bias, order, beside)
+        _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept, beside)
     return y if kept is None else (y, stored(kept, kind, given[1]))
 
 
@@ -213,43 +223,62 @@ def _gru_biases(bias_ih: Array | None, bias_hh: Array | None, size: int) -> tupl
     return bias, bias_hh[2 * size :]
 
 
-def _gru_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, bias_n: Any, kept: Array | None) -> None:
+def _gru_steps(
+    h: Array,
+    states: Array,
+    fed: Iterable[Array],
+    weight: Array,
+    bias_n: Any,
+    kept: Array | None,
+    beside: Beside,
+) -> None:
     """Take all steps of `gru`."""
-    kind, (batch, size) = h.dtype, h.shape
-    half, one, dot = HALF[kind.char], ONE[kind.char], step_product(weight, batch)
+    kind, (batch, size), length = h.dtype, h.shape, len(states)
+    half, dot = HALF[kind.char], step_product(weight, batch)
     product = pages.empty((batch, 3 * size), kind)
     own, own_n, blocks = product[:, : 2 * size], product[:, 2 * size :], apart(product, size)[:2]
-    parts = pages.empty((2, batch, size), kind)  # what r leaves of n's product, and z of the difference to the state
-    reset, faded = parts
-    opened, products_2 = np.empty_like(parts), np.empty_like(parts)
-    n, slope = np.empty_like(h), np.empty_like(h)
+    # A step works in five blocks: r, z, what r leaves of n's product, z of the difference to the state, and n.
+    cells: Iterator[tuple[Array, ...]]
+    if kept is None:
+        cell, count = pages.empty((5, batch, size), kind), length
+        cells = repeat((cell[:2], *cell))
+    else:
+        count = at_once(h.size, beside)
+        cells = zip(kept[:, :2], kept[:, 0], kept[:, 1], kept[:, 2], kept[:, 3], kept[:, 4], strict=True)
     places, direct = targets(states, kind)
-    slopes: Iterable[tuple[Array, ...]] = repeat((opened, *opened, slope, slope))
-    if kept is not None:
-        slopes = zip(kept[:, :2], kept[:, 0], kept[:, 1], kept[:, 2:4], kept[:, 4], strict=True)
-    for fed_t, h_t, y_t, (r_z, r, z, by_r_z, by_n) in zip(fed, places, states, slopes, strict=False):
-        dot(h, weight, product)
-        _add(own, fed_t[:, : 2 * size], own)
-        _tanh(blocks, opened)
-        _mul(opened, half, opened)
-        _add(opened, half, r_z)
-        _add(own_n, bias_n, reset)
-        _mul(r, reset, reset)
-        _add(reset, fed_t[:, 2 * size :], n)
-        _tanh(n, n)
-        _subtract(h, n, faded)
-        _mul(z, faded, faded)
-        _add(n, faded, h_t)
-        if not direct:
-            _copyto(y_t, h_t, casting="unsafe")
+    steps = zip(fed, places, states, cells, strict=False)
+    for start in range(0, length, count):
+        for fed_t, h_t, y_t, (opened, r, z, reset, faded, n) in islice(steps, count):
+            dot(h, weight, product)
+            _add(own, fed_t[:, : 2 * size], own)
+            _tanh(blocks, opened)
+            _mul(opened, half, opened)
+            _add(opened, half, opened)
+            _add(own_n, bias_n, reset)
+            _mul(r, reset, reset)
+            _add(reset, fed_t[:, 2 * size :], n)
+            _tanh(n, n)
+            _subtract(h, n, faded)
+            _mul(z, faded, faded)
+            _add(n, faded, h_t)
+            if not direct:
+                _copyto(y_t, h_t, casting="unsafe")
+            h = h_t
         if kept is not None:
-            _mul(parts, r_z, products_2)
-            _subtract(parts, products_2, by_r_z)
-            _mul(n, n, n)
-            _subtract(one, n, n)
-            _mul(n, z, slope)
-            _subtract(n, slope, by_n)
-        h = h_t
+            beside.put(_gru_slopes, kept[start : start + count])
+
+
+def _gru_slopes(cells: Array) -> None:
+    """Make what the gradient needs of the five blocks that some steps have left, in their place."""
+    steps, _, *state = cells.shape
+    (made,) = (a.reshape(steps, 2, *state) for a in scratch(1, 2 * cells.size // 5, cells.dtype))
+    n, rest, one = cells[:, 4], made[:, 0], ONE[cells.dtype.char]
+    _mul(cells[:, 2:4], cells[:, :2], made)
+    _subtract(cells[:, 2:4], made, cells[:, 2:4])
+    _mul(n, n, n)
+    _subtract(one, n, n)
+    _subtract(one, cells[:, 1], rest)
+    _mul(n, rest, n)
 
 
 # ----------------------------------------------------------------------------------------------------------------- RNN
@@ -274,9 +303,9 @@ def rnn(
     steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0)
-    fed = products(steps, wide(weight_ih), weight_hh, biases(bias_ih, bias_hh), order)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
-    with alone(weight, batch):
+    with alone(weight, batch), Beside(helpers(steps, weight_ih, weight_hh)) as beside:
+        fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order, beside)
         _rnn_steps(h, states, fed, weight, nonlinearity == "relu")
     return y
 

@@ -67,15 +67,15 @@ def _lstm_steps_back(
     _copyto(dc, gc, casting="unsafe")
     u = np.empty_like(dh)
     made, direct = targets(places, dh.dtype)
-    steps = zip(slopes, places, made, k[:, 0], k[:, 1], k[:, 2], k[:, 3], k[:, 4], k[:, 5], strict=False)
-    for g_t, place_t, sums_t, by_g, by_i, by_f, by_o, by_c, f in steps:
+    steps = zip(slopes, places, made, k[:, :2], k[:, 2], k[:, 3], k[:, 4], k[:, 5], strict=False)
+    for g_t, place_t, sums_t, by_i_f, by_o, by_g, f, by_c in steps:
+        blocks = sums_t.reshape(-1, 4, size).swapaxes(0, 1)
         _add(dh, g_t, dh)
         _mul(dh, by_c, u)
         _add(dc, u, dc)
-        _mul(dc, by_i, sums_t[:, :size])
-        _mul(dc, by_f, sums_t[:, size : 2 * size])
-        _mul(dc, by_g, sums_t[:, 2 * size : 3 * size])
-        _mul(dh, by_o, sums_t[:, 3 * size :])
+        _mul(dc, by_i_f, blocks[:2])
+        _mul(dc, by_g, blocks[2])
+        _mul(dh, by_o, blocks[3])
         _mul(dc, f, dc)
         dot(sums_t, weight, dh)
         if not direct:

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import blas
 from .beside import Beside
-from .recurrent_steps import alone, helpers, stored, wide
+from .recurrent_steps import alone, stored, thread_beside, wide
 
 __all__ = ["operand_gradients"]
 
@@ -58,7 +58,7 @@ def operand_gradients(
         dx = np.empty((length, batch, x.shape[2]), dtype).swapaxes(0, int(batch_first))
     x, y = (a.swapaxes(0, 1) if batch_first else a for a in (x, y))
     work = sums.size * (x.shape[2] * (wanted[0] + wanted[_IH]) + h.shape[1] * wanted[_HH])
-    threads = helpers(work, weight_hh, batch)
+    threads = thread_beside(work, weight_hh, batch)
     parts = max(min(_PARTS, length, length * batch // _ROWS), 1) if threads else 1
     multiply = np.matmul if threads else blas.product
     shapes = {_IH: (rows, x.shape[2]), _HH: (rows, h.shape[1]), _BIAS: (rows,), _HIDDEN_BIAS: (rows,)}

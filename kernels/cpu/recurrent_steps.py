@@ -77,7 +77,7 @@ def place(shape: tuple[int, ...], kind: Any, given: Array | None) -> Array:
     """Memory to compute in: what is given if it is laid out for that."""
     if given is not None and given.flags.c_contiguous and given.dtype == kind:
         return given
-    return np.empty(shape, kind)
+    return pages.empty(shape, kind)
 
 
 def stored(y: Array, dtype: Any, given: Array | None) -> Array:
@@ -118,9 +118,20 @@ def alone(weight: Array, batch: int) -> AbstractContextManager[None]:
     return one_thread() if batch * weight.size > ALONE and get_num_threads() > 1 else _AS_IT_IS
 
 
-def helpers(work: int, weight_hh: Array, batch: int) -> int:
-    """How many threads make products beside the steps, which take ``work`` multiplications in all."""
+def helpers(x: Array, weight_ih: Array, weight_hh: Array) -> int:
+    """How many threads make products of a sequence (T, N, I), and slopes, beside its steps."""
+    length, batch = x.shape[:2]
+    return 0 if _are_few(length, batch) else thread_beside(x.size * len(weight_ih), weight_hh, batch)
+
+
+def thread_beside(work: int, weight_hh: Array, batch: int) -> int:
+    """1 if another thread takes ``work`` multiplications off the one that takes the steps, else 0."""
     return int(not _is_shared(weight_hh, batch) and pays(work, 1))
+
+
+def at_once(size: int, beside: Beside) -> int:
+    """Of how many steps, with states of so many elements, slopes are made at once: in cache, or by another thread."""
+    return max((2 * BLOCK if beside.helped else BLOCK // 4) // max(size, 1), 1)
 
 
 _AS_IT_IS = nullcontext()
@@ -177,16 +188,19 @@ def right_factor(weight: Array, length: int) -> Array:
     return copied
 
 
-def products(x: Array, weight: Array, weight_hh: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
+def products(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...], beside: Beside) -> Iterator[Array]:
     """For each step ``x @ weight.T + bias``, gate by gate."""
-    length, batch = x.shape[:2]
-    if batch == 1 or 0 < length * batch <= _COLUMNS:
+    if _are_few(*x.shape[:2]):
         return _products_of_few(x, weight, bias, gates)
-    return _products_of_many(x, weight, bias, gates, helpers(x.size * len(weight), weight_hh, batch))
+    return _products_of_many(x, weight, bias, gates, beside)
+
+
+def _are_few(length: int, batch: int) -> bool:
+    return batch == 1 or 0 < length * batch <= _COLUMNS
 
 
 def _products_of_many(
-    x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...], helpers: int
+    x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...], beside: Beside
 ) -> Iterator[Array]:
     """`products`, as many at once as stay in cache; the bias is the weight of an input that is always 1.
 
@@ -200,11 +214,10 @@ def _products_of_many(
     else:
         _scaled(bias, gates, factor[:, width])
     count = max(min(length, _CHUNK // max(batch * rows, 1)), 1)
-    helpers = min(helpers, -(-length // count) - 1)
-    slots = 1 + _AHEAD * helpers
+    slots = 1 + (_AHEAD if beside.helped else 0)
     inputs, made = (pages.empty((slots, count, batch, size), kind) for size in (width + 1, rows))
     inputs[..., width] = 1
-    multiply = np.matmul if helpers else blas.product
+    multiply = np.matmul if beside.helped else blas.product
 
     def make(start: int) -> None:
         part, slot = x[start : start + count], start // count % slots
@@ -213,13 +226,12 @@ def _products_of_many(
         flat, product = (a[slot, : len(part)].reshape(rows_of_part, a.shape[3]) for a in (inputs, made))
         multiply(flat, factor.T, product)
 
-    with Beside(helpers) as beside:
-        pieces = deque(beside.put(make, start) for start in range(0, min(slots * count, length), count))
-        for start in range(0, length, count):
-            beside.wait(pieces.popleft())
-            yield from made[start // count % slots, : length - start]
-            if start + slots * count < length:
-                pieces.append(beside.put(make, start + slots * count))
+    pieces = deque(beside.put(make, start) for start in range(0, min(slots * count, length), count))
+    for start in range(0, length, count):
+        beside.wait(pieces.popleft())
+        yield from made[start // count % slots, : length - start]
+        if start + slots * count < length:
+            pieces.append(beside.put(make, start + slots * count))
 
 
 def _products_of_few(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:

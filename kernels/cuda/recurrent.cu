@@ -28,8 +28,8 @@ struct Element {
 };
 
 // ---------------------------------------------------------------------------------------------------------------- LSTM
-// `kept` may be null: it gets the slopes of the cell state by the sums of g, i and f, those of the hidden state by the sum
-// of o and by the cell state, and the gate f.
+// `kept` may be null: it gets the slopes of the cell state by the sums of i and f, of the hidden state by that of o, of the
+// cell state by that of g, the gate f, and the slope of the hidden state by the cell state.
 template <typename T>
 __global__ void lstm(const T* sums, long long sums_stride, compute_t<T>* cells, compute_t<T>* kept, T* y,
                      long long stride, T* state, State s) {
@@ -42,12 +42,12 @@ __global__ void lstm(const T* sums, long long sums_stride, compute_t<T>* cells, 
     const C by_i = i * g, by_f = f * cells[e.index], now = by_f + by_i, t = tanh_of(now);
     if (kept) {
         const long long n = s.count();
-        kept[e.index] = i * (C(1) - g * g);
-        kept[e.index + n] = by_i * (C(1) - i);
-        kept[e.index + 2 * n] = by_f * (C(1) - f);
-        kept[e.index + 3 * n] = o * t * (C(1) - o);
-        kept[e.index + 4 * n] = o * (C(1) - t * t);
-        kept[e.index + 5 * n] = f;
+        kept[e.index] = by_i * (C(1) - i);
+        kept[e.index + n] = by_f * (C(1) - f);
+        kept[e.index + 2 * n] = o * t * (C(1) - o);
+        kept[e.index + 3 * n] = i * (C(1) - g * g);
+        kept[e.index + 4 * n] = f;
+        kept[e.index + 5 * n] = o * (C(1) - t * t);
     }
     cells[e.index] = now;
     const T h = store<T>(o * t);
@@ -64,13 +64,13 @@ __global__ void lstm_backward(const T* g, long long stride, const T* dh, compute
     if (e.index >= s.count()) return;
     const long long n = s.count();
     const C slope = load(g[e.row * stride + e.column]) + load(dh[e.index]);
-    const C by_c = dc[e.index] + slope * kept[e.index + 4 * n];
+    const C by_c = dc[e.index] + slope * kept[e.index + 5 * n];
     T* const row = sums + e.row * sums_stride + e.column;
-    row[0] = store<T>(by_c * kept[e.index + n]);
-    row[s.size] = store<T>(by_c * kept[e.index + 2 * n]);
-    row[2 * s.size] = store<T>(by_c * kept[e.index]);
-    row[3 * s.size] = store<T>(slope * kept[e.index + 3 * n]);
-    dc[e.index] = by_c * kept[e.index + 5 * n];
+    row[0] = store<T>(by_c * kept[e.index]);
+    row[s.size] = store<T>(by_c * kept[e.index + n]);
+    row[2 * s.size] = store<T>(by_c * kept[e.index + 3 * n]);
+    row[3 * s.size] = store<T>(slope * kept[e.index + 2 * n]);
+    dc[e.index] = by_c * kept[e.index + 4 * n];
 }
 
 // ----------------------------------------------------------------------------------------------------------------- GRU

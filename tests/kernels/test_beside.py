@@ -32,9 +32,10 @@ def test_a_piece_is_done_once_it_has_been_waited_for(helpers: int) -> None:
             assert squares[i] == i * i
 
 
-def test_a_caller_does_what_nobody_has_begun() -> None:
-    threads = []
-    with Beside(0) as beside:
+def test_a_caller_does_what_nobody_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorgrad.kernels.cpu.beside.ask_for_help", lambda *_: None)
+    threads: list[threading.Thread] = []
+    with Beside(1) as beside:
         first, second, _ = (beside.put(lambda: threads.append(threading.current_thread())) for _ in range(3))
         assert not first.done
         beside.wait(second)
@@ -77,11 +78,12 @@ def test_errors_come_out_where_a_piece_is_waited_for(helpers: int) -> None:
             beside.wait(piece)
 
 
-def test_after_an_error_of_the_caller_nothing_more_begins() -> None:
+def test_after_an_error_of_the_caller_nothing_more_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorgrad.kernels.cpu.beside.ask_for_help", lambda *_: None)
     done: list[int] = []
 
     def work() -> None:
-        with Beside(0) as beside:
+        with Beside(1) as beside:
             beside.put(done.append, 1)
             raise KeyError
 
