@@ -222,7 +222,10 @@ def walk(task: Task, n: int, width: int, work: int, ranges: int = 1, arrays: int
         share = -(-share // step) * step
         share_out(task, [(low, min(low + share, n)) for low in range(0, n, share)], threads, step)
     else:
-        share_out(task, with_head_start(n, threads, _HEAD_START // (width * work)), threads, step)
+        cuts = with_head_start(n, threads, _HEAD_START // (width * work))
+        longest = cuts[0][1]
+        step = -(-longest // max(round(longest / step), 1))  # no small rest, which would take as many calls as a block
+        share_out(task, cuts, threads, step)
 
 
 def with_head_start(n: int, threads: int, lead: int, grain: int = 1) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from .blas_threads import without_threads
 from .blocked import pays, walk
 from .workspace import workspace
 
-__all__ = ["conv", "suits", "weight_gradient"]
+__all__ = ["conv", "share_images", "suits", "weight_gradient"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Sizes = tuple[int, ...]
@@ -68,15 +68,26 @@ def _plan(weight: Sizes, size: Sizes, padding: Sizes) -> _Plan:
     return _Plan(weight, padded, inside, out, rows)
 
 
-def _walk(plan: _Plan, images: int, task: Callable[[int, int], None]) -> None:
-    """Call ``task`` for ranges of images, one per thread."""
-    width, effort = plan.read * plan.windows, plan.rows * plan.weight[0] // 4 + 4
+def share_images(task: Callable[[int, int, int], None], images: int, width: int, effort: int) -> None:
+    """Call ``task`` for ranges of images, one per thread, whose products BLAS does not split.
+
+    An image is worth ``effort`` simple operations on ``width`` elements.
+    """
     if images > 1 and blas.controlled() and pays(images * width, effort):
         with blas.one_thread():
-            walk(lambda low, high, step: task(low, high), images, width, effort)
+            walk(task, images, width, effort)
     else:
         with without_threads():
-            task(0, images)
+            task(0, images, 1)
+
+
+def _share(plan: _Plan, images: int, task: Callable[[int, int, int], None]) -> None:
+    share_images(task, images, plan.read * plan.windows, plan.rows * plan.weight[0] // 4 + 4)
+
+
+def _rows_of(x: Array, length: int) -> Array:
+    """A contiguous array with each run of elements as one element of many bytes, which is copied at once."""
+    return x.view(np.dtype((np.void, length * x.itemsize)))
 
 
 class _Panels:
@@ -106,20 +117,21 @@ class _Panels:
             flat[plan.inside] = x
             x = flat
         image, channel, line, element = x.strides
-        taps = (channels, height + plan.rows - 1, width)
-        places = (count, plan.out[0] // plan.rows, plan.out[1])
-        steps = (channel, line, element, image, plan.rows * line, element)
-        windows: Array = np.ndarray((*taps, *places), x.dtype, x, 0, steps)
-        panel = self.panel[: (plan.read + self.ones) * math.prod(places)].reshape(-1, math.prod(places))
-        np.copyto(panel[: plan.read].reshape(windows.shape), windows)
-        panel[plan.read :] = 1
-        return panel
+        bands = plan.out[0] // plan.rows
+        shape = (channels, height + plan.rows - 1, width, count, bands)
+        steps = (channel, line, element, image, plan.rows * line)
+        windows: Array = np.ndarray(shape, (np.void, plan.out[1] * element), x, 0, steps)
+        columns = count * plan.windows
+        panel = self.panel[: (plan.read + self.ones) * columns]
+        np.copyto(_rows_of(panel[: plan.read * columns], plan.out[1]).reshape(shape), windows)
+        panel[plan.read * columns :] = 1
+        return panel.reshape(-1, columns)
 
     def by_row(self, y: Array) -> Array:
-        """Images of output as a panel of results is ordered: (rows, channels, images, windows along each axis)."""
+        """Rows of output as a panel of results is ordered: (rows, channels, images, bands)."""
         plan = self.plan
-        shape = (len(y), plan.weight[0], plan.out[0] // plan.rows, plan.rows, plan.out[1])
-        return y.reshape(shape).transpose(3, 1, 0, 2, 4)
+        shape = (len(y), plan.weight[0], plan.out[0] // plan.rows, plan.rows)
+        return _rows_of(y.reshape(-1), plan.out[1]).reshape(shape).transpose(3, 1, 0, 2)
 
 
 def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) -> None:
@@ -135,7 +147,7 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
         matrix[:, :, -1] = bias
     matrix = matrix.reshape(-1, plan.read + ones)
 
-    def task(low: int, high: int) -> None:
+    def task(low: int, high: int, _: int) -> None:
         panels = _Panels(plan, high - low, x.dtype, ones, len(matrix) * plan.windows)
         for first in range(low, high, panels.count):
             last = min(first + panels.count, high)
@@ -143,9 +155,9 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
             product = panels.others[0][: len(matrix) * panel.shape[1]]
             np.matmul(matrix, panel, out=product.reshape(len(matrix), -1))
             target = panels.by_row(y[first:last])
-            np.copyto(target, product.reshape(target.shape))
+            np.copyto(target, _rows_of(product, plan.out[1]).reshape(target.shape))
 
-    _walk(plan, len(x), task)
+    _share(plan, len(x), task)
 
 
 def weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> None:
@@ -155,18 +167,18 @@ def weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> None:
     lines = plan.rows * outputs
     shares: dict[int, Array] = {}
 
-    def task(low: int, high: int) -> None:
+    def task(low: int, high: int, _: int) -> None:
         panels = _Panels(plan, high - low, x.dtype, 0, lines * plan.windows)
         total = shares[low] = np.zeros((lines, plan.read), x.dtype)
         for first in range(low, high, panels.count):
             last = min(first + panels.count, high)
             panel = panels.fill(x[first:last])
             source = panels.by_row(g[first:last])
-            slopes = panels.others[0][: source.size]
-            np.copyto(slopes.reshape(source.shape), source)
+            slopes = panels.others[0][: source.size * plan.out[1]]
+            np.copyto(_rows_of(slopes, plan.out[1]).reshape(source.shape), source)
             total += np.matmul(slopes.reshape(lines, -1), panel.T)
 
-    _walk(plan, len(x), task)
+    _share(plan, len(x), task)
     total = np.zeros((plan.rows, outputs, channels, height + plan.rows - 1, width), x.dtype)
     for low in sorted(shares):  # in the order of the images, whichever thread was first
         total += shares[low].reshape(total.shape)

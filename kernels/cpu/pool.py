@@ -103,8 +103,8 @@ def _numbers(x: Array, best: Array, windows: _Windows) -> Array:
             numbers *= differs
     if numbers is None:
         return np.zeros(best.shape, small)
-    missing = np.isnan(best)
-    if missing.any():
+    if best.size and math.isnan(best.max()):
+        missing = np.isnan(best)
         last = np.zeros(best.shape, small)
         for k, (target, source) in enumerate(windows.offsets):
             np.copyto(last[target], small(k), where=np.isnan(x[source]))
