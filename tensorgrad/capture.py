@@ -58,6 +58,12 @@ class Recorder(Protocol):
     def called(self, module: Any) -> None:
         """A module took part."""
 
+    def reached(self, node: Any) -> None:
+        """A backward has found the complete gradient of a place on the tape, and its hooks are next."""
+
+    def went_through(self, node: Any) -> None:
+        """A backward goes on to the operands of what made a place on the tape."""
+
 
 class LiveInt(int):
     """An integer that each replay gets anew; ``slot`` is its number in the record."""

@@ -11,8 +11,8 @@ import threading
 from heapq import heappop, heappush
 from typing import Any
 
+from . import capture, tape
 from . import kernels as K
-from . import tape
 from .anomaly import add_note, check_gradient
 from .backend import device_of, empty, is_array, is_sole_view
 from .dtypes import is_differentiable
@@ -86,6 +86,7 @@ def _walk(
     found: dict[Node, Any] = {}
     tracing = tape.trace_forward is not None
     observed = K.is_observed() or tracing
+    recorder = capture.recording() if observed else None
     batched = bool(LEVELS)
     reusing = not (create_graph or observed)  # a recorder wants a result in memory of its own
 
@@ -122,6 +123,8 @@ def _walk(
         if stop and needed is not None and needed.get(node):
             found[node] = g
             continue
+        if recorder is not None:
+            recorder.reached(node)
         if node.hooks is not None:
             g, mine = _run_hooks(node, g, create_graph), False
         if needed is not None:
@@ -129,6 +132,8 @@ def _walk(
                 found[node], mine = g, False
             if not any(p in needed for p in node.parents if p is not None):
                 continue
+        if recorder is not None:
+            recorder.went_through(node)
         op = node.op
         if op is None:
             assert isinstance(node, Branch)
@@ -226,6 +231,8 @@ def _walk(
         g, mine = total, leaf in owned
         if observed:
             visiting.set(leaf)
+        if recorder is not None and not stop:
+            recorder.reached(leaf)
         if leaf.hooks is not None and not stop:
             g, mine = _run_hooks(leaf, g, create_graph), False
         if needed is not None:

@@ -243,12 +243,16 @@ class Captured:
             for key, (x, g, slot) in recorder.entry_grads.items()
         ]
         self._plans = [self._plan(x, recording) for x in recording.outputs]
+        firsts: dict[int, int] = {}
+        numbered = [(i, firsts.setdefault(id(x), i)) for i, x in enumerate(recording.outputs)]
+        self._repeated = [(i, first) for i, first in numbered if i != first]  # one result in two places
         arrays = [x._data if isinstance(x, Tensor) else x for x in recording.outputs]
         self.program: Program = recorder.program(arrays, recorder.instructions[: recording.forward_end])
         self._own_outputs = list(self.program.outputs)
         self.gradient: Gradient | None = None
         self._refused = recording.refused
         stand_ins = {id(x._node): i for i, x in enumerate(recording.leaves) if isinstance(x, Tensor) and x._node}
+        self._hooks = [(stand_ins.get(key), guard) for key, guard in recorder.hooked.items()]
         if self._refused is not None:
             self._refused.bind(stand_ins)
         if recording.gradient is not None:
@@ -296,6 +300,7 @@ class Captured:
             specs,
             bool(self._danger),
             self._tensors.expected,
+            self._hooks,
             guards,
             lock,
             None if bare else self._finished,
@@ -314,6 +319,8 @@ class Captured:
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether everything outside is as it was when the program was recorded."""
         if not (self._tensors.hold() and self._modules.hold() and self._function_guard.hold()):
+            return False
+        if not all(guard.holds(guard.node if i is None else leaves[i]._node) for i, guard in self._hooks):
             return False
         return all(found.holds(leaves) for found in self._found)
 
@@ -368,6 +375,8 @@ class Captured:
             self._output(plan, span, array, tensor, leaves)
             for plan, span, array, tensor in zip(self._plans, self._own_outputs, results, made, strict=True)
         ]
+        for i, first in self._repeated:
+            outputs[i] = outputs[first]
         return rebuild(self._structure, iter(outputs))
 
     def _input(self, slot: int, leaves: Sequence[Any]) -> Any:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from .. import backend, dtypes, tape
 from ..kernels import registry
 from ..ops.precision import autocast_region
-from ..tape import grad_mode
+from ..tape import Leaf, grad_mode
 from ..tensor import Tensor
+from .guards import HookGuard
 from .signature import LEAF
 from .source import Writer
 
@@ -42,6 +43,7 @@ def short_way(
     specs: list[Argument],
     dangerous: bool,
     outside: list[tuple[Tensor, Any, Any]],
+    hooks: list[tuple[int | None, HookGuard]],
     guards: list[Callable[[], bool]],
     lock: Any,
     finish: Callable[..., Any] | None,
@@ -60,6 +62,8 @@ def short_way(
         Whether the program writes memory from outside, so that arguments must have memory of their own.
     outside : list of (Tensor, array, node)
         Tensors that must still have that array and node.
+    hooks : list of (int or None, HookGuard)
+        Places on the tape, or numbers of arguments, that must still have those hooks.
     guards : list of callable
         What else must hold.
     lock : lock
@@ -113,6 +117,14 @@ def short_way(
     for tensor, array, node in outside:
         x = name(tensor)
         need(f"{x}._data is {name(array)} and {x}._node is {name(node)}")
+    for place, hook in hooks:
+        node = name(hook.node) if place is None else f"{tensors[place]}._node"
+        leaf = isinstance(hook.node, Leaf)
+        if hook.empty:
+            same = "" if place is None else f"{node}.__class__ is {'' if leaf else 'not '}{name(Leaf)} and "
+            need(f"{same}{node}.hooks is None" + (f" and {node}.after is None" if leaf else ""))
+        else:
+            need(f"{name(hook.holds)}({node})")
     for guard in guards:
         need(f"{name(guard)}()")
     error_state = registry.error_state
@@ -148,7 +160,9 @@ def _take_apart(w: Writer, need: Callable[[str], None], structure: Any, source: 
             need(f"{source} is {w.name(value)}")
         return []
     values = source
-    if kind is dict:
+    if kind is slice:
+        values, same = f"{source}.start, {source}.stop, {source}.step", "True"
+    elif kind is dict:
         keys, *parts = parts
         values = f"{source}.values()"
         same = f"tuple({source}) == {w.name(keys)}" if keys else f"not {source}"

@@ -12,9 +12,10 @@ from operator import is_
 from typing import Any
 
 from .. import capture
+from ..tape import Leaf, Node
 from ..tensor import Tensor
 
-__all__ = ["FunctionGuard", "ModuleGuards", "TensorGuards", "same"]
+__all__ = ["FunctionGuard", "HookGuard", "ModuleGuards", "TensorGuards", "same"]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SETTLED = {"tensorgrad", "numpy", "cupy", *sys.stdlib_module_names} - {"test", "__main__"}  # nobody changes those
@@ -44,6 +45,33 @@ class TensorGuards:
     def hold(self) -> bool:
         """Whether every tensor still has the memory and the place on the tape that it had."""
         return all(x._data is array and x._node is node for x, array, node in self.expected)
+
+
+class HookGuard:
+    """The hooks of a place on the tape that a backward inside of a function reaches.
+
+    Attributes
+    ----------
+    node : Node
+    hooks, after : list or None
+        Lists of hooks are not changed but replaced.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.hooks = node.hooks
+        self.after = getattr(node, "after", None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there were none."""
+        return self.hooks is None and self.after is None
+
+    def holds(self, node: Any) -> bool:
+        """Whether ``node`` has the same hooks, and ends a backward if the one that was reached did."""
+        if node is None or (type(node) is Leaf) is not (type(self.node) is Leaf):
+            return False
+        return bool(node.hooks == self.hooks and getattr(node, "after", None) == self.after)
 
 
 class ModuleGuards:

@@ -17,6 +17,7 @@ from ..backend import Device, address, bounds, device_of, owner_of
 from ..capture import CaptureError
 from ..kernels import Kernel, rules
 from ..tensor import Tensor
+from .guards import HookGuard
 from .observation import observed, peek, peek_grad
 from .program import (
     CONSTANT,
@@ -74,7 +75,13 @@ class Recorder:
         self.tensors: dict[int, Tensor] = {}  # that were there before
         self.given = given
         self.places = places
+        self.began = 0  # the tape's time
+        self.hooked: dict[int, HookGuard] = {}  # by the id of nodes from outside that a backward has reached
         self._nodes: dict[int, Any] = {}  # of the tensors that were there before
+        self._found: dict[int, HookGuard] = {}  # by the id of their nodes: hooks as they were at first
+        for x in given.values():
+            if x._node is not None:
+                self._found[id(x._node)] = HookGuard(x._node)
         self._seen: set[int] = set()  # ids of the tensors whose arrays were read; of others only the gradient was
         self._regions: dict[int, Region] = {}  # by the id of the root
         self._watches: dict[int, Any] = {}  # keeps roots, or weak references to them
@@ -301,10 +308,34 @@ class Recorder:
     def _enter_tensor(self, key: int, tensor: Tensor) -> None:
         if key not in self.places and self.tensors.setdefault(key, tensor) is tensor:
             self._nodes.setdefault(key, tensor._node)
+            if tensor._node is not None:
+                self._found.setdefault(id(tensor._node), HookGuard(tensor._node))
 
     def attached(self) -> list[Tensor]:
         """Tensors from outside whose place on the tape is another one than when they were first seen."""
         return [self.tensors[key] for key, node in self._nodes.items() if self.tensors[key]._node is not node]
+
+    def reached(self, node: Any) -> None:
+        """A backward has found the gradient of a node, and its hooks are next."""
+        if node.time <= self.began:
+            key = id(node)
+            self.hooked[key] = self._found.setdefault(key, HookGuard(node))
+
+    def went_through(self, node: Any) -> None:
+        """A backward goes on to the operands of a node: not to those of an argument, which is another's next time."""
+        if node.time > self.began:
+            return
+        waiting = [x._node for x in self.given.values() if x._node is not None]
+        while waiting:
+            older = waiting.pop()
+            if older is node:
+                raise CaptureError(
+                    f"jit: at {user_line()}: backward() goes on beyond the captured function, through what has made "
+                    "one of its arguments, and a replay could not; pass x.detach(), or call backward() outside, on "
+                    "what the function returns"
+                )
+            if older.time > node.time:
+                waiting.extend(parent for parent in older.parents if parent is not None)
 
     def made(self, tensor: Tensor) -> None:
         """A tensor was made."""

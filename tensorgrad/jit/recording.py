@@ -48,7 +48,7 @@ class Recording:
         given = {id(self.stand_ins[i]): leaves[i] for i in tensors}
         self.recorder = Recorder(arrays, given, {id(leaves[i]): i for i in tensors})
         self._arrays = arrays
-        self._start = next(clock)
+        self._start = self.recorder.began = next(clock)
         self.outputs: list[Any] = []
         self.structure: Any = None
         self.forward_end = 0
@@ -91,8 +91,9 @@ class Recording:
                 attached.append(x)
         if attached:
             raise CaptureError(
-                f"jit: an in-place write has put a tensor of shape {attached[0].shape}, which was there before, on the "
-                "tape, and a replay could not do so; compute a new tensor and return it"
+                f"jit: a tensor of shape {attached[0].shape}, which was there before, was put on the tape by an "
+                "in-place write or by requires_grad, and a replay could not do so; compute a new tensor and return it, "
+                "or have x.detach() require the gradient"
             )
 
     def _as_given(self, output: Any) -> Any:

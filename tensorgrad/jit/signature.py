@@ -16,7 +16,7 @@ LEAF = object()
 
 
 def flatten(value: Any, found: list[Any]) -> Any:
-    """The structure of nested tuples, lists and dicts; tensors and arrays go to ``found``, the rest stays."""
+    """The structure of nested tuples, lists, dicts and slices; tensors and arrays go to ``found``, the rest stays."""
     if isinstance(value, Tensor) or is_array(value):
         found.append(value)
         return LEAF
@@ -24,6 +24,8 @@ def flatten(value: Any, found: list[Any]) -> Any:
         return (type(value), *[flatten(item, found) for item in value])
     if isinstance(value, dict):
         return (dict, tuple(value), *[flatten(item, found) for item in value.values()])
+    if isinstance(value, slice):  # not hashable by itself
+        return (slice, *[flatten(item, found) for item in (value.start, value.stop, value.step)])
     if isinstance(value, (float, complex)) and not value:
         return (None, type(value), value, repr(value))  # 0.0 equals -0.0
     if isinstance(value, float) and math.isnan(value):
@@ -43,7 +45,7 @@ def rebuild(structure: Any, leaves: Any, make: Callable[[Any], Any] = lambda lea
     parts = [rebuild(part, leaves, make) for part in structure[1:]]
     if kind is list:
         return parts
-    return tuple(parts) if kind is tuple else kind(*parts)  # a named tuple
+    return tuple(parts) if kind is tuple else kind(*parts)  # a named tuple, a slice
 
 
 def signature_of(leaf: Any) -> Any:

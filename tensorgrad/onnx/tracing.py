@@ -250,6 +250,12 @@ class Trace:
     def called(self, module: Any) -> None:
         """Modules are known by their parameters."""
 
+    def reached(self, node: Any) -> None:
+        """Hooks are traced like all code."""
+
+    def went_through(self, node: Any) -> None:
+        """Gradients are traced like all code."""
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Watch the calling thread in this block."""

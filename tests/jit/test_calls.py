@@ -357,3 +357,15 @@ def test_numbers_that_are_equal_but_not_the_same(device):
             for _ in range(2):
                 found = captured(x, {"scale": n}, power=(2.0, None))
                 assert [str(value) for value in found.tolist()] == [str(n / 2)] * 2
+
+
+def test_slices_are_arguments(device):
+    captured = tg.jit(lambda x, *, rows, columns=None: x[rows] if columns is None else x[rows, columns])
+    x = tg.arange(24, device=device).reshape(4, 6)
+    numbers = np.arange(24).reshape(4, 6)
+    for _ in range(3):
+        for rows in (slice(1, 3), slice(None, None, -1), slice(None, None, 2), (slice(1), slice(2, 3)), 1):
+            np.testing.assert_array_equal(captured(x, rows=rows).cpu().numpy(), numbers[rows])
+        for columns in (slice(0, 2), slice(0, None)):
+            found = captured(x, rows=slice(1, 3), columns=columns).cpu().numpy()
+            np.testing.assert_array_equal(found, numbers[1:3, columns])

@@ -10,6 +10,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
+from tensorgrad.capture import CaptureError
 
 from .compare import assert_same
 from .models import MODELS, same_everywhere
@@ -477,6 +478,88 @@ class TestInside:
             x = values(i, 3, device=device)
             captured(x)
             equal([w.grad], [x * 10])
+
+    def test_hooks_of_parameters_that_change(self, device):
+        """Those that a backward inside of the function reaches are a part of the recording."""
+        w = values(0, 3, device=device).requires_grad_()
+
+        def function(x: Any) -> Any:
+            w.grad = None
+            (w * x).sum().backward()
+
+        captured = tg.jit(function)
+
+        def check(factor: float) -> None:
+            for i in range(3):
+                x = values(i, 3, device=device)
+                captured(x)
+                equal([w.grad], [x * factor])
+
+        check(1)
+        with w.register_hook(lambda g: g * 10):
+            check(10)
+        check(1)
+        handle = w.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(3))
+        check(3)
+        handle.remove()
+        check(1)
+
+    def test_hooks_outside_of_the_function_are_not_a_part_of_it(self, device):
+        w = values(0, 3, device=device).requires_grad_()
+        captured = tg.jit(lambda x: (w * x).sum())
+        for i in range(1, 4):
+            x = values(i, 3, device=device)
+            w.grad = None
+            with w.register_hook(lambda g: g * i):  # noqa: B023 - is called in the same round
+                captured(x).backward()
+            equal([w.grad], [x * i])
+        assert len(captured.explain().plans) == 2  # itself and its gradient
+
+    @pytest.mark.parametrize("inputs", [False, True])
+    def test_hooks_of_arguments(self, inputs, device):
+        def function(x: Any) -> Any:
+            if inputs:
+                return tg.autograd.grad((x * x).sum(), x)[0]
+            (x * x).sum().backward()
+            return x.grad
+
+        captured = tg.jit(function)
+        for factor in (1, 1, 10, 1, 5, 1):
+            x = values(0, 3, device=device).requires_grad_()
+            if factor != 1:
+                x.register_hook(lambda g: g * factor)  # noqa: B023 - is called in the same round
+            equal([captured(x)], [2 * factor * x.detach()])
+
+    def test_beyond_an_argument(self, device):
+        """What has made an argument is not recorded, and another has been made in another way."""
+
+        def function(x: Any) -> Any:
+            (x * x).sum().backward()
+
+        w = values(0, 3, device=device).requires_grad_()
+        captured = tg.jit(function)
+        for _ in range(2):
+            w.grad = None
+            captured(w)
+            equal([w.grad], [2 * w.detach()])
+            for n in (2, 3):
+                with pytest.raises(CaptureError, match="goes on beyond the captured function"):
+                    captured(w * n)
+
+    def test_up_to_an_argument_that_an_op_has_made(self, device):
+        captured = tg.jit(lambda x: tg.autograd.grad((x**3).sum(), x)[0])
+        w = values(0, 3, device=device).requires_grad_()
+        for n in (1, 2, 3):
+            for x in (w * n, values(n, 3, device=device).requires_grad_()):
+                equal([captured(x)], [3 * x.detach() ** 2])
+
+    def test_an_argument_that_requires_a_gradient_inside_only(self, device):
+        def function(x: Any) -> Any:
+            x.requires_grad = True
+            return tg.autograd.grad((x**3).sum(), x)[0]
+
+        with pytest.raises(CaptureError, match=r"by requires_grad.*x\.detach\(\)"):
+            tg.jit(function)(values(0, 3, device=device))
 
     def test_retained_gradients(self, device):
         w = values(0, 3, device=device).requires_grad_()

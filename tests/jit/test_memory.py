@@ -68,7 +68,18 @@ class TestOutputs:
         for i in range(3):
             a, b, (c, d) = captured(tg.full((2,), float(i), device=device))
             for y in (a, b, c, d["again"]):
+                assert y is a
                 same(y, [2 * i, 2 * i])
+
+    def test_the_same_tensor_twice_with_a_gradient(self, device):
+        w = tg.full((2,), 3.0, device=device, requires_grad=True)
+        captured = tg.jit(lambda x: [w * x, None] * 2)
+        for i in range(1, 4):
+            w.grad = None
+            a, _, b, _ = captured(tg.full((2,), float(i), device=device))
+            assert a is b
+            (a * b).sum().backward()
+            same(w.grad, [6 * i * i] * 2)
 
     def test_views_of_one_result(self, device):
         def function(x: Any) -> Any:
