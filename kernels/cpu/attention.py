@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .blas_threads import without_threads
-from .blocked import compute_type, get_num_threads, overlaps, pays, walk
+from .blocked import compute_type, get_num_threads, pays, walk
 from .random import dropout_constants, keep_mask
 from .softmax import line_max, row_sum
 from .workspace import workspace
@@ -70,12 +70,11 @@ class _Scores:
         count = self.batch * self.heads
         self.work = work
         share = -(-count // get_num_threads()) if pays(count * self.rows * self.columns, work) else count
-        few = count < _FEW * get_num_threads()
+        self.side = max(min(self.rows, 2 * _SIDE if count < _FEW * get_num_threads() else _SIDE), 1)
         if share < 2:
             share = count
-        self.side = 2 * _SIDE if few else _SIDE
-        pair = min(self.rows, self.side) * min(self.columns, self.side)
-        self.group = max(min(_SCORES // max(pair, 1), share), 1)
+        self.span = max(min(self.columns, _SCORES // self.side // _SIDE * _SIDE), _SIDE)
+        self.group = max(min(_SCORES // (self.side * self.span), share), 1)
 
     def walk(self, task: Callable[[_Heads], None]) -> None:
         """Call ``task`` for groups of heads that cover all, in several threads if there is enough to do."""
@@ -98,10 +97,10 @@ class _Scores:
     def query_blocks(self) -> list[slice]:
         return [slice(first, min(first + self.side, self.rows)) for first in range(0, self.rows, self.side)]
 
-    def key_blocks(self, queries: slice | None = None) -> list[slice]:
-        """The keys in blocks; of a block of queries, those that it sees."""
-        end = self.columns if queries is None or not self.causal else min(self.columns, queries.stop)
-        return [slice(first, min(first + self.side, self.columns)) for first in range(0, end, self.side)]
+    def key_blocks(self, queries: slice) -> list[slice]:
+        """The keys that a block of queries sees, in blocks."""
+        end = min(self.columns, queries.stop) if self.causal else self.columns
+        return [slice(first, min(first + self.span, end)) for first in range(0, end, self.span)]
 
     def of(self, q: Array, k: Array, group: _Heads, queries: slice, keys: slice, s: Array) -> None:
         """Put the scores of a block of queries and packed keys, with what a mask adds, into ``s``."""
@@ -120,9 +119,10 @@ class _Scores:
         """Whether causality hides some of the keys from some of the queries."""
         return self.causal and keys.stop - 1 > queries.start
 
-    def seen(self, s: Array, queries: slice, keys: slice) -> Array:
-        """1 where causality lets a query see a key and 0 elsewhere: a product with it takes half the time of `hide`."""
-        return _seen(s.shape[2], s.shape[3], queries.start - keys.start, s.dtype.char)
+    def clear(self, s: Array, queries: slice, keys: slice) -> None:
+        """0 where causality hides a key from a query: a product takes half the time of `hide`."""
+        part = s[..., max(queries.start - keys.start, 0) :]  # of the keys that not all queries see
+        np.multiply(part, _seen(*part.shape[2:], min(queries.start - keys.start, 0), s.dtype.char), part)
 
     def kept(self, group: _Heads, queries: slice) -> Array | None:
         """Dropout's factor of every probability of some queries, 0 where it is dropped; None without dropout."""
@@ -150,10 +150,22 @@ def _seen(rows: int, columns: int, first: int, char: str) -> Array:
     return np.logical_not(_later(rows, columns, first)).astype(char)
 
 
-def _packed(x: Array, scale: Any) -> Array:
-    """The scaled transpose of every matrix: BLAS is twice as fast with it as with a transposed view."""
-    y = np.empty((*x.shape[:2], x.shape[3], x.shape[2]), x.dtype)
-    np.multiply(x.swapaxes(2, 3), scale, y)
+def _packed(x: Array, scale: Any, ones: int = 0) -> Array:
+    """The scaled transpose of every matrix: BLAS is twice as fast with it as with a transposed view.
+
+    With ``ones``, one row of these more: what `_with_column` adds is then in each element of the product.
+    """
+    y = np.empty((*x.shape[:2], x.shape[3] + ones, x.shape[2]), x.dtype)
+    np.multiply(x.swapaxes(2, 3), scale, y[:, :, : x.shape[3]])
+    if ones:
+        y[:, :, -1] = 1
+    return y
+
+
+def _with_column(x: Array, column: Array) -> Array:
+    """A copy of every matrix with one column more."""
+    y = np.empty((*x.shape[:3], x.shape[3] + 1), x.dtype)
+    y[..., :-1], y[..., -1] = x, column
     return y
 
 
@@ -185,7 +197,8 @@ def _operand(x: Array) -> Array:
 
 def _place(out: Array | None, like: Array, width: int, inputs: tuple[Array, ...]) -> Array:
     """Memory for a result: ``out`` if it can be written block by block, else laid out as ``like``."""
-    if out is None or out.dtype != like.dtype or out.strides[-1] != out.itemsize or overlaps(out, inputs):
+    fits = out is not None and out.dtype == like.dtype and out.strides[-1] == out.itemsize
+    if out is None or not fits or any(np.may_share_memory(out, x) for x in inputs):
         y = np.empty_like(like, shape=(*like.shape[:-1], width))
         return y if y.strides[-1] == y.itemsize else np.empty(y.shape, y.dtype)
     return out
@@ -261,7 +274,7 @@ def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, 
             level = 0.0
             np.exp2(s, s)
             if cuts:
-                np.multiply(s, scores.seen(s, queries, keys), s)
+                scores.clear(s, queries, keys)
         else:
             scores.hide(s, group, queries, keys)
             if small:
@@ -275,23 +288,23 @@ def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, 
         part = _line_sum(s)
         if kept is not None:
             s *= kept[..., keys]
-        product = np.matmul(s, v[:, :, keys])
         if before is None:
-            total, result = part, product
+            total = part
+            np.matmul(s, v[:, :, keys], y)
             continue
         if fade is not None:
             total *= fade
-            result *= fade
+            np.multiply(y, fade, y)
         total += part
-        result += product
+        np.add(y, np.matmul(s, v[:, :, keys]), y)
     if level is None:  # no keys at all
         y[...], lse[...] = 0, math.inf
         return
     if not isinstance(level, np.ndarray) and scores.mask is None:  # every query sees a key, and no exponential is 0
-        np.divide(result, total, y)
+        np.divide(y, total, y)
         np.log(total[..., 0], lse)
         return
-    np.divide(result, np.where(total == 0, 1, total), y)
+    np.divide(y, np.where(total == 0, 1, total), y)
     lse[...] = np.where(total == 0, math.inf, np.log(total) + level * _LN_2)[..., 0]
 
 
@@ -352,31 +365,31 @@ def _differentiate(
 ) -> None:
     """The gradients of a group of heads."""
     base2 = scores.dtype.type(_LOG2_E)
-    packed_k, packed_v = _packed(k, scores.scale * base2), _packed(v, scores.scale)
-    delta, level = (np.vecdot(g, y) * scores.scale)[..., None], (lse * base2)[..., None]
-    for i in scores.query_blocks():
+    packed_k, packed_v = _packed(k, scores.scale * base2, 1), _packed(v, scores.scale, 1)
+    # subtracted from each row of the two products below, which is cheapest within them
+    delta = np.vecdot(g, y) * scores.scale
+    shifted_q, shifted_g = _with_column(q, lse * -base2), _with_column(g, 0 if scores.p else -delta)
+    for i in reversed(scores.query_blocks()):
         kept = scores.kept(group, i)
-        q_i, g_i = q[:, :, i], g[:, :, i]
         for j in scores.key_blocks(i):
-            s, t = _blocks(q_i, j, 2)
-            scores.of(q_i, packed_k, group, i, j, s)
-            s -= level[:, :, i]
+            s, t = _blocks(q[:, :, i], j, 2)
+            scores.of(shifted_q[:, :, i], packed_k, group, i, j, s)
             if scores.cuts(i, j) and not scores.hides and s.max() < _LARGEST:
                 np.exp2(s, s)
-                np.multiply(s, scores.seen(s, i, j), s)
+                scores.clear(s, i, j)
             else:
                 scores.hide(s, group, i, j)
                 np.exp2(s, s)
-            np.matmul(g_i, packed_v[..., j], t)
+            np.matmul(shifted_g[:, :, i], packed_v[..., j], t)
             if kept is not None:
                 t *= kept[..., j]
-            t -= delta[:, :, i]
+                t -= delta[:, :, i, None]
             t *= s
             if kept is not None:
                 s *= kept[..., j]
-            fresh = j.start >= i.start if scores.causal else i.start == 0  # no query before has seen these keys
-            _add_product(dv[:, :, j], s.swapaxes(2, 3), g_i, fresh)
-            _add_product(dk[:, :, j], t.swapaxes(2, 3), q_i, fresh)
+            fresh = i.stop == scores.rows  # the last queries see all keys that any sees, and come first here
+            _add_product(dv[:, :, j], s.swapaxes(2, 3), g[:, :, i], fresh)
+            _add_product(dk[:, :, j], t.swapaxes(2, 3), q[:, :, i], fresh)
             _add_product(dq[:, :, i], t, k[:, :, j], j.start == 0)
 
 
