@@ -29,9 +29,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _SIDE = 64  # queries, and keys, of a block; twice that where there are few heads
 _FEW = 8  # heads for each thread: with fewer, larger blocks; one for each is not shared out
-_LARGEST = 60.0  # up to here powers of 2 are far from infinity
 _SCORES = 3 << 15  # of a block of many heads, at most: two such arrays fit in a second-level cache
 _SMALL = 30.0  # scores up to here need no shift: their exponentials neither overflow nor vanish beside one another
+_LEAST, _MOST = 2.0**-60, 2.0**60  # nor do they where the sum of a row lies between these
 _LOG2_E, _LN_2 = 1 / math.log(2.0), math.log(2.0)  # exponentials are taken to base 2, twice as fast in NumPy
 
 
@@ -120,9 +120,9 @@ class _Scores:
         return self.causal and keys.stop - 1 > queries.start
 
     def clear(self, s: Array, queries: slice, keys: slice) -> None:
-        """0 where causality hides a key from a query: a product takes half the time of `hide`."""
-        part = s[..., max(queries.start - keys.start, 0) :]  # of the keys that not all queries see
-        np.multiply(part, _seen(*part.shape[2:], min(queries.start - keys.start, 0), s.dtype.char), part)
+        """0 where causality hides a key from a query, whatever is there, in a quarter of the time of `hide`."""
+        part = s[..., max(queries.start - keys.start, 0) :].view(f"i{s.itemsize}")  # the keys that not all queries see
+        np.bitwise_and(part, _seen(*part.shape[2:], min(queries.start - keys.start, 0), part.dtype.char), part)
 
     def kept(self, group: _Heads, queries: slice) -> Array | None:
         """Dropout's factor of every probability of some queries, 0 where it is dropped; None without dropout."""
@@ -147,7 +147,8 @@ def _later(rows: int, columns: int, first: int) -> Array:
 
 @functools.lru_cache(64)
 def _seen(rows: int, columns: int, first: int, char: str) -> Array:
-    return np.logical_not(_later(rows, columns, first)).astype(char)
+    """All bits of an integer where the key does not come after the query, else none."""
+    return np.where(_later(rows, columns, first), 0, -1).astype(char)
 
 
 def _packed(x: Array, scale: Any, ones: int = 0) -> Array:
@@ -260,6 +261,21 @@ def attention(
     return _stored(y, dtype, wanted[0]), _stored(lse, lse.dtype, wanted[1])
 
 
+def _sums_if_small(scores: _Scores, group: _Heads, queries: slice, keys: slice, s: Array) -> Array | None:
+    """Put the exponentials of the scores in their place; the sum of each row, or None if they do not fit a float."""
+    if scores.hides:
+        if not _within(s, _SMALL):
+            return None
+        scores.hide(s, group, queries, keys)
+    np.exp2(s, s)
+    if scores.cuts(queries, keys) and not scores.hides:
+        scores.clear(s, queries, keys)
+    total = _line_sum(s)
+    # quicker than to look at the scores themselves; a sum of 0 is that of a query that sees no key
+    fits = scores.hides or (np.minimum.reduce(total, None) > _LEAST and np.maximum.reduce(total, None) < _MOST)
+    return total if fits else None
+
+
 def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, v: Array, y: Array, lse: Array) -> None:
     """Result and log-sum-exp of a block of queries, from all keys, which are packed."""
     kept = scores.kept(group, queries)
@@ -268,24 +284,19 @@ def _attend(scores: _Scores, group: _Heads, queries: slice, q: Array, k: Array, 
     for keys in scores.key_blocks(queries):
         (s,) = _blocks(q, keys, 1)
         scores.of(q, k, group, queries, keys, s)
-        small = not isinstance(level, np.ndarray) and _within(s, _SMALL)
-        before, fade, cuts = level, None, scores.cuts(queries, keys)
-        if small and not scores.hides:
-            level = 0.0
-            np.exp2(s, s)
-            if cuts:
-                scores.clear(s, queries, keys)
-        else:
+        before, fade, part = level, None, None
+        if not isinstance(level, np.ndarray):
+            level, part = 0.0, _sums_if_small(scores, group, queries, keys, s)
+            if part is None:  # they are exponentials by now
+                scores.of(q, k, group, queries, keys, s)
+        if part is None:
             scores.hide(s, group, queries, keys)
-            if small:
-                level = 0.0
-            else:
-                level = _line_max(s) if before is None else np.maximum(_line_max(s), before)
-                shift = np.where(level == -math.inf, 0, level)  # a query that has seen no key yet
-                s -= shift
-                fade = None if before is None else np.exp2(before - shift)
+            level = _line_max(s) if before is None else np.maximum(_line_max(s), before)
+            shift = np.where(level == -math.inf, 0, level)  # a query that has seen no key yet
+            s -= shift
+            fade = None if before is None else np.exp2(before - shift)
             np.exp2(s, s)
-        part = _line_sum(s)
+            part = _line_sum(s)
         if kept is not None:
             s *= kept[..., keys]
         if before is None:
@@ -374,12 +385,11 @@ def _differentiate(
         for j in scores.key_blocks(i):
             s, t = _blocks(q[:, :, i], j, 2)
             scores.of(shifted_q[:, :, i], packed_k, group, i, j, s)
-            if scores.cuts(i, j) and not scores.hides and s.max() < _LARGEST:
-                np.exp2(s, s)
-                scores.clear(s, i, j)
-            else:
+            if scores.hides:
                 scores.hide(s, group, i, j)
-                np.exp2(s, s)
+            np.exp2(s, s)
+            if scores.cuts(i, j):
+                scores.clear(s, i, j)
             np.matmul(shifted_g[:, :, i], packed_v[..., j], t)
             if kept is not None:
                 t *= kept[..., j]
