@@ -163,7 +163,7 @@ def _packed(x: Array, scale: Any, ones: int = 0) -> Array:
     return y
 
 
-def _with_column(x: Array, column: Array) -> Array:
+def _with_column(x: Array, column: Array | float) -> Array:
     """A copy of every matrix with one column more."""
     y = np.empty((*x.shape[:3], x.shape[3] + 1), x.dtype)
     y[..., :-1], y[..., -1] = x, column
