@@ -7,6 +7,7 @@ need a fraction (``sqrt``, ``/``) become the default floating dtype, float32, as
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -163,8 +164,11 @@ def promote_types(first: Any, second: Any) -> DType:
     """The smallest dtype that holds both, by the rules at the top of this page."""
     if not (isinstance(first, np.dtype) and isinstance(second, np.dtype)):
         return promote_types(dtype_of(first), dtype_of(second))
-    if first is second:
-        return first
+    return first if first is second else _promoted(first, second)
+
+
+@functools.cache
+def _promoted(first: DType, second: DType) -> DType:
     ranks = _rank(first), _rank(second)
     if ranks[0] == ranks[1] or max(ranks) < 2:
         if "bfloat16" in (first.name, second.name) and "float16" in (first.name, second.name):

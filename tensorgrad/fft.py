@@ -20,14 +20,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import kernels as K
-from .dtypes import complex64, dtype_of, float32, get_default_dtype, is_floating, promote_types
+from .backend import empty as empty_array
+from .backend import resolve_device
+from .dtypes import complex64, complex128, dtype_of, float32, get_default_dtype, is_floating
 from .errors import integer, integers
 from .ops import fourier
 from .ops.arrangement import roll
 from .ops.complex_parts import conj
 from .ops.cumulative import part
 from .ops.definition import lift
-from .ops.memory import cast, empty, zeros
+from .ops.memory import cast, zeros
+from .ops.reduction import normalize_axes
 from .ops.shape import concat
 from .tensor import Tensor
 
@@ -37,6 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LAST_TWO = (-2, -1)
+_COMPLEX = {"f": complex64, "d": complex128}  # those of the real dtypes that there are transforms of
 Sizes = int | Sequence[int] | None
 
 
@@ -50,43 +54,41 @@ def _norm(name: str, norm: str | None) -> str:
 def _operand(name: str, x: Any, wanted: str) -> Tensor:
     """The tensor to transform, real or complex as ``wanted`` says."""
     x = lift(x)
-    kind = x.dtype.kind
-    if kind == "V" or (x.dtype.itemsize == 2 and kind == "f"):
-        raise TypeError(f"{name}: no transforms of {x.dtype}; use .astype(tg.float32) first")
-    if kind in "biu":
+    dtype = x.dtype
+    if dtype.char in _COMPLEX or dtype.kind == "c":  # most calls
+        pass
+    elif dtype.kind in "biu":
         x = cast(x, get_default_dtype() if get_default_dtype().itemsize > 2 else float32)
-    if wanted == "real" and kind == "c":
-        raise TypeError(f"{name}: expected a real tensor, got {x.dtype} of shape {x.shape}")
-    if wanted == "complex" and x.dtype.kind != "c":
-        x = cast(x, promote_types(x.dtype, complex64))
+    else:
+        raise TypeError(f"{name}: no transforms of {dtype}; use .astype(tg.float32) first")
+    if wanted == "real" and dtype.kind == "c":
+        raise TypeError(f"{name}: expected a real tensor, got {dtype} of shape {x.shape}")
+    if wanted == "complex" and dtype.kind != "c":
+        x = cast(x, _COMPLEX[x.dtype.char])
     return x  # type: ignore[no-any-return]
 
 
 def _axes(
     name: str, x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None
-) -> tuple[list[int | None], list[int]]:
-    """The sizes, None where the tensor's, and the axes of a transform over several axes."""
-    s = None if s is None else integers(s, "s", name)
-    if axes is None:
-        chosen = list(range(x.ndim)) if s is None else list(range(x.ndim - len(s), x.ndim))
-    else:
-        chosen = list(integers(axes, "axes", name))
-    if s is not None and len(s) != len(chosen):
+) -> tuple[list[int | None] | None, tuple[int, ...]]:
+    """The sizes, None where the tensor's or all of them are, and the axes of a transform over several axes."""
+    if s is None:
+        whole = axes is None or axes.__class__ is tuple or axes.__class__ is int
+        return None, normalize_axes(name, axes if whole else integers(axes, "axes", name), x.ndim)
+    s = integers(s, "s", name)
+    chosen = range(x.ndim - len(s), x.ndim) if axes is None else integers(axes, "axes", name)
+    if len(s) != len(chosen):
         raise ValueError(f"{name}: s={tuple(s)} and axes={tuple(chosen)} differ in length")
-    for a in chosen:
-        if not -x.ndim <= a < x.ndim:
-            raise IndexError(f"{name}: axis {a} is out of range for shape {x.shape}")
-    numbers = [a % x.ndim for a in chosen]
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"{name}: axes {tuple(chosen)} of shape {x.shape} name one twice")
-    sizes: list[int | None] = (
-        [None] * len(numbers) if s is None else [None if n == -1 else integer(n, "s", name) for n in s]
-    )
-    return sizes, numbers
+    numbers = normalize_axes(name, tuple(chosen), x.ndim)
+    return [None if n == -1 else n for n in s], numbers
 
 
-def _sized(name: str, x: Tensor, sizes: Sequence[int | None], axes: Sequence[int]) -> Tensor:
+def _sized(name: str, x: Tensor, sizes: Sequence[int | None] | None, axes: Sequence[int]) -> Tensor:
     """The tensor cut to the sizes, or filled up with zeros at the end."""
+    if sizes is None:
+        if x.size:
+            return x
+        sizes = [None] * len(axes)
     for n, axis in zip(sizes, axes, strict=True):
         have = x.shape[axis]
         wanted = have if n is None else n
@@ -104,7 +106,7 @@ def _full(name: str, x: Any, s: Any, axes: Any, inverse: bool, norm: str | None)
     x, norm = _operand(name, x, "complex"), _norm(name, norm)
     sizes, numbers = _axes(name, x, s, axes)
     y: Tensor = _sized(name, x, sizes, numbers)
-    return fourier.fft(y, tuple(numbers), inverse, norm) if numbers else y
+    return fourier.fft(y, numbers, inverse, norm) if numbers else y
 
 
 def _half(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
@@ -114,7 +116,7 @@ def _half(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
     if not numbers:
         raise ValueError(f"{name}: needs at least one axis, shape {x.shape} has none of those asked for")
     y = fourier.rfft(_sized(name, x, sizes, numbers), numbers[-1], norm)
-    return fourier.fft(y, tuple(numbers[:-1]), False, norm) if numbers[1:] else y  # type: ignore[no-any-return]
+    return fourier.fft(y, numbers[:-1], False, norm) if numbers[1:] else y  # type: ignore[no-any-return]
 
 
 def _real(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
@@ -123,14 +125,16 @@ def _real(name: str, x: Any, s: Any, axes: Any, norm: str | None) -> Tensor:
     sizes, numbers = _axes(name, x, s, axes)
     if not numbers:
         raise ValueError(f"{name}: needs at least one axis, shape {x.shape} has none of those asked for")
-    size = 2 * (x.shape[numbers[-1]] - 1) if sizes[-1] is None else sizes[-1]
+    own = 2 * (x.shape[numbers[-1]] - 1)
+    size = own if sizes is None or sizes[-1] is None else sizes[-1]
     if size < 1:
         raise ValueError(
             f"{name}: a transform needs at least 1 point, got {size} along axis {numbers[-1]} of {x.shape}"
         )
-    y = _sized(name, x, [*sizes[:-1], size // 2 + 1], numbers)
+    wanted = None if sizes is None else [*sizes[:-1], size // 2 + 1]
+    y = _sized(name, x, wanted, numbers)
     if numbers[1:]:
-        y = fourier.fft(y, tuple(numbers[:-1]), True, norm)
+        y = fourier.fft(y, numbers[:-1], True, norm)
     return fourier.irfft(y, size, numbers[-1], norm)  # type: ignore[no-any-return]
 
 
@@ -276,13 +280,12 @@ def _frequencies(name: str, n: int, d: float, half: bool, dtype: Any, device: An
     kind = get_default_dtype() if dtype is None else dtype_of(dtype)
     if not is_floating(kind):
         raise TypeError(f"{name}: dtype must be real and floating, got {kind}")
-    y = empty(n // 2 + 1 if half else n, dtype=kind, device=device)
-    end = y.size if half else (n + 1) // 2
-    K.arange(y._data[:end], 0, 1)
-    if end < y.size:
-        K.arange(y._data[end:], end - n, 1)
-    K.multiply(y._data, 1.0 / (n * d), out=y._data)
-    return y
+    array = empty_array((n // 2 + 1 if half else n,), kind, resolve_device(device))
+    end = array.size if half else (n + 1) // 2
+    K.arange(array[:end], 0, 1)
+    if end < array.size:
+        K.arange(array[end:], end - n, 1)
+    return Tensor(K.multiply(array, 1.0 / (n * d), array))
 
 
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
@@ -304,10 +307,10 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None
 
 def _rolled(name: str, x: Any, axes: int | Sequence[int] | None, forth: bool) -> Tensor:
     x = lift(x)
-    chosen = range(x.ndim) if axes is None else [axes] if isinstance(axes, int) else axes
-    numbers = _axes(name, x, None, tuple(chosen))[1]
-    half = tuple(x.shape[a] // 2 if forth else -(x.shape[a] // 2) for a in numbers)
-    return roll(x, half, axis=tuple(numbers)) if numbers else x  # type: ignore[no-any-return]
+    numbers = _axes(name, x, None, axes)[1]
+    shape = x.shape
+    half = tuple([shape[a] // 2 if forth else -(shape[a] // 2) for a in numbers])
+    return roll(x, half, axis=numbers) if numbers else x  # type: ignore[no-any-return]
 
 
 def fftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:

@@ -114,10 +114,10 @@ def test_under_jit(device):
     ("call", "error", "match"),
     [
         (lambda x: fft.fft(x, n=0), ValueError, "fft: a transform needs at least 1 point, got n=0"),
-        (lambda x: fft.fft(x, axis=2), IndexError, r"fft: axis 2 is out of range for shape \(2, 3\)"),
+        (lambda x: fft.fft(x, axis=2), IndexError, "fft: axis 2 is out of range for 2 axes"),
         (lambda x: fft.fft(x, norm="other"), ValueError, "fft: norm must be"),
         (lambda x: fft.fftn(x, s=(2,), axes=(0, 1)), ValueError, "fftn: .* differ in length"),
-        (lambda x: fft.fftn(x, axes=(0, -2)), ValueError, "fftn: .* name one twice"),
+        (lambda x: fft.fftn(x, axes=(0, -2)), ValueError, "fftn: .* names one axis twice"),
         (lambda x: fft.rfft(x + 1j), TypeError, "rfft: expected a real tensor, got complex64"),
         (lambda x: fft.irfft(x[:, :1]), ValueError, "irfft: a transform needs at least 1 point, got 0"),
         (lambda x: fft.fft(x.half()), TypeError, "fft: no transforms of float16"),

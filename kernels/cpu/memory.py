@@ -12,6 +12,7 @@ from .blocked import BLOCK, walk
 __all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "repeat", "triangle", "triangle_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_REAL, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 
 
 def copy(x: Array, out: Array | None = None) -> Array:
@@ -44,15 +45,15 @@ def assign(out: Array, x: Any) -> None:
 
 def arange(out: Array, start: Any, step: Any) -> None:
     """``out[i] = start + i * step``."""
-    if out.dtype.kind in "iu":
-        wide: Any = out.dtype
-    else:
-        wide = np.complex128 if out.dtype.kind == "c" else np.float64
+    dtype = out.dtype
+    wide = dtype if dtype.kind in "iu" else _COMPLEX if dtype.kind == "c" else _REAL
     if out.size <= BLOCK or out.ndim != 1:
-        count = np.arange(out.size, dtype=wide).reshape(out.shape)
-        if not (type(step) is type(start) is int and step == 1 and start == 0):
-            count = count * step + start
-        np.copyto(out, count, casting="unsafe")
+        count = np.arange(out.size, dtype=wide)
+        if step.__class__ is not int or step != 1:
+            count = count * step
+        if start.__class__ is not int or start:
+            count = count + start
+        out[...] = count if out.ndim == 1 else count.reshape(out.shape)
         return
 
     if out.dtype == np.int64 and type(start) is int and type(step) is int:

@@ -12,7 +12,7 @@ from ..backend import device_of, diagonal_view, empty, is_array
 from ..dtypes import int64
 from ..errors import integer, integers
 from ..tensor import Tensor
-from .definition import Function, lift, primitive
+from .definition import Function, alone, lift, primitive
 from .elementwise import less
 from .indexing import become_part, take
 from .memory import clone, zeros
@@ -119,6 +119,17 @@ def _repeated(x: Any, repeats: Any, axis: int, output_size: int | None) -> Any:
     return take(x, _repeated_indices(repeats, int(output_size)), axis=axis)
 
 
+def _exchanged(x: Any, shifts: tuple[int, ...], axes: tuple[int, ...], join: Any) -> Any:
+    """Both parts of each axis exchanged; ``x`` itself where nothing moves."""
+    for by, axis in zip(shifts, axes, strict=True):
+        n = x.shape[axis]
+        cut = -by % n if n else 0
+        if cut:
+            lead = (slice(None),) * axis
+            x = join([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis)
+    return x
+
+
 def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Any:
     """The elements moved on by ``shift`` along ``axis``, those from the end to the start; None rolls them flattened.
 
@@ -129,23 +140,19 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
     tensor([3, 0, 1, 2])
     """
     x = lift(x)
-    if axis is None and x.ndim == 1:
-        axis = 0
-    if axis is None:
+    if axis is None and x.ndim != 1:
         flat = roll(reshape(x, (x.size,)), shift, axis=0)
         return reshape(flat, x.shape)
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, tuple) else (0 if axis is None else axis,)
     shifts = shift if isinstance(shift, tuple) else (shift,) * len(axes)
     if len(shifts) != len(axes):
         raise ValueError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
-    for a, by in zip(axes, shifts, strict=True):
-        place = single_axis("roll", a, x.ndim)
-        n = x.shape[place]
-        cut = n - by % n if n else 0
-        if cut not in (0, n):
-            lead = (slice(None),) * place
-            x = concat([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis=place)
-    return x
+    places = tuple([single_axis("roll", a, x.ndim) for a in axes])
+    if not alone(x):
+        return _exchanged(x, shifts, places, concat)
+    array = x._data
+    y = _exchanged(array, shifts, places, K.concat)
+    return x if y is array else Tensor(y)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) -> tuple[Any, ...]:

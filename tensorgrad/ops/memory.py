@@ -199,13 +199,15 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
-    for v in (start, stop, step):
-        if not isinstance(v, Real) or not math.isfinite(v):
-            raise ValueError(f"arange: start, stop and step must be finite numbers, got {start}, {stop} and {step}")
+    whole = start.__class__ is int and stop.__class__ is int and step.__class__ is int
+    if not whole:
+        start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+        for v in (start, stop, step):
+            if not isinstance(v, Real) or not math.isfinite(v):
+                raise ValueError(f"arange: start, stop and step must be finite numbers, got {start}, {stop} and {step}")
+        whole = all(isinstance(v, int) for v in (start, stop, step))
     if step == 0:
         raise ValueError("arange: step must not be 0")
-    whole = all(isinstance(v, int) for v in (start, stop, step))
     if dtype is None:
         dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
     size = max(0, -((start - stop) // step) if whole else math.ceil((stop - start) / step))
