@@ -101,6 +101,11 @@ logical_or = Kernel("logical_or", "elementwise", "x1, x2", rules.boolean, "x1 ||
 logical_xor = Kernel("logical_xor", "elementwise", "x1, x2", rules.boolean, "!x1 != !x2")
 
 frexp = Kernel("frexp", "elementwise", "x", lambda x: [(x.shape, x.dtype), rules.whole(x)])
+# quotient, rounded down, and rest; the part after the point and the whole part, the latter with the sign of x
+divmod = Kernel("divmod", "elementwise", "x1, x2", rules.two_alike)
+modf = Kernel("modf", "elementwise", "x", rules.two_alike)
+ldexp = Kernel("ldexp", "elementwise", "x, exponent", rules.first_broadcast)
+spacing = Kernel("spacing", "elementwise", "x", rules.same)
 where = Kernel("where", "elementwise", "condition, x1, x2", rules.condition_first, "condition ? x1 : x2")
 clip = Kernel("clip", "elementwise", "x, low, high", rules.same, "minimum(maximum(x, low), high)")
 
@@ -448,6 +453,10 @@ counts = Kernel("counts", "search", "x, weights=None, least=0", rules.by_values)
 bitwise_count = Kernel("bitwise_count", "search", "x", rules.first_as_octets)
 isin = Kernel("isin", "search", "x, values", rules.first_as_boolean)
 repeated_indices = Kernel("repeated_indices", "search", "repeats, total", rules.repeated)
+
+# -------------------------------------------------------------------------------------------------------------- bits
+packbits = Kernel("packbits", "bits", "x, axis, big=True", rules.packed)
+unpackbits = Kernel("unpackbits", "bits", "x, axis, count, big=True", rules.unpacked)
 
 # --------------------------------------------------------------------------------------------------------------- fft
 # norm is "backward", "forward" or "ortho"

@@ -33,6 +33,7 @@ __all__ = [
     "first_as_boolean",
     "first_as_index",
     "first_as_octets",
+    "first_broadcast",
     "first_operand",
     "gru_states",
     "half_spectrum",
@@ -44,6 +45,7 @@ __all__ = [
     "matrix_product",
     "norm_of_all",
     "operand_gradients",
+    "packed",
     "parted",
     "pooled",
     "pooled_average",
@@ -64,6 +66,8 @@ __all__ = [
     "sums_of_gates",
     "taken",
     "taken_along_axis",
+    "two_alike",
+    "unpacked",
     "whole",
 ]
 
@@ -156,6 +160,32 @@ def ranked(x: Any, ranks: Any, axis: int = -1) -> Spec:
 def first_as_octets(x: Any) -> Spec:
     """The shape of the operand; uint8."""
     return x.shape, np.dtype(np.uint8)
+
+
+def first_broadcast(x: Any, other: Any, **_: Any) -> Spec:
+    """Broadcast shape; the dtype of the first operand."""
+    return np.broadcast_shapes(x.shape, other.shape), x.dtype
+
+
+def two_alike(*args: Any) -> list[Spec]:
+    """Twice what `same` gives."""
+    return [same(*args)] * 2
+
+
+def _octets_along(x: Any, axis: int, count: int) -> Spec:
+    shape = list(x.shape)
+    shape[axis] = count
+    return tuple(shape), np.dtype(np.uint8)
+
+
+def packed(x: Any, axis: int, big: bool = True) -> Spec:
+    """An eighth of the axis, rounded up; uint8."""
+    return _octets_along(x, axis, -(-x.shape[axis] // 8))
+
+
+def unpacked(x: Any, axis: int, count: int, big: bool = True) -> Spec:
+    """``count`` along the axis; uint8."""
+    return _octets_along(x, axis, count)
 
 
 def joint_order(arrays: Any, axis: int) -> Spec:

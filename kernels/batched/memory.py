@@ -56,4 +56,7 @@ RULES = {
     "imag": _parts,
     "join_parts": _parts,
     "frexp": _parts,
+    "divmod": _parts,
+    "modf": _parts,
+    "ldexp": _parts,
 }

@@ -300,9 +300,11 @@ def elementwise(
         The dtype to compute in, if not `compute_type`'s.
     """
     x = inputs[-1]
-    if x.size <= BLOCK and compute is None:
+    if x.size <= BLOCK and inputs[0].shape == x.shape:
+        if compute is not None:
+            return _small(formulas[compute.char], out, inputs, compute)
         body = formulas.get(x.dtype.char)
-        if body is not None and inputs[0].shape == x.shape:
+        if body is not None:
             # Small arrays: no flattening and no shared scratch, as those cost as much as the arithmetic.
             if out is None:
                 out = np.empty_like(x)
@@ -314,6 +316,22 @@ def elementwise(
     return _blockwise(
         formulas, out, inputs, compute or (x.dtype if x.dtype.char in formulas else compute_type(x.dtype))
     )
+
+
+def _small(body: Body, out: Array | None, inputs: tuple[Array, ...], compute: np.dtype[Any]) -> Array:
+    """A formula over operands of one shape that are one block, in a dtype that need not be theirs."""
+    shape, dtype = inputs[0].shape, inputs[0].dtype
+    y = np.empty(shape, compute)
+    if dtype == compute:
+        body.function(*inputs, y, *[np.empty(shape, compute) for _ in range(body.scratch)])
+    else:
+        body.function(*[a.astype(compute) for a in inputs], y, *[np.empty(shape, compute) for _ in range(body.scratch)])
+        if out is None:
+            return y.astype(dtype)
+    if out is None:
+        return y
+    np.copyto(out, y, casting="unsafe")
+    return out
 
 
 def _blockwise(

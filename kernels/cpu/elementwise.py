@@ -16,11 +16,12 @@ import numpy as np
 from .blocked import BLOCK, Body, bodies, elementwise, overlaps, scratch, walk
 from .erf import clip as _clip_ufunc
 from .erf import erf, erfc
-from .large import in_pieces
+from .large import in_pieces, pair_in_pieces
 
 __all__ = [
     "clip",
     "divisor_gradient",
+    "divmod",
     "erf",
     "erfc",
     "floor_divide",
@@ -28,9 +29,12 @@ __all__ = [
     "frexp",
     "imag",
     "join_parts",
+    "ldexp",
+    "modf",
     "power",
     "round",
     "rsqrt",
+    "spacing",
     "where",
 ]  # and the ufuncs below
 
@@ -38,6 +42,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _clip, _power = in_pieces(_clip_ufunc), in_pieces(np.power)
 _floor_divide = in_pieces(np.floor_divide)
+_divmod, _modf, _spacing = pair_in_pieces(np.divmod), pair_in_pieces(np.modf), in_pieces(np.spacing)
 _BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 negative = np.negative
@@ -150,7 +155,7 @@ def floor_divide(x1: Any, x2: Any, out: Array | None = None) -> Array:
 
 def _has_infinity(x: Any) -> bool:
     """Whether an element is infinite."""
-    return bool(np.isinf(x).any()) if hasattr(x, "dtype") else isinstance(x, float) and math.isinf(x)
+    return np.count_nonzero(np.isinf(x)) > 0 if hasattr(x, "dtype") else isinstance(x, float) and math.isinf(x)
 
 
 def rsqrt(x: Array, out: Array | None = None) -> Array:
@@ -240,6 +245,42 @@ def frexp(x: Array, out: tuple[Array, Array] | None = None) -> tuple[Array, Arra
     np.copyto(out[0], mantissa)
     np.copyto(out[1], exponent)
     return out
+
+
+Pair = tuple[Array, Array]
+
+
+def _pair_stored(made: Pair, out: Pair | None) -> Pair:
+    if out is None:
+        return made
+    for y, given in zip(made, out, strict=True):
+        np.copyto(given, y)
+    return out
+
+
+def divmod(x1: Array, x2: Array, out: Pair | None = None) -> Pair:
+    """`floor_divide` and `remainder`."""
+    if x1.dtype.kind not in "biu" and (_has_infinity(x1) or _has_infinity(x2)):
+        return _pair_stored((floor_divide(x1, x2), np.remainder(x1, x2)), out)
+    return _pair_stored((_divmod if x1.size > BLOCK else np.divmod)(x1, x2), out)
+
+
+def modf(x: Array, out: Pair | None = None) -> Pair:
+    """What ``x`` has after the point, and its whole part."""
+    fraction, whole = (_modf if x.size > BLOCK else np.modf)(x)
+    return _pair_stored((np.add(fraction, 0, fraction if x.ndim else None), whole), out)  # 0 has no sign
+
+
+def ldexp(x: Array, exponent: Array, out: Array | None = None) -> Array:
+    """``x`` times two to the power of the exponent."""
+    return np.ldexp(x, exponent, out=out)  # type: ignore[no-any-return]
+
+
+def spacing(x: Array, out: Array | None = None) -> Array:
+    """The distance to the next number away from 0, with the sign of ``x``."""
+    if x.dtype.char == "e":  # of which NumPy's has no sign
+        return np.subtract(np.nextafter(x, np.copysign(np.inf, x + 0)), x, out=out)
+    return (_spacing if x.size > BLOCK else np.spacing)(x, out=out)
 
 
 def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array:

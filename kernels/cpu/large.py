@@ -10,14 +10,14 @@ import numpy as np
 from . import pages
 from .blocked import get_num_threads, overlaps, pays, walk
 
-__all__ = ["in_pieces"]
+__all__ = ["in_pieces", "pair_in_pieces"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # What four bytes of the result cost, in units of a simple ufunc on four bytes that are in cache; `exp` costs five.
 _MEMORY_BOUND = 2
 _WORK: dict[Any, int] = {
-    **dict.fromkeys((np.sqrt, np.floor_divide, np.remainder), 4),
+    **dict.fromkeys((np.sqrt, np.floor_divide, np.remainder, np.divmod, np.modf, np.spacing), 4),
     **dict.fromkeys((np.exp, np.exp2, np.log, np.log2, np.sin, np.cos, np.tanh), 5),
     **dict.fromkeys(
         (
@@ -59,6 +59,31 @@ def in_pieces(ufunc: np.ufunc) -> Callable[..., Array]:
         rows = target.shape[0]
         walk(task, rows, large // rows, work, ranges=4)
         return result
+
+    return run
+
+
+def pair_in_pieces(ufunc: np.ufunc) -> Callable[..., tuple[Array, Array]]:
+    """`in_pieces` of a ufunc of two results that have the dtype of its operands."""
+    work = _WORK[ufunc]
+
+    def run(*inputs: Array) -> tuple[Array, Array]:
+        first = inputs[0]
+        simple = all(
+            a.flags.c_contiguous and (a.shape == first.shape or (a.size == 1 and a.ndim <= first.ndim)) for a in inputs
+        )
+        if not simple or not pays(first.nbytes // 4, work):
+            return ufunc(*inputs)  # type: ignore[no-any-return]
+        pages.keep()
+        results = pages.empty(first.shape, first.dtype), pages.empty(first.shape, first.dtype)
+        one, two = (y.reshape(-1) for y in results)
+        flat = [a.reshape(() if a.size == 1 else -1) for a in inputs]
+
+        def task(low: int, high: int, _: int) -> None:
+            ufunc(*[a[low:high] if a.ndim else a for a in flat], one[low:high], two[low:high])
+
+        walk(task, first.size, 1, work, ranges=4)
+        return results
 
     return run
 

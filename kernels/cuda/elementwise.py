@@ -16,7 +16,18 @@ import numpy as np
 from .module import from_number, is_half, stored
 from .pointwise import on_complex, pointwise
 
-__all__ = ["EXPRESSIONS", "clip", "frexp", "imag", "join_parts", "where"]  # and the functions below
+__all__ = [
+    "EXPRESSIONS",
+    "clip",
+    "divmod",
+    "frexp",
+    "imag",
+    "join_parts",
+    "ldexp",
+    "modf",
+    "spacing",
+    "where",
+]  # and the functions below
 
 negative = cupy.negative
 absolute = cupy.absolute
@@ -168,6 +179,30 @@ def frexp(x: Any, out: Any | None = None) -> Any:
     mantissa, exponent = cupy.frexp(wide)
     made = mantissa.astype(x.dtype, copy=False), exponent.astype(np.int32, copy=False)
     return made if out is None else tuple(stored(y, o) for y, o in zip(made, out, strict=True))
+
+
+def divmod(x1: Any, x2: Any, out: Any | None = None) -> Any:
+    """`floor_divide` and `remainder`."""
+    quotient, rest = (None, None) if out is None else out
+    return floor_divide(x1, x2, out=quotient), remainder(x1, x2, out=rest)
+
+
+def modf(x: Any, out: Any | None = None) -> Any:
+    """What ``x`` has after the point, and its whole part."""
+    fraction, whole = (None, None) if out is None else out
+    whole = trunc(x) if whole is None else trunc(x, whole)
+    return where(isinf(x), from_number(0, x.dtype), x - whole, out=fraction), whole
+
+
+def ldexp(x: Any, exponent: Any, out: Any | None = None) -> Any:
+    """``x`` times two to the power of the exponent."""
+    return stored(cupy.ldexp(x, exponent.astype(np.int32, copy=False)), out)
+
+
+def spacing(x: Any, out: Any | None = None) -> Any:
+    """The distance to the next number away from 0, with the sign of ``x``."""
+    outward = copysign(from_number(np.inf, x.dtype), x + from_number(0, x.dtype))  # of -0 the one to the positive ones
+    return stored(nextafter(x, outward) - x, out)
 
 
 def where(condition: Any, x1: Any, x2: Any, out: Any | None = None) -> Any:

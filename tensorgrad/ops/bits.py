@@ -7,16 +7,16 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from .definition import Function, lift, primitive
-from .elementwise import bitwise_and, bitwise_left_shift, bitwise_right_shift
-from .memory import arange, cast
-from .padding import pad
-from .reduction import single_axis, sum
-from .shape import flip, moveaxis, reshape
+from .memory import cast
+from .reduction import single_axis
+from .shape import reshape
 
 __all__ = ["bitwise_count", "packbits", "unpackbits"]
 
 
 _bitwise_count: Function = primitive("bitwise_count", K.bitwise_count, None)
+_packbits: Function = primitive("packbits", K.packbits, None)
+_unpackbits: Function = primitive("unpackbits", K.unpackbits, None)
 
 
 def bitwise_count(x: Any, /) -> Any:
@@ -65,16 +65,8 @@ def packbits(x: Any, /, axis: int | None = None, bitorder: str = "big") -> Any:
         raise TypeError(f"packbits: expected booleans or integers, got {x.dtype}")
     big = _order("packbits", bitorder)
     if axis is None:
-        x, axis = reshape(x, (x.size,)), 0
-    place = single_axis("packbits", axis, x.ndim)
-    bits = moveaxis(cast(x != 0, dtypes.uint8), place, -1)
-    missing = -bits.shape[-1] % 8
-    if missing:
-        bits = pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, missing)])
-    bits = reshape(bits, (*bits.shape[:-1], bits.shape[-1] // 8, 8))
-    places = arange(8, dtype=dtypes.uint8, device=x.device)
-    values = bitwise_left_shift(bits, flip(places) if big else places)
-    return moveaxis(cast(sum(values, axis=-1), dtypes.uint8), -1, place)
+        x, axis = x if x.ndim == 1 else reshape(x, (x.size,)), 0
+    return _packbits(x, single_axis("packbits", axis, x.ndim), big)
 
 
 def unpackbits(x: Any, /, axis: int | None = None, count: int | None = None, bitorder: str = "big") -> Any:
@@ -102,18 +94,13 @@ def unpackbits(x: Any, /, axis: int | None = None, count: int | None = None, bit
         raise TypeError(f"unpackbits: expected uint8, got {x.dtype}")
     big = _order("unpackbits", bitorder)
     if axis is None:
-        x, axis = reshape(x, (x.size,)), 0
+        x, axis = x if x.ndim == 1 else reshape(x, (x.size,)), 0
     place = single_axis("unpackbits", axis, x.ndim)
-    places = arange(8, dtype=dtypes.uint8, device=x.device)
-    lines = moveaxis(x, place, -1)
-    bits = bitwise_and(bitwise_right_shift(lines[..., None], flip(places) if big else places), 1)
-    bits = reshape(bits, (*lines.shape[:-1], 8 * lines.shape[-1]))
-    if count is not None:
-        have = bits.shape[-1]
-        if count < -have:
-            raise ValueError(f"unpackbits: count {count} leaves off more than the {have} bits that there are")
-        if count > have:
-            bits = pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, count - have)])
-        else:
-            bits = bits[..., : count if count >= 0 else have + count]
-    return moveaxis(bits, -1, place)
+    have = 8 * x.shape[place]
+    if count is None:
+        count = have
+    elif count < 0:
+        count += have
+        if count < 0:
+            raise ValueError(f"unpackbits: count {count - have} leaves off more than the {have} bits that there are")
+    return _unpackbits(x, place, count, big)

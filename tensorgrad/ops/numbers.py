@@ -11,7 +11,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .complex_parts import imag_part, join_parts, real_part
-from .definition import Function, binary, is_tensor, lift, primitive, unary
+from .definition import Function, alone, binary, is_tensor, lift, primitive, unary
 from .elementwise import (
     abs,
     add,
@@ -179,6 +179,8 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
         x1 = cast(x1, dtypes.get_default_dtype())
     if x2.dtype.kind not in "iu":
         return multiply(x1, exp2(x2))
+    if x1.dtype.kind == "f" and alone(x1, x2):
+        return Tensor(K.ldexp(x1._data, x2._data))
     half = floor_divide(x2, 2)
     return multiply(multiply(x1, exp2(cast(half, x1.dtype))), exp2(cast(subtract(x2, half), x1.dtype)))
 
@@ -195,6 +197,9 @@ def modf(x: Any, /) -> tuple[Any, Any]:
     x = lift(x)
     if x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
+    if x.dtype.kind == "f" and alone(x):
+        fraction, whole = K.modf(x._data)
+        return Tensor(fraction), Tensor(whole)
     whole = trunc(x)
     return where(isinf(x), zeros_like(x), subtract(x, whole)), whole
 
@@ -213,6 +218,9 @@ def frac(x: Any, /) -> Any:
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """``(floor_divide(x1, x2), remainder(x1, x2))``."""
+    if alone(x1, x2) and x1.dtype == x2.dtype and x1.dtype.kind in "iuf":
+        quotient, rest = K.divmod(x1._data, x2._data)
+        return Tensor(quotient), Tensor(rest)
     return floor_divide(x1, x2), remainder(x1, x2)
 
 
@@ -270,6 +278,8 @@ def spacing(x: Any, /) -> Any:
     x = lift(x)
     if x.dtype.kind in "biu":
         x = cast(x, dtypes.get_default_dtype())
+    if x.dtype.kind == "f" and alone(x):
+        return Tensor(K.spacing(x._data))
     outward = copysign(math.inf, add(x, 0.0))  # of a negative zero it is the one to the positive numbers
     return subtract(nextafter(x, outward), x)
 

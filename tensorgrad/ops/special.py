@@ -361,7 +361,9 @@ _sinc: Function = primitive("sinc", lambda x: _sinc_values(x), lambda g, x: mult
 
 
 def _number(value: float, x: Any) -> Any:
-    """A number as an array of the dtype of another: of a bfloat16 array and a Python number, NumPy makes float32."""
+    """A number in the dtype of an array: of a bfloat16 array and a Python number, NumPy makes float32."""
+    if x.dtype.kind != "V":
+        return value
     y = empty((), x.dtype, device_of(x))
     K.fill(y, value)
     return y
@@ -416,7 +418,7 @@ def _times_log(x1: Any, logarithm: Any, x2: Any) -> Any:
     """``x1 * logarithm``, and 0 where ``x1`` is 0 and ``x2`` a number."""
     nothing = K.logical_and(K.equal(x1, 0), K.equal(x2, x2))
     y = K.multiply(x1, logarithm)
-    return K.where(nothing, K.cast(K.logical_not(nothing), y.dtype), y)
+    return K.where(nothing, _number(0.0, y), y)
 
 
 _xlogy: Function = primitive(

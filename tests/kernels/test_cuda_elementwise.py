@@ -26,10 +26,11 @@ INTEGER_ONLY = [
     "gcd",
     "lcm",
 ]
+OWN = ("where", "clip", "frexp", "join_parts", "divmod", "modf", "ldexp", "spacing")  # have cases of their own
 ANY = [
     n
     for n, k in INSTRUCTIONS.items()
-    if k.family == "elementwise" and n not in (*REAL_ONLY, *INTEGER_ONLY, "where", "clip", "frexp", "join_parts")
+    if k.family == "elementwise" and n not in (*REAL_ONLY, *INTEGER_ONLY, *OWN)
 ]
 ACTIVATIONS = ["relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid"]
 
