@@ -47,9 +47,11 @@ def ratio_of(name: str, x: Array) -> Array:
 def in_region(y: Array, mask: Array, function: Function, *inputs: Array) -> None:
     """Put ``function`` of the inputs where the mask holds into ``y``; they are flat arrays."""
     count = np.count_nonzero(mask)
+    if not count:
+        return
     if count == y.size:
         y[...] = function(*inputs)
-    elif count:
+    else:
         (places,) = mask.nonzero()
         y[places] = function(*[x[places] for x in inputs])
 

@@ -9,7 +9,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import cumsum, diff, part
-from .definition import Function, alone, is_tensor, lift, primitive
+from .definition import Function, alone, is_tensor, lift, on_values, primitive
 from .elementwise import add, divide, equal, greater, isnan, less, multiply, remainder, subtract, where
 from .indexing import take
 from .memory import cast, full_like, zeros_like
@@ -43,7 +43,7 @@ def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, i
         else:
             step = diff(x, axis=place - y.ndim + x.ndim if place - y.ndim + x.ndim >= 0 else place)
     n = y.shape[place]
-    means = multiply(add(part(y, place, 1, None), part(y, place, 0, max(n - 1, 0))), 0.5)
+    means = on_values(lambda y: multiply(add(part(y, place, 1, None), part(y, place, 0, max(n - 1, 0))), 0.5), y)
     return multiply(means, step), place
 
 
@@ -134,22 +134,33 @@ def gradient(f: Any, *spacing: Any, axis: int | tuple[int, ...] | None = None, e
     return found[0] if len(found) == 1 else tuple(found)
 
 
+def _evenly(f: Any, h: Any, a: int, edge_order: int) -> Any:
+    """The derivative along an axis whose samples are a distance ``h`` apart."""
+
+    def at(start: int | None, stop: int | None) -> Any:
+        return part(f, a, start, stop)
+
+    n = f.shape[a]
+    inner = divide(subtract(at(2, None), at(0, n - 2)), 2 * h)
+    if edge_order == 1:
+        first, last = divide(subtract(at(1, 2), at(0, 1)), h), divide(subtract(at(n - 1, n), at(n - 2, n - 1)), h)
+    else:
+        first = divide(subtract(multiply(at(1, 2), 2.0), add(multiply(at(0, 1), 1.5), multiply(at(2, 3), 0.5))), h)
+        ends = at(n - 3, n - 2), at(n - 2, n - 1), at(n - 1, n)
+        last = divide(subtract(add(multiply(ends[0], 0.5), multiply(ends[2], 1.5)), multiply(ends[1], 2.0)), h)
+    return concat([first, inner, last], a)
+
+
 def _slope(f: Any, step: Any, a: int, edge_order: int) -> Any:
     def at(start: int | None, stop: int | None) -> Any:
         return part(f, a, start, stop)
 
     n = f.shape[a]
+    if isinstance(step, (int, float)):
+        return on_values(lambda f: _evenly(f, step, a, edge_order), f)
     places = lift(step, f)
     if not places.ndim:
-        h = step if isinstance(step, (int, float)) else places
-        inner = divide(subtract(at(2, None), at(0, n - 2)), 2 * h)
-        if edge_order == 1:
-            first, last = divide(subtract(at(1, 2), at(0, 1)), h), divide(subtract(at(n - 1, n), at(n - 2, n - 1)), h)
-        else:
-            first = divide(subtract(multiply(at(1, 2), 2.0), add(multiply(at(0, 1), 1.5), multiply(at(2, 3), 0.5))), h)
-            ends = at(n - 3, n - 2), at(n - 2, n - 1), at(n - 1, n)
-            last = divide(subtract(add(multiply(ends[0], 0.5), multiply(ends[2], 1.5)), multiply(ends[1], 2.0)), h)
-        return concat([first, inner, last], a)
+        return _evenly(f, places, a, edge_order)
     if places.shape != (n,):
         raise ValueError(f"gradient: {n} samples along axis {a}, places of shape {places.shape}")
     gaps = reshape(diff(cast(places, f.dtype)), tuple(n - 1 if i == a else 1 for i in range(f.ndim)))

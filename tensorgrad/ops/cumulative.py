@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .. import dtypes
 from .. import kernels as K
-from .definition import Function, lift, primitive
+from .definition import Function, lift, on_values, primitive
 from .elementwise import add, equal, exp, multiply, not_equal, subtract, where
 from .indexing import take_along_axis
 from .memory import cast, full_like, ones_like, zeros_like
@@ -287,8 +287,12 @@ def diff(x: Any, /, n: int = 1, axis: int = -1, prepend: Any = None, append: Any
     if len(parts) > 1:
         x = concat(parts, place)
     difference = not_equal if x.dtype.kind == "b" else subtract
+
+    def differences(x: Any) -> Any:
+        return difference(part(x, place, 1, None), part(x, place, 0, max(x.shape[place] - 1, 0)))
+
     for _ in range(n):
-        x = difference(part(x, place, 1, None), part(x, place, 0, max(x.shape[place] - 1, 0)))
+        x = on_values(differences, x)
     return x
 
 
@@ -302,7 +306,7 @@ def ediff1d(x: Any, /, to_end: Any = None, to_begin: Any = None) -> Any:
     tensor([0, 3, 5])
     """
     x = lift(x)
-    parts = [diff(reshape(x, (x.size,)))] if x.size else [reshape(x, (0,))]
+    parts = [diff(x if x.ndim == 1 else reshape(x, (x.size,)))] if x.size else [reshape(x, (0,))]
     for at, extra in ((0, to_begin), (len(parts) + 1, to_end)):
         if extra is not None:
             parts.insert(at, cast(reshape(lift(extra, x), (-1,)), x.dtype))

@@ -28,7 +28,9 @@ from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 from .precision import raised
 
-__all__ = ["OPS", "Function", "alone", "binary", "call_in", "is_tensor", "lift", "primitive", "unary", "variadic"]
+__all__ = [
+    "OPS", "Function", "alone", "binary", "call_in", "is_tensor", "lift", "on_values", "primitive", "unary", "variadic",
+]  # fmt: skip
 
 Function = Callable[..., Any]
 """An op as users call it: on tensors, or on arrays while rules run on arrays."""
@@ -64,6 +66,21 @@ def alone(*tensors: Any) -> bool:
         if not isinstance(x, Tensor) or x._node is not None:
             return False
     return not is_observed()
+
+
+def on_values(function: Function, *tensors: Any) -> Any:
+    """``function(*tensors)``, written in ops; where the values are all that is wanted, it runs on the arrays.
+
+    Then no step of it makes a tensor or looks for a tape. What it returns must not be memory of its operands.
+    """
+    if not alone(*tensors):
+        return function(*tensors)
+    token = on_arrays.set(True)
+    try:
+        result = function(*[x._data for x in tensors])
+    finally:
+        on_arrays.reset(token)
+    return tuple([Tensor(y) for y in result]) if isinstance(result, tuple) else Tensor(result)
 
 
 def lift(x: Any, like: Any = None) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import dtypes
+from .. import kernels as K
 from ..tensor import Tensor
-from .arrangement import diagonal, on_diagonal, tril
+from .arrangement import diagonal, on_diagonal
 from .definition import lift
 from .joining import resize
-from .memory import arange, cast, ones
+from .memory import arange, cast
 from .reduction import normalize_axes
 from .shape import flip, reshape, swapaxes
 
@@ -143,4 +145,8 @@ def rot90(x: Any, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:
     """Ones on and below diagonal ``k`` of an n x m matrix, zeros above."""
-    return tril(ones(n, n if m is None else m, dtype=dtype, device=device), k=k)
+    columns = n if m is None else m
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
+    rows = arange(n, device=device)._data
+    inside = K.greater_equal(rows[:, None], arange(-k, columns - k, device=device)._data)
+    return Tensor(inside if kind == inside.dtype else K.cast(inside, kind))

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import dtypes
+from .. import kernels as K
+from ..backend import device_of
+from ..backend import empty as empty_array
 from ..tensor import Tensor
 from .arrangement import parts_between, split
 from .cumulative import part
-from .definition import is_tensor, lift
+from .definition import alone, is_tensor, lift, on_values
 from .elementwise import logical_not
 from .indexing import take
 from .memory import cast, zeros
@@ -91,7 +94,7 @@ def dstack(arrays: Sequence[Any], /) -> Any:
     """The tensors behind each other, along axis 2, as `atleast_3d` makes them."""
     tensors = _all(lift, arrays)
     if _are_vectors(tensors):
-        return expand_dims(stack(tensors, 1), 0)
+        return on_values(lambda *rows: expand_dims(stack(rows, 1), 0), *tensors)
     return concat(_all(atleast_3d, tensors), 2)
 
 
@@ -228,13 +231,17 @@ def insert(x: Any, index: Any, values: Any, /, axis: int | None = None) -> Any:
         values = moveaxis(values, 0, place)
     count = values.shape[place] if len(places) == 1 else len(places)
     values = broadcast_to(values, (*x.shape[:place], count, *x.shape[place + 1 :]))
-    if len(places) == 1:
-        return concat([part(x, place, 0, places[0]), values, part(x, place, places[0], None)], place)
-    pieces, at = [], 0
-    for i, k in sorted((i, k) for k, i in enumerate(places)):
-        pieces += [part(x, place, at, i), part(values, place, k, k + 1)]
-        at = i
-    return concat([*pieces, part(x, place, at, None)], place)
+
+    def joined(x: Any, values: Any) -> Any:
+        if len(places) == 1:
+            return concat([part(x, place, 0, places[0]), values, part(x, place, places[0], None)], place)
+        pieces, at = [], 0
+        for i, k in sorted((i, k) for k, i in enumerate(places)):
+            pieces += [part(x, place, at, i), part(values, place, k, k + 1)]
+            at = i
+        return concat([*pieces, part(x, place, at, None)], place)
+
+    return on_values(joined, x, values)
 
 
 def delete(x: Any, index: Any, /, axis: int | None = None) -> Any:
@@ -262,8 +269,8 @@ def delete(x: Any, index: Any, /, axis: int | None = None) -> Any:
         index = [] if not mask.size else index
     gone = sorted(set(_places("delete", index, n, False)[0]))
     bounds = [-1, *gone, n]
-    pieces = [part(x, place, i + 1, j) for i, j in itertools.pairwise(bounds) if j > i + 1]
-    return concat(pieces, place) if pieces else part(x, place, 0, 0)
+    kept = [(i + 1, j) for i, j in itertools.pairwise(bounds) if j > i + 1] or [(0, 0)]
+    return on_values(lambda x: concat([part(x, place, i, j) for i, j in kept], place), x)
 
 
 def resize(x: Any, shape: Any, /) -> Any:
@@ -282,7 +289,7 @@ def resize(x: Any, shape: Any, /) -> Any:
     if not x.size:
         return zeros(sizes, dtype=x.dtype, device=x.device)
     times, rest = divmod(wanted, x.size)
-    return reshape(concat([flat] * times + [flat[:rest]]), sizes)
+    return reshape(concat([flat] * times + [flat[:rest]] * (rest > 0 or not times)), sizes)
 
 
 def trim_zeros(x: Any, /, trim: str = "fb") -> Any:
@@ -308,6 +315,37 @@ def trim_zeros(x: Any, /, trim: str = "fb") -> Any:
 row_stack = vstack
 
 
+def _assembled(arrays: Any, ndim: int, deep: int) -> Any:
+    """The array that nested lists of blocks of one dtype make, each block copied to its place."""
+
+    def found(item: Any, level: int) -> tuple[list[int], list[tuple[list[int], Any]]]:
+        """The shape of an item, and its blocks with where they start."""
+        if not isinstance(item, list):
+            x = lift(item)._data
+            x = x.reshape((1,) * (ndim - x.ndim) + x.shape)
+            return list(x.shape), [([0] * ndim, x)]
+        if not item:
+            raise ValueError("block: a list is empty")
+        axis = ndim - deep + level
+        whole, blocks = found(item[0], level + 1)
+        for child in item[1:]:
+            shape, others = found(child, level + 1)
+            if shape[:axis] + shape[axis + 1 :] != whole[:axis] + whole[axis + 1 :]:
+                raise ValueError(f"block: shapes {tuple(whole)} and {tuple(shape)} differ off axis {axis}")
+            for start, _ in others:
+                start[axis] += whole[axis]
+            blocks += others
+            whole[axis] += shape[axis]
+        return whole, blocks
+
+    shape, blocks = found(arrays, 0)
+    first = blocks[0][1]
+    y = empty_array(tuple(shape), first.dtype, device_of(first))
+    for start, x in blocks:
+        K.setitem(y, tuple([slice(i, i + n) for i, n in zip(start, x.shape, strict=True)]), x)
+    return y
+
+
 def block(arrays: Any, /) -> Any:
     """A tensor from nested lists of blocks: the innermost lists are joined along the last axis, and so on outwards.
 
@@ -324,8 +362,10 @@ def block(arrays: Any, /) -> Any:
     def leaves(item: Any) -> list[Any]:
         return [y for child in item for y in leaves(child)] if isinstance(item, list) else [lift(item)]
 
-    deep = depth(arrays)
-    ndim = max(deep, *(x.ndim for x in leaves(arrays)))
+    deep, tensors = depth(arrays), leaves(arrays)
+    ndim = max(deep, *(x.ndim for x in tensors))
+    if alone(*tensors) and len({x.dtype for x in tensors}) == 1:
+        return Tensor(_assembled(arrays, ndim, deep))
 
     def joined(item: Any, level: int) -> Any:
         if not isinstance(item, list):

@@ -128,7 +128,7 @@ def matvec(x1: Any, x2: Any, /) -> Any:
     x1, x2 = lift(x1), lift(x2)
     if x1.ndim < 2 or x2.ndim < 1 or x1.shape[-1] != x2.shape[-1]:
         raise ValueError(f"matvec: expected shapes (..., m, n) and (..., n), got {x1.shape} and {x2.shape}")
-    return squeeze(matmul(x1, expand_dims(x2, -1)), -1)
+    return matmul(x1, x2) if x2.ndim == 1 else squeeze(matmul(x1, expand_dims(x2, -1)), -1)
 
 
 def vecmat(x1: Any, x2: Any, /) -> Any:
@@ -143,4 +143,5 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
     x1, x2 = lift(x1), lift(x2)
     if x1.ndim < 1 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-2]:
         raise ValueError(f"vecmat: expected shapes (..., n) and (..., n, m), got {x1.shape} and {x2.shape}")
-    return squeeze(matmul(expand_dims(conj(x1), -2), x2), -2)
+    x1 = conj(x1)
+    return matmul(x1, x2) if x1.ndim == 1 else squeeze(matmul(expand_dims(x1, -2), x2), -2)

@@ -11,7 +11,7 @@ from .. import dtypes
 from .. import kernels as K
 from .arrangement import diagonal as diagonal_of
 from .arrangement import trace as trace_of
-from .definition import Function, lift, primitive
+from .definition import Function, lift, on_values, primitive
 from .elementwise import multiply, pow
 from .linear_system import inv
 from .matmul import matmul
@@ -19,7 +19,7 @@ from .matrices import LinAlgError, in_half, prepared, require_matrix, require_sq
 from .memory import cast, eye, ones_like, zeros_like
 from .product import _together
 from .reduction import single_axis
-from .shape import broadcast_to, concat, flip, matrix_transpose, reshape, stack
+from .shape import broadcast_to, concat, matrix_transpose, reshape, stack
 
 __all__ = ["cross", "diagonal", "expm", "matrix_exp", "matrix_power", "multi_dot", "outer", "trace", "vander"]
 
@@ -257,8 +257,13 @@ def vander(x: Any, /, N: int | None = None, *, increasing: bool = True) -> Any:
         raise ValueError(f"vander: N must not be negative, got {count}")
     if x.dtype.kind == "b":
         x = cast(x, dtypes.int64)
+    if not count:
+        return stack([x], axis=-1)[..., :0]
+    return on_values(lambda x: _powers(x, count, increasing), x)
+
+
+def _powers(x: Any, count: int, increasing: bool) -> Any:
     columns = [ones_like(x)]
     while len(columns) < count:
         columns.append(multiply(columns[-1], x))
-    y = stack(columns, axis=-1)[..., :count]
-    return y if increasing else flip(y, axis=-1)
+    return stack(columns if increasing else columns[::-1], axis=-1)

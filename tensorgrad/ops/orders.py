@@ -11,11 +11,12 @@ from .. import kernels as K
 from ..dtypes import int64
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
-from .elementwise import add, clip, floor_divide, greater_equal, less, logical_or, multiply, remainder
+from .elementwise import add, clip, floor_divide, multiply, remainder
 from .indexing import take_along_axis
 from .memory import empty
-from .reduction import any as any_
 from .reduction import max, min, single_axis
+from .reduction import max as max_
+from .reduction import min as min_
 from .selection import sort
 from .shape import reshape
 
@@ -146,7 +147,7 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str
             index = remainder(index, n)
         elif mode == "clip":
             index = clip(index, 0, n - 1)
-        elif bool(any_(logical_or(less(index, 0), greater_equal(index, n)))):
+        elif index.size and (int(min_(index).item()) < 0 or int(max_(index).item()) >= n):
             raise ValueError(f"ravel_multi_index: an index is out of range for an axis of size {n}")
         total = index if total is None else add(multiply(total, n), index)
     return total

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from .. import capture, dtypes
+from .. import kernels as K
 from ..inspection import finfo
 from ..tensor import Tensor
 from .complex_parts import conj, real
-from .definition import lift
-from .diagonals import diag
-from .elementwise import abs, add, divide, logical_not, multiply, negative, sqrt, square, subtract
+from .definition import alone, lift, on_values
+from .elementwise import abs, add, divide, less_equal, logical_not, multiply, negative, sqrt, square, subtract
 from .joining import atleast_1d, trim_zeros
 from .linear_system import inv
 from .matmul import matmul
 from .matrix_aliases import vander
-from .memory import arange, cast, ones, zeros, zeros_like
+from .memory import arange, cast, eye, ones, ones_like, zeros, zeros_like
 from .padding import pad
 from .product import outer
 from .reduction import sum
@@ -41,9 +41,9 @@ def _two(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     """Coefficients of two polynomials in one dtype and number."""
     a, b = _coefficients(name, a), _coefficients(name, b)
     dtype = dtypes.promote_types(a.dtype, b.dtype)
-    size = a.shape[0] if a.shape[0] > b.shape[0] else b.shape[0]
-    a, b = (pad(cast(x, dtype), (size - x.shape[0], 0)) for x in (a, b))
-    return a, b
+    n, m = a.shape[0], b.shape[0]
+    a, b = cast(a, dtype), cast(b, dtype)
+    return pad(a, (m - n, 0)) if n < m else a, pad(b, (n - m, 0)) if m < n else b
 
 
 def polyval(p: Any, x: Any, /) -> Any:
@@ -64,9 +64,16 @@ def polyval(p: Any, x: Any, /) -> Any:
     """
     p = _coefficients("polyval", p)
     x = lift(x, p)
-    y = zeros_like(x)
-    for i in range(p.shape[0]):
-        y = add(multiply(y, x), p[i])
+    if not p.shape[0]:
+        return zeros_like(x)
+    dtype = dtypes.promote_types(p.dtype, x.dtype)
+    return on_values(_values, cast(p, dtype), cast(x, dtype))
+
+
+def _values(p: Any, x: Any) -> Any:
+    y = add(zeros_like(x), p[0, ...])
+    for i in range(1, p.shape[0]):
+        y = add(multiply(y, x), p[i, ...])
     return y
 
 
@@ -97,6 +104,8 @@ def polysub(a1: Any, a2: Any, /) -> Any:
 def _trimmed(name: str, p: Any) -> Any:
     """Coefficients without zeros in front; one 0 if there is nothing else."""
     p = _coefficients(name, p)
+    if p.size and bool(p[0] != 0):
+        return p
     short = trim_zeros(p, "f")
     return short if short.size else p[:1] * 0
 
@@ -131,18 +140,36 @@ def polydiv(u: Any, v: Any, /) -> tuple[Any, Any]:
         dtype = dtypes.get_default_dtype()
     u, rest, v = cast(u, dtype), cast(u, dtype), cast(v, dtype)
     steps, n = u.shape[0] - v.shape[0] + 1, v.shape[0]
-    quotient = []
-    for k in range(steps):
-        d = divide(rest[k], v[0])
-        quotient.append(d)
-        rest = concat([rest[:k], subtract(rest[k : k + n], multiply(v, d)), rest[k + n :]], axis=0)
-    whole = stack(quotient) if quotient else zeros_like(u[:1])
-    if quotient:  # where the steps have left 0, but for rounding
+    if steps < 1:
+        whole = zeros_like(u[:1])
+    elif alone(u, v):
+        array = K.copy(u._data)
+        whole, rest = Tensor(_divided(array, v._data, steps)), Tensor(array)
+    else:
+        quotient = []
+        for k in range(steps):
+            d = divide(rest[k], v[0])
+            quotient.append(d)
+            rest = concat([rest[:k], subtract(rest[k : k + n], multiply(v, d)), rest[k + n :]], axis=0)
+        whole = stack(quotient)
+    if steps > 0:  # where the steps have left 0, but for rounding
         rest = rest[steps:] if n > 1 else zeros_like(rest[:1])
-    small = abs(rest.detach() if isinstance(rest, Tensor) else rest) <= 1e-8  # NaN is not
+    small = less_equal(abs(rest.detach() if isinstance(rest, Tensor) else rest), 1e-8)  # NaN is not
     large = flatnonzero(logical_not(small))
     first = int(large[0].item()) if large.size else rest.shape[0] - 1
     return whole, rest[first:]
+
+
+def _divided(rest: Any, v: Any, steps: int) -> Any:
+    """The quotient by ``v`` of an array, of which the remainder is left at the end."""
+    n, first = v.shape[0], v[:1]
+    quotient = K.copy(rest[:steps])
+    for k in range(steps):
+        d = quotient[k : k + 1]
+        K.divide(rest[k : k + 1], first, d)
+        part = rest[k : k + n]
+        K.subtract(part, K.multiply(v, d), part)
+    return quotient
 
 
 def polyder(p: Any, /, m: int = 1) -> Any:
@@ -157,8 +184,9 @@ def polyder(p: Any, /, m: int = 1) -> Any:
     p = _coefficients("polyder", p)
     if m < 0:
         raise ValueError(f"polyder: the order must not be negative (polyint is the other way), got {m}")
+    kind = p.dtype if p.dtype.kind in "fcV" else "int64"
     for _ in range(m):
-        powers = arange(p.shape[0] - 1, 0, -1, dtype="int64", device=p.device)
+        powers = arange(p.shape[0] - 1, 0, -1, dtype=kind, device=p.device)
         p = multiply(p[:-1], powers)
     return p
 
@@ -186,14 +214,16 @@ def polyint(p: Any, /, m: int = 1, k: Any = None) -> Any:
         return p
     if p.dtype.kind in "biu":
         p = cast(p, dtypes.get_default_dtype())
-    constants = atleast_1d(lift(0 if k is None else k, p))
-    if constants.shape[0] == 1:
-        constants = concat([constants] * m, axis=0)
-    if constants.shape[0] < m:
+    if k is None:
+        constants = zeros(1, dtype=p.dtype, device=p.device)
+    else:
+        constants = cast(atleast_1d(lift(k, p)), p.dtype)
+    single = constants.shape[0] == 1
+    if not single and constants.shape[0] < m:
         raise ValueError(f"polyint: {m} integrations need as many constants or one, got {constants.shape[0]}")
     for i in range(m):
-        powers = arange(p.shape[0], 0, -1, dtype="int64", device=p.device)
-        p = concat([divide(p, powers), cast(constants[i : i + 1], p.dtype)], axis=0)
+        powers = arange(p.shape[0], 0, -1, dtype=p.dtype, device=p.device)
+        p = concat([divide(p, powers), constants if single else constants[i : i + 1]], axis=0)
     return p
 
 
@@ -213,14 +243,20 @@ def poly(seq_of_zeros: Any, /) -> Any:
         z = eigvals(z)
     elif z.ndim != 1:
         raise ValueError(f"poly: expected a vector of roots or a square matrix, got shape {z.shape}")
-    one = ones(1, dtype=z.dtype, device=z.device)
     if not z.shape[0]:
-        return one[0]
-    p = one
-    for i in range(z.shape[0]):
-        p = convolve(p, concat([one, negative(z[i : i + 1])], axis=0))
+        return ones((), dtype=z.dtype, device=z.device)
+    p = on_values(_with_roots, z)
     if z.dtype.kind == "c" and _in_pairs(z):
         return real(p) * 1
+    return p
+
+
+def _with_roots(z: Any) -> Any:
+    """The coefficients of the product of ``x - z[i]``, which is multiplied out factor by factor."""
+    p = ones_like(z[:1])
+    for i in range(z.shape[0]):
+        shifted = multiply(p, z[i, ...])
+        p = concat([p[:1], subtract(p[1:], shifted[:-1]), negative(shifted[-1:])], axis=0)
     return p
 
 
@@ -254,10 +290,10 @@ def roots(p: Any, /) -> Any:
     n = p.shape[0]
     if n < 2:
         return at_zero
-    top = negative(divide(p[1:], p[0]))
-    below = diag(ones(n - 2, dtype=p.dtype, device=p.device), k=-1)
-    companion = concat([expand_dims(top, 0), below[1:]], axis=0)
-    return concat([eigvals(companion), at_zero], axis=0)
+    top = expand_dims(negative(divide(p[1:], p[:1])), 0)
+    companion = concat([top, eye(n - 2, n - 1, dtype=p.dtype, device=p.device)], axis=0) if n > 2 else top
+    found = eigvals(companion)
+    return concat([found, at_zero], axis=0) if at_zero.size else found
 
 
 def polyfit(

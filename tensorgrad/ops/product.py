@@ -17,7 +17,7 @@ import numpy as np
 from .. import dtypes
 from ..tensor import Tensor
 from .complex_parts import conj
-from .definition import lift
+from .definition import lift, on_values
 from .elementwise import multiply
 from .matmul import matmul
 from .memory import cast
@@ -310,6 +310,10 @@ def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
             pass
     if not fits:
         raise ValueError(f"vecdot: shapes {x1.shape} and {x2.shape} do not fit along axis {axis}")
+    return on_values(_rows_by_columns, rows, columns)
+
+
+def _rows_by_columns(rows: Any, columns: Any) -> Any:
     y = matmul(expand_dims(rows, -2), expand_dims(columns, -1))
     return reshape(y, y.shape[:-2])
 
@@ -344,7 +348,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
             [ 2., 20.]])
     """
     x1, x2 = _together(x1, x2)
-    return multiply(reshape(x1, (x1.size, 1)), reshape(x2, (1, x2.size)))
+    return on_values(lambda x1, x2: multiply(reshape(x1, (x1.size, 1)), reshape(x2, (1, x2.size))), x1, x2)
 
 
 def kron(x1: Any, x2: Any, /) -> Any:

@@ -11,7 +11,7 @@ from .. import kernels as K
 from ..tensor import Tensor
 from .complex_parts import conj
 from .cumulative import cumsum, diff
-from .definition import Function, is_tensor, lift, primitive
+from .definition import Function, alone, is_tensor, lift, on_values, primitive
 from .elementwise import abs, add, cos, divide, equal, less, logical_and, multiply, remainder, sqrt, subtract, where
 from .joining import atleast_1d
 from .memory import arange, cast, ones, zeros_like
@@ -113,7 +113,9 @@ def correlate(a: Any, v: Any, /, mode: str = "valid") -> Any:
     a, v = _two_lines("correlate", a, v)
     short = min(a.shape[0], v.shape[0])
     left = short // 2 if a.shape[0] < v.shape[0] else (short - 1) // 2
-    return _sized("correlate", a, flip(conj(v)), mode, left)
+    return _sized(
+        "correlate", a, Tensor(v._data[::-1]) if alone(a, v) and v.dtype.kind != "c" else flip(conj(v)), mode, left
+    )
 
 
 def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2 * math.pi) -> Any:
@@ -139,6 +141,10 @@ def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: floa
     if not dtypes.is_floating(p.dtype) and not whole:
         p = cast(p, dtypes.get_default_dtype())
     place = single_axis("unwrap", axis, p.ndim)
+    return on_values(lambda p: _unwrapped(p, discont, place, period, whole), p)
+
+
+def _unwrapped(p: Any, discont: float | None, place: int, period: float, whole: bool) -> Any:
     change = diff(p, axis=place)
     if whole:
         high, rest = divmod(period, 2)
@@ -175,16 +181,17 @@ def _formed(M: int, device: Any, reach: float, formula: Callable[[Any], Any]) ->
     """``formula(t)`` at ``M`` points from 0 to ``reach``, both included; 1 if there is one only."""
     if M <= 1:
         return ones(max(M, 0), dtype="float64", device=device)
-    return formula(multiply(arange(0, M, dtype="float64", device=device), reach / (M - 1)))
+    places = arange(0, M, dtype="float64", device=device)
+    return on_values(lambda x: formula(multiply(x, reach / (M - 1))), places)
 
 
 def _sum_of_cosines(M: int, device: Any, *weights: float) -> Any:
     """``weights[0] - weights[1] cos(t) + weights[2] cos(2t) - ...`` at ``M`` points of a period, both ends included."""
 
     def formula(t: Any) -> Any:
-        y = _filled(t, weights[0])
+        y: Any = weights[0]
         for k, weight in enumerate(weights[1:], 1):
-            y = add(y, multiply(cos(multiply(t, k)), -weight if k % 2 else weight))
+            y = add(multiply(cos(multiply(t, k) if k > 1 else t), -weight if k % 2 else weight), y)
         return y
 
     return _formed(M, device, 2 * math.pi, formula)

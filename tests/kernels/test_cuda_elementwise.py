@@ -27,11 +27,7 @@ INTEGER_ONLY = [
     "lcm",
 ]
 OWN = ("where", "clip", "frexp", "join_parts", "divmod", "modf", "ldexp", "spacing")  # have cases of their own
-ANY = [
-    n
-    for n, k in INSTRUCTIONS.items()
-    if k.family == "elementwise" and n not in (*REAL_ONLY, *INTEGER_ONLY, *OWN)
-]
+ANY = [n for n, k in INSTRUCTIONS.items() if k.family == "elementwise" and n not in (*REAL_ONLY, *INTEGER_ONLY, *OWN)]
 ACTIVATIONS = ["relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid"]
 
 

@@ -234,7 +234,11 @@ case("divmod", lambda d, t: (array([-7.5, np.inf, 3.0], d, t), array([2.0, 2.0, 
 case("ldexp", lambda d, t: (array(_random(2, 3), d, t), array([3, -2, 0], d, "int64")))
 for _axis in (0, -1):
     for _big in (True, False):
-        case("packbits", lambda d, t, a=_axis, b=_big: (array(_random(3, 19) > 0.5, d, t), a, b), ("bool", "int32", "uint8"))
+        case(
+            "packbits",
+            lambda d, t, a=_axis, b=_big: (array(_random(3, 19) > 0.5, d, t), a, b),
+            ("bool", "int32", "uint8"),
+        )
         for _count in (5, 16, 20):
             _octets = np.arange(12).reshape(3, 4) * 21
             case("unpackbits", lambda d, t, a=_axis, b=_big, n=_count, x=_octets: (array(x, d, t), a, n, b), ("uint8",))
