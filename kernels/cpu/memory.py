@@ -13,6 +13,7 @@ __all__ = ["arange", "assign", "cast", "concat", "copy", "fill", "repeat", "tria
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _REAL, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
+_SHORT = 1 << 31  # integers whose product with the size of a block is exact in every type that numbers are counted in
 
 
 def copy(x: Array, out: Array | None = None) -> Array:
@@ -48,11 +49,10 @@ def arange(out: Array, start: Any, step: Any) -> None:
     dtype = out.dtype
     wide = dtype if dtype.kind in "iu" else _COMPLEX if dtype.kind == "c" else _REAL
     if out.size <= BLOCK or out.ndim != 1:
-        count = np.arange(out.size, dtype=wide)
-        if step.__class__ is not int or step != 1:
-            count = count * step
-        if start.__class__ is not int or start:
-            count = count + start
+        if start.__class__ is step.__class__ is int and -_SHORT < start < _SHORT and -_SHORT < step < _SHORT:
+            count = np.arange(start, start + out.size * step, step) if step else np.full(out.size, start)
+        else:
+            count = np.arange(out.size, dtype=wide) * step + start
         out[...] = count if out.ndim == 1 else count.reshape(out.shape)
         return
 
@@ -84,11 +84,14 @@ def arange(out: Array, start: Any, step: Any) -> None:
 
 def concat(arrays: Sequence[Array], axis: int, out: Array | None = None) -> Array:
     """The arrays one after another along ``axis``."""
-    if out is None and not all(x.flags.c_contiguous for x in arrays):  # NumPy would take the order of their axes over
-        shape = list(arrays[0].shape)
-        shape[axis] = sum(x.shape[axis] for x in arrays)
-        out = np.empty(shape, np.result_type(*arrays))
-    return np.concatenate(arrays, axis, out=out)
+    if out is not None:
+        return np.concatenate(arrays, axis, out)
+    for x in arrays:
+        if not x.flags.c_contiguous:  # NumPy would take the order of their axes over
+            shape = list(arrays[0].shape)
+            shape[axis] = sum(x.shape[axis] for x in arrays)
+            return np.concatenate(arrays, axis, np.empty(shape, np.result_type(*arrays)))
+    return np.concatenate(arrays, axis)
 
 
 def repeat(x: Array, count: int, axis: int, out: Array | None = None) -> Array:

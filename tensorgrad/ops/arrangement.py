@@ -17,7 +17,7 @@ from .elementwise import less
 from .indexing import become_part, take
 from .memory import clone, zeros
 from .reduction import normalize_axes, single_axis, sum, summed
-from .shape import broadcast_to, concat, permuted, reshape
+from .shape import broadcast_to, concat, permuted, raveled, reshape
 
 __all__ = [
     "chunk", "diagonal", "meshgrid", "on_diagonal", "parts_between", "repeat", "roll", "split", "tile", "trace", "tril",
@@ -78,7 +78,7 @@ def repeat(x: Any, repeats: Any, /, axis: int | None = None, *, output_size: int
     """
     x = lift(x)
     if axis is None:
-        x, axis = reshape(x, (x.size,)), 0
+        x, axis = raveled(x), 0
     place = single_axis("repeat", axis, x.ndim)
     if isinstance(repeats, Tensor) or getattr(repeats, "ndim", False) or not hasattr(repeats, "__index__"):
         return _repeated(x, repeats, place, output_size)
@@ -110,7 +110,7 @@ def _repeated(x: Any, repeats: Any, axis: int, output_size: int | None) -> Any:
         raise TypeError(f"repeat: repeats must be integers, got {repeats.dtype}")
     if repeats.ndim > 1 or repeats.size not in (1, n):
         raise ValueError(f"repeat: {n} elements along the axis of shape {x.shape}, repeats of shape {repeats.shape}")
-    repeats = broadcast_to(reshape(repeats, (repeats.size,)), (n,))
+    repeats = broadcast_to(raveled(repeats), (n,))
     if output_size is None:
         low = sum(less(repeats, 0)).item()
         low, output_size = -low, sum(repeats).item()
@@ -141,7 +141,7 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
     """
     x = lift(x)
     if axis is None and x.ndim != 1:
-        flat = roll(reshape(x, (x.size,)), shift, axis=0)
+        flat = roll(raveled(x), shift, axis=0)
         return reshape(flat, x.shape)
     axes = axis if isinstance(axis, tuple) else (0 if axis is None else axis,)
     shifts = shift if isinstance(shift, tuple) else (shift,) * len(axes)
@@ -252,7 +252,7 @@ def meshgrid(*arrays: Any, copy: bool = False, sparse: bool = False, indexing: s
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
     tensors = [lift(x) for x in arrays]
-    tensors = [x if x.ndim == 1 else reshape(x, (x.size,)) for x in tensors]
+    tensors = [raveled(x) for x in tensors]
     count = len(tensors)
     shape = tuple(x.size for x in tensors)
     grids = [reshape(x, tuple(x.size if i == k else 1 for i in range(count))) for k, x in enumerate(tensors)]

@@ -9,7 +9,7 @@ from .. import kernels as K
 from .definition import Function, lift, primitive
 from .memory import cast
 from .reduction import single_axis
-from .shape import reshape
+from .shape import raveled
 
 __all__ = ["bitwise_count", "packbits", "unpackbits"]
 
@@ -65,7 +65,7 @@ def packbits(x: Any, /, axis: int | None = None, bitorder: str = "big") -> Any:
         raise TypeError(f"packbits: expected booleans or integers, got {x.dtype}")
     big = _order("packbits", bitorder)
     if axis is None:
-        x, axis = x if x.ndim == 1 else reshape(x, (x.size,)), 0
+        x, axis = raveled(x), 0
     return _packbits(x, single_axis("packbits", axis, x.ndim), big)
 
 
@@ -94,7 +94,7 @@ def unpackbits(x: Any, /, axis: int | None = None, count: int | None = None, bit
         raise TypeError(f"unpackbits: expected uint8, got {x.dtype}")
     big = _order("unpackbits", bitorder)
     if axis is None:
-        x, axis = x if x.ndim == 1 else reshape(x, (x.size,)), 0
+        x, axis = raveled(x), 0
     place = single_axis("unpackbits", axis, x.ndim)
     have = 8 * x.shape[place]
     if count is None:

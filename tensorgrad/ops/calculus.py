@@ -24,8 +24,8 @@ __all__ = ["cumulative_trapezoid", "gradient", "interp", "trapezoid"]
 _interp: Function = primitive("interp", K.interp, None, None, None)
 
 
-def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, int]:
-    """The areas between neighbouring samples along an axis."""
+def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, Any, int]:
+    """The samples, the distances between neighbouring ones, and the axis counted from 0."""
     y = lift(y)
     if y.dtype.kind in "biu":
         y = cast(y, dtypes.get_default_dtype())
@@ -42,9 +42,12 @@ def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, i
                 step = reshape(step, tuple(0 if i == place else 1 for i in range(y.ndim)))
         else:
             step = diff(x, axis=place - y.ndim + x.ndim if place - y.ndim + x.ndim >= 0 else place)
-    n = y.shape[place]
-    means = on_values(lambda y: multiply(add(part(y, place, 1, None), part(y, place, 0, max(n - 1, 0))), 0.5), y)
-    return multiply(means, step), place
+    return y, step, place
+
+
+def _areas(y: Any, step: Any, place: int) -> Any:
+    means = multiply(add(part(y, place, 1, None), part(y, place, 0, max(y.shape[place] - 1, 0))), 0.5)
+    return multiply(means, step)
 
 
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
@@ -63,8 +66,10 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     >>> tg.trapezoid(tg.tensor([1.0, 2.0, 3.0]))
     tensor(4.)
     """
-    areas, place = _trapezoids("trapezoid", y, x, dx, axis)
-    return sum(areas, place)
+    y, step, place = _trapezoids("trapezoid", y, x, dx, axis)
+    if isinstance(step, (int, float)):
+        return on_values(lambda y: sum(_areas(y, step, place), place), y)
+    return sum(_areas(y, step, place), place)
 
 
 def cumulative_trapezoid(
@@ -85,8 +90,8 @@ def cumulative_trapezoid(
     >>> tg.cumulative_trapezoid(tg.tensor([1.0, 2.0, 3.0]), initial=0)
     tensor([0. , 1.5, 4. ])
     """
-    areas, place = _trapezoids("cumulative_trapezoid", y, x, dx, axis)
-    total = cumsum(areas, place)
+    y, step, place = _trapezoids("cumulative_trapezoid", y, x, dx, axis)
+    total = cumsum(_areas(y, step, place), place)
     if initial is None:
         return total
     return concat([full_like(part(lift(y), place, 0, 1), initial, dtype=total.dtype), total], place)

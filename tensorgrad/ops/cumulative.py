@@ -13,7 +13,7 @@ from .indexing import take_along_axis
 from .memory import cast, full_like, ones_like, zeros_like
 from .precision import raised
 from .reduction import single_axis
-from .shape import broadcast_to, concat, reshape
+from .shape import broadcast_to, concat, raveled, reshape
 from .softmax import complex_logaddexp
 
 __all__ = [
@@ -88,7 +88,7 @@ def _prepared(name: str, x: Any, axis: int | None) -> tuple[Any, int]:
     """The tensor, flattened for None, and the axis counted from 0; one element counts as an axis of one."""
     x = lift(x)
     if axis is None:
-        return reshape(x, (x.size,)), 0
+        return raveled(x), 0
     return x, single_axis(name, axis, max(x.ndim, 1))
 
 
@@ -306,7 +306,7 @@ def ediff1d(x: Any, /, to_end: Any = None, to_begin: Any = None) -> Any:
     tensor([0, 3, 5])
     """
     x = lift(x)
-    parts = [diff(x if x.ndim == 1 else reshape(x, (x.size,)))] if x.size else [reshape(x, (0,))]
+    parts = [diff(raveled(x))] if x.size else [reshape(x, (0,))]
     for at, extra in ((0, to_begin), (len(parts) + 1, to_end)):
         if extra is not None:
             parts.insert(at, cast(reshape(lift(extra, x), (-1,)), x.dtype))

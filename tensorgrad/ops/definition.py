@@ -22,8 +22,9 @@ from .. import dtypes
 from ..backend import device_of, is_array
 from ..conversion import as_array
 from ..kernels import Kernel, is_observed
-from ..kernels.batched.array import NeedsSamplesError
+from ..kernels.batched.array import LEVELS, NeedsSamplesError
 from ..kernels.batched.dispatch import forward_over_batch
+from ..kernels.registry import SILENT, error_state
 from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
 from .precision import raised
@@ -61,11 +62,14 @@ def is_tensor(x: Any) -> bool:
 
 
 def alone(*tensors: Any) -> bool:
-    """Whether the values of a function are all that is wanted of it: no gradient, no graph of what it is made of."""
+    """Whether the values of a function are all that is wanted of it: no gradient, no graph of what it is made of.
+
+    Nor may it run over a batch of samples: whoever asks may then write into arrays that he makes.
+    """
     for x in tensors:
         if not isinstance(x, Tensor) or x._node is not None:
             return False
-    return not is_observed()
+    return not is_observed() and not LEVELS
 
 
 def on_values(function: Function, *tensors: Any) -> Any:
@@ -76,9 +80,11 @@ def on_values(function: Function, *tensors: Any) -> Any:
     if not alone(*tensors):
         return function(*tensors)
     token = on_arrays.set(True)
+    quiet = error_state.set(SILENT)  # once, not at each launch
     try:
         result = function(*[x._data for x in tensors])
     finally:
+        error_state.reset(quiet)
         on_arrays.reset(token)
     return tuple([Tensor(y) for y in result]) if isinstance(result, tuple) else Tensor(result)
 
@@ -369,6 +375,10 @@ def primitive(
     indifferent = tuple(i for i in range(count) if i not in differentiable)
     alone = count == 1 and bool(differentiable)
     pick = op.pickers[0]
+    if put is not None and alone and not (aux or joint is not None or outputs > 1):
+        viewing = _viewing(name, op, forward, put, properties)
+        _describe(viewing, name, "")
+        return viewing
     recording = grad_mode.get
     several = outputs > 1 and op.saves_out
 
@@ -438,12 +448,45 @@ def primitive(
                         y._storage = y._node.storage = alias._shared_storage()  # type: ignore[union-attr]
                 return results
             made = Tensor(result, Node(op, tuple(nodes), saved, result.shape))
-        if put is not None:
-            made._become_view(View(args[0], function, put, args[1:]))
         return made
 
     _OPERANDS[function.__code__] = lambda values: values["args"]
     _describe(function, name, "")
+    return function
+
+
+def _viewing(
+    name: str,
+    op: Op,
+    forward: Callable[..., Any],
+    put: Callable[..., Any],
+    properties: tuple[tuple[int, str], ...],
+) -> Function:
+    """The function of an op whose result is a view of its one input; many functions begin or end with some."""
+    pick = op.pickers[0]
+    recording = grad_mode.get
+
+    def function(x: Any, *params: Any) -> Any:
+        plain = not isinstance(x, Tensor)
+        if plain and not on_arrays.get():
+            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
+        data = x if plain else x._data
+        try:
+            result = forward(data, *params)
+        except NeedsSamplesError as error:
+            result = forward_over_batch(forward, (data, *params), error)
+        if plain:
+            return result
+        node = x._node
+        if node is None or not recording():
+            made = Tensor(result)
+        else:
+            saved = pick((x, *params, result, *[getattr(x, what) for _, what in properties]))
+            made = Tensor(result, Node(op, (node,), (saved,), result.shape))
+        made._become_view(View(x, function, put, params))
+        return made
+
+    _OPERANDS[function.__code__] = lambda values: (values["x"], *values["params"])
     return function
 
 
@@ -478,11 +521,12 @@ def variadic(name: str, forward: Callable[..., Any], rule: Rule) -> Function:
             result = forward(arrays, *values)
         except NeedsSamplesError as error:
             result = forward_over_batch(forward, (arrays, *values), error)
-        if on_arrays.get() and not any(isinstance(x, Tensor) for x in inputs):
+        nodes: Any = [x._node for x in inputs if isinstance(x, Tensor)]
+        if not nodes and on_arrays.get():
             return result
-        nodes = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
-        if not grad_mode.get() or not any(nodes):
+        if nodes.count(None) == len(nodes) or not grad_mode.get():
             return Tensor(result)
+        nodes = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
         saved = op.pickers[0]((tuple(a.shape for a in arrays), *values, result))
         return Tensor(result, Node(op, nodes, saved, result.shape))
 

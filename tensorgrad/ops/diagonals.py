@@ -6,13 +6,15 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..backend import empty as empty_array
+from ..backend import resolve_device
 from ..tensor import Tensor
 from .arrangement import diagonal, on_diagonal
-from .definition import lift
+from .definition import alone, lift
 from .joining import resize
 from .memory import arange, cast
 from .reduction import normalize_axes
-from .shape import flip, reshape, swapaxes
+from .shape import flip, raveled, reshape, swapaxes
 
 __all__ = [
     "diag", "diag_embed", "diag_indices", "diagflat", "fill_diagonal", "fliplr", "flipud", "rot90", "tri",
@@ -40,7 +42,7 @@ def diag(x: Any, /, k: int = 0) -> Any:
 def diagflat(x: Any, /, k: int = 0) -> Any:
     """The matrix that has the flattened tensor on diagonal ``k``."""
     x = lift(x)
-    return diag_embed(reshape(x, (x.size,)), offset=k)
+    return diag_embed(raveled(x), offset=k)
 
 
 def diag_embed(x: Any, /, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any:
@@ -101,7 +103,11 @@ def fill_diagonal(x: Tensor, value: Any, wrap: bool = False) -> None:
     value = cast(lift(value, x), x.dtype)
     if value.ndim:
         value = resize(value, (count,))
-    flat = reshape(x, (x.size,))  # a copy where the memory is in another order
+    if alone(x, value) and x._data.flags.c_contiguous:
+        K.assign(x._data.reshape(-1)[:stop:step], value._data)
+        x._written()
+        return
+    flat = raveled(x)  # a copy where the memory is in another order
     flat[:stop:step] = value
     if not x._data.flags.c_contiguous:
         x[...] = reshape(flat, x.shape)
@@ -147,6 +153,9 @@ def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = None, *, device: 
     """Ones on and below diagonal ``k`` of an n x m matrix, zeros above."""
     columns = n if m is None else m
     kind = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
-    rows = arange(n, device=device)._data
-    inside = K.greater_equal(rows[:, None], arange(-k, columns - k, device=device)._data)
+    place = resolve_device(device)
+    row, column = (empty_array((size,), dtypes.int64, place) for size in (n, columns))
+    K.arange(row, k, 1)
+    K.arange(column, 0, 1)
+    inside = K.greater_equal(row[:, None], column)
     return Tensor(inside if kind == inside.dtype else K.cast(inside, kind))

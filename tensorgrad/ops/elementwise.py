@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..tensor import Tensor
 from .complex_parts import conj, real_part
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .late import late_function
@@ -469,6 +470,8 @@ def where(condition: Any, x1: Any = None, x2: Any = None, /) -> Any:
 
 def together(x1: Any, x2: Any, place: Any) -> tuple[Any, Any]:
     """Two operands, tensors or scalars, as tensors of one dtype on the device of ``place``."""
+    if isinstance(x1, Tensor) and isinstance(x2, Tensor) and x1._data.dtype is x2._data.dtype:
+        return x1, x2
     if is_tensor(x1) or is_tensor(x2):
         x1, x2 = lift(x1, x2 if is_tensor(x2) else None), lift(x2, x1 if is_tensor(x1) else None)
     else:

@@ -31,7 +31,7 @@ from .quantiles import quantile
 from .reduction import any as any_
 from .reduction import max, mean, min, std, sum
 from .search import flatnonzero, searchsorted
-from .shape import reshape
+from .shape import raveled, reshape
 
 __all__ = ["bincount", "histc", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd"]
 
@@ -180,7 +180,7 @@ def _stone(x: Any, extent: float, low: float, high: float, n: int) -> float:
 def histogram_bin_edges(x: Any, bins: Any = 10, range: tuple[float, float] | None = None, weights: Any = None) -> Any:
     """The edges of the bins that `histogram` counts in."""
     x = lift(x)
-    return _edges("histogram_bin_edges", reshape(x, (x.size,)), bins, range, weights)[0]
+    return _edges("histogram_bin_edges", raveled(x), bins, range, weights)[0]
 
 
 def _edges(
@@ -250,12 +250,12 @@ def histogram(
     (tensor([2, 1, 1]), tensor([1., 2., 3., 4.]))
     """
     x = lift(x)
-    flat = reshape(x, (x.size,))
+    flat = raveled(x)
     if weights is not None:
         weights = lift(weights)
         if weights.shape != x.shape:
             raise ValueError(f"histogram: weights of shape {weights.shape} for shape {x.shape}")
-        weights = reshape(weights, (weights.size,))
+        weights = raveled(weights)
     edges, equal_bins = _edges("histogram", flat, bins, range, weights)
     count = edges.shape[0] - 1
     found = _gathered_counts(_bins_of(flat, edges, equal_bins), count, weights)

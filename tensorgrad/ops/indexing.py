@@ -17,7 +17,7 @@ from .elementwise import multiply
 from .inplace import become, before, check_writable
 from .memory import cast, zeros_like
 from .reduction import single_axis
-from .shape import broadcast_to, reshape
+from .shape import broadcast_to, raveled, reshape
 
 __all__ = [
     "embedding", "gather", "getitem", "index_along", "put_along_axis", "replaced", "scatter", "scatter_add", "setitem",
@@ -41,11 +41,16 @@ def _in_words(index: Any) -> str:
 
 def _plain_index(x: Any, index: Any) -> tuple[tuple[Any, ...], bool]:
     """The index as a tuple of slices, ints, None, Ellipsis and arrays, and whether it has arrays."""
+    if index.__class__ is slice or index.__class__ is int:  # most calls
+        return (index,), False
     items = index if isinstance(index, tuple) else (index,)
     array = _array_of(x)
     plain: list[Any] = []
     advanced = False
     for item in items:
+        if item.__class__ is slice or item.__class__ is int:
+            plain.append(item)
+            continue
         if isinstance(item, Tensor):
             if (
                 item.dtype.kind in "iu"
@@ -251,9 +256,7 @@ def take(x: Any, indices: Any, /, axis: int | None = None) -> Any:
     """
     x = lift(x)
     if axis is None:
-        if x.ndim != 1:
-            x = reshape(x, (x.size,))
-        axis = 0
+        x, axis = raveled(x), 0
     indices = _indices("take", indices, x)
     place = single_axis("take", axis, x.ndim)
     try:
@@ -368,8 +371,11 @@ def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Any:
 
 
 def within(name: str, x: Any, axis: int, index: Any) -> tuple[Any, int]:
-    """The part of ``x`` that an index, possibly smaller off the axis, reaches."""
+    """The part of ``x``, None for all of it, that an index, possibly smaller off the axis, reaches; and the axis."""
     place = single_axis(name, axis, x.ndim)
+    shape, other = x.shape, index.shape
+    if len(shape) == len(other) and shape[:place] == other[:place] and shape[place + 1 :] == other[place + 1 :]:
+        return None, place
     if index.ndim != x.ndim or any(
         m > n for i, (n, m) in enumerate(zip(x.shape, index.shape, strict=True)) if i != place
     ):
@@ -383,7 +389,7 @@ def gather(x: Any, axis: int, index: Any) -> Any:
     x, index = lift(x), _indices("gather", index, x)
     part, place = within("gather", x, axis, index)
     try:
-        return _along(x[part], index, place)
+        return _along(x if part is None else x[part], index, place)
     except IndexError as error:
         raise IndexError(f"gather: {error} (shape {x.shape}, axis {axis})") from None
 
@@ -414,11 +420,11 @@ def _scattered(name: str, op: Any, x: Any, axis: int, index: Any, values: Any) -
     x, index = lift(x), _indices(name, index, x)
     part, place = within(name, x, axis, index)
     values = cast(lift(values, x), x.dtype)
-    if values.ndim:
+    if values.ndim and values.shape != index.shape:
         values = values[tuple(slice(n) for n in index.shape)]
     values = broadcast_to(values, index.shape)
     try:
-        if all(p == slice(None) or p.stop == n for p, n in zip(part, x.shape, strict=True)):
+        if part is None:
             return op(x, values, index, place)
         return _replaced(x, op(x[part], values, index, place), part)
     except IndexError as error:

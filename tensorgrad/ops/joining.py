@@ -21,7 +21,7 @@ from .indexing import take
 from .memory import cast, zeros
 from .reduction import single_axis
 from .search import flatnonzero
-from .shape import broadcast_to, concat, expand_dims, moveaxis, reshape, stack
+from .shape import broadcast_to, concat, expand_dims, moveaxis, raveled, reshape, stack
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "block", "block_diag", "cartesian_prod",
@@ -94,7 +94,7 @@ def dstack(arrays: Sequence[Any], /) -> Any:
     """The tensors behind each other, along axis 2, as `atleast_3d` makes them."""
     tensors = _all(lift, arrays)
     if _are_vectors(tensors):
-        return on_values(lambda *rows: expand_dims(stack(rows, 1), 0), *tensors)
+        return on_values(lambda *rows: concat([x[None, :, None] for x in rows], 2), *tensors)
     return concat(_all(atleast_3d, tensors), 2)
 
 
@@ -200,7 +200,7 @@ def _places(name: str, index: Any, n: int, ends: bool) -> tuple[list[int], bool]
 def _flattened(name: str, x: Any, axis: int | None) -> tuple[Any, int]:
     x = lift(x)
     if axis is None:
-        return reshape(x, (x.size,)), 0
+        return raveled(x), 0
     return x, single_axis(name, axis, x.ndim)
 
 
@@ -227,7 +227,7 @@ def insert(x: Any, index: Any, values: Any, /, axis: int | None = None) -> Any:
     places, alone = _places("insert", index, n, True)
     values = cast(lift(values, x), x.dtype)
     values = reshape(values, (1,) * (x.ndim - values.ndim) + values.shape)
-    if alone:
+    if alone and values.ndim > 1:
         values = moveaxis(values, 0, place)
     count = values.shape[place] if len(places) == 1 else len(places)
     values = broadcast_to(values, (*x.shape[:place], count, *x.shape[place + 1 :]))
@@ -285,11 +285,12 @@ def resize(x: Any, shape: Any, /) -> Any:
     """
     x = lift(x)
     sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
-    wanted, flat = math.prod(sizes), reshape(x, (x.size,))
+    wanted, flat = math.prod(sizes), raveled(x)
     if not x.size:
         return zeros(sizes, dtype=x.dtype, device=x.device)
     times, rest = divmod(wanted, x.size)
-    return reshape(concat([flat] * times + [flat[:rest]] * (rest > 0 or not times)), sizes)
+    y = concat([flat] * times + [flat[:rest]] * (rest > 0 or not times))
+    return y if y.shape == sizes else reshape(y, sizes)
 
 
 def trim_zeros(x: Any, /, trim: str = "fb") -> Any:
@@ -342,7 +343,7 @@ def _assembled(arrays: Any, ndim: int, deep: int) -> Any:
     first = blocks[0][1]
     y = empty_array(tuple(shape), first.dtype, device_of(first))
     for start, x in blocks:
-        K.setitem(y, tuple([slice(i, i + n) for i, n in zip(start, x.shape, strict=True)]), x)
+        K.assign(y[tuple([slice(i, i + n) for i, n in zip(start, x.shape, strict=True)])], x)
     return y
 
 
@@ -417,7 +418,7 @@ def cartesian_prod(*arrays: Any) -> Any:
 
     if len(arrays) == 1:
         return lift(arrays[0])
-    return stack([reshape(x, (x.size,)) for x in meshgrid(*arrays, indexing="ij")], axis=-1)
+    return stack([raveled(x) for x in meshgrid(*arrays, indexing="ij")], axis=-1)
 
 
 def combinations(x: Any, /, r: int = 2, with_replacement: bool = False) -> Any:

@@ -25,8 +25,9 @@ from .selection import argsort
 from .shape import broadcast_to, expand_dims, matrix_transpose, permuted, reshape
 
 __all__ = [
-    "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex", "logdet", "lu_solve", "pivots_to_permutation",
-    "rows_in_order", "slogdet", "solve", "solve_ex", "solve_triangular", "tensorinv", "tensorsolve",
+    "check_batch", "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex", "logdet", "lu_solve",
+    "pivots_to_permutation", "rows_in_order", "slogdet", "solve", "solve_ex", "solve_triangular", "tensorinv",
+    "tensorsolve",
 ]  # fmt: skip
 
 
@@ -57,10 +58,11 @@ def _check_systems(name: str, a: Any, b: Any) -> None:
         raise LinAlgError(
             f"{name}: matrices of shape {a.shape} need right-hand sides with {a.shape[-1]} rows, got shape {b.shape}"
         )
-    _check_batch(name, a, b)
+    check_batch(name, a, b)
 
 
-def _check_batch(name: str, a: Any, b: Any) -> None:
+def check_batch(name: str, a: Any, b: Any) -> None:
+    """Refuse right-hand sides whose batch does not broadcast against that of the matrices."""
     if a.shape[:-2] == b.shape[:-2]:
         return
     try:

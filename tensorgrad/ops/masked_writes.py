@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels as K
 from ..tensor import Tensor
 from .arrangement import tile
-from .definition import lift
+from .definition import alone, lift
 from .elementwise import where
-from .shape import broadcast_to, reshape
+from .memory import cast
+from .shape import broadcast_to, raveled, reshape
 
 __all__ = ["copyto", "place", "putmask"]
 
@@ -55,10 +57,19 @@ def _chosen(mask: Any, values: Any, x: Tensor) -> Any:
 
 
 def _mask_of(name: str, mask: Any, x: Tensor) -> Any:
-    mask = lift(mask).to(x.device) != 0
+    mask = lift(mask).to(x.device)
+    if mask.dtype.kind != "b":
+        mask = mask != 0
     if mask.size != x.size:
         raise ValueError(f"{name}: a mask of shape {mask.shape} does not fit a tensor of shape {x.shape}")
-    return reshape(mask, x.shape)
+    return mask if mask.shape == x.shape else reshape(mask, x.shape)
+
+
+def _repeated(values: Any, size: int) -> Any:
+    """The first ``size`` of a vector's elements, over again where there are too few."""
+    if values.size != size:
+        values = tile(values, -(-size // values.size))
+    return values if values.size == size else values[:size]
 
 
 def putmask(x: Tensor, mask: Any, values: Any) -> None:
@@ -74,10 +85,15 @@ def putmask(x: Tensor, mask: Any, values: Any) -> None:
     """
     x = _target("putmask", x)
     mask = _mask_of("putmask", mask, x)
-    values = reshape(lift(values, x).astype(x.dtype, copy=False), (-1,))
+    values = raveled(cast(lift(values, x), x.dtype))
     if x.size and values.size:
-        repeated = tile(values, -(-x.size // values.size))[: x.size]
-        x[...] = where(mask, reshape(repeated, x.shape), x)
+        repeated = _repeated(values, x.size)
+        chosen = where(mask, repeated if x.ndim == 1 else reshape(repeated, x.shape), x)
+        if alone(x, chosen):
+            K.assign(x._data, chosen._data)
+            x._written()
+        else:
+            x[...] = chosen
 
 
 def place(x: Tensor, mask: Any, vals: Any) -> None:
@@ -95,9 +111,9 @@ def place(x: Tensor, mask: Any, vals: Any) -> None:
     """
     x = _target("place", x)
     mask = _mask_of("place", mask, x)
-    vals = reshape(lift(vals, x).astype(x.dtype, copy=False), (-1,))
+    vals = raveled(cast(lift(vals, x), x.dtype))
     count = int(mask.sum().item())
     if count and not vals.size:
         raise ValueError(f"place: there is nothing to write at {count} places of shape {x.shape}")
     if count:
-        x[mask] = tile(vals, -(-count // vals.size))[:count]
+        x[mask] = _repeated(vals, count)

@@ -10,7 +10,7 @@ from .definition import lift
 from .matmul import matmul
 from .product import vecdot
 from .reduction import normalize_axes
-from .shape import expand_dims, reshape, squeeze
+from .shape import expand_dims, raveled, squeeze
 
 __all__ = [
     "chain_matmul", "cholesky", "cholesky_inverse", "cholesky_solve", "cross", "det", "geqrf", "inverse", "logdet",
@@ -96,7 +96,7 @@ def vdot(x1: Any, x2: Any, /) -> Any:
     x1, x2 = lift(x1), lift(x2)
     if x1.size != x2.size:
         raise ValueError(f"vdot: shapes {x1.shape} and {x2.shape} have not the same number of elements")
-    return vecdot(*(x if x.ndim == 1 else reshape(x, (x.size,)) for x in (x1, x2)))
+    return vecdot(*(raveled(x) for x in (x1, x2)))
 
 
 def lu_solve(b: Any, factors: Any, pivots: Any, /) -> Any:

@@ -9,9 +9,11 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..backend import device_of, empty
+from ..tensor import Tensor
 from .arrangement import diagonal as diagonal_of
 from .arrangement import trace as trace_of
-from .definition import Function, lift, on_values, primitive
+from .definition import Function, alone, lift, primitive
 from .elementwise import multiply, pow
 from .linear_system import inv
 from .matmul import matmul
@@ -259,11 +261,19 @@ def vander(x: Any, /, N: int | None = None, *, increasing: bool = True) -> Any:
         x = cast(x, dtypes.int64)
     if not count:
         return stack([x], axis=-1)[..., :0]
-    return on_values(lambda x: _powers(x, count, increasing), x)
-
-
-def _powers(x: Any, count: int, increasing: bool) -> Any:
+    if alone(x):
+        return Tensor(_powers(x._data, count, increasing))
     columns = [ones_like(x)]
     while len(columns) < count:
         columns.append(multiply(columns[-1], x))
     return stack(columns if increasing else columns[::-1], axis=-1)
+
+
+def _powers(x: Any, count: int, increasing: bool) -> Any:
+    """`vander` of an array, column by column in place."""
+    y = empty((*x.shape, count), x.dtype, device_of(x))
+    rising = y if increasing else y[..., ::-1]
+    K.fill(rising[..., 0], 1)
+    for k in range(1, count):
+        K.multiply(rising[..., k - 1], x, rising[..., k])
+    return y

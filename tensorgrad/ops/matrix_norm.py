@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
-from .definition import Function, lift, primitive
+from .definition import Function, lift, on_values, primitive
 from .elementwise import abs as absolute
 from .elementwise import divide, equal, logical_or, multiply, not_equal, pow, sign, where
 from .linear_system import inv_ex
@@ -221,6 +221,16 @@ def norm(
     raise ValueError(f"norm: order {ord!r} is one of vectors or matrices; name one or two axes of shape {x.shape}")
 
 
+def _ratio_of_ends(x: Any, s: Any, turned: bool) -> Any:
+    """The largest singular value over the smallest, or the smallest over the largest."""
+    first, last = s[..., :1], s[..., -1:]
+    y = divide(last, first) if turned else divide(first, last)
+    y = reshape(y, y.shape[:-1])
+    missing = any_of(not_equal(x, x), axis=(-2, -1))
+    # 0 / 0: a matrix of zeros is singular
+    return where(logical_or(missing, equal(y, y)), y, math.inf)
+
+
 def cond(x: Any, /, p: float | str | None = None) -> Any:
     """Condition numbers: the largest singular value over the smallest, or a norm times that of the inverse.
 
@@ -247,11 +257,7 @@ def cond(x: Any, /, p: float | str | None = None) -> Any:
     if p is None or p in (2, -2):
         if not min(x.shape[-2:]):
             raise LinAlgError(f"cond: matrices without elements have no condition number, shape {x.shape}")
-        s = svdvals(x)
-        y = divide(s[..., -1], s[..., 0]) if p == -2 else divide(s[..., 0], s[..., -1])
-        missing = any_of(not_equal(x, x), axis=(-2, -1))
-        # 0 / 0: a matrix of zeros is singular
-        return in_half(where(logical_or(missing, equal(y, y)), y, math.inf), half)
+        return in_half(on_values(lambda x, s: _ratio_of_ends(x, s, p == -2), x, svdvals(x)), half)
     require_square("cond", x)
     if not x.shape[-1]:
         raise LinAlgError(f"cond: matrices without elements have no condition number, shape {x.shape}")

@@ -141,17 +141,18 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, 
 
 
 def _like(x: Any, dtype: Any, device: Any, value: Any, requires_grad: bool = False) -> Any:
-    of_tensor(x)
-    kind = x.dtype if dtype is None else dtypes.dtype_of(dtype)
-    place = _device(x) if device is None else resolve_device(device)
-    levels = levels_of(x._data if isinstance(x, Tensor) else x) if LEVELS else ()
+    data = x._data if isinstance(x, Tensor) else x
+    of_tensor(data)
+    kind = data.dtype if dtype is None else dtypes.dtype_of(dtype)
+    place = device_of(data) if device is None else resolve_device(device)
+    levels = levels_of(data) if LEVELS else ()
     if levels:
         array = allocated(lambda shape: empty_array(shape, kind, place), x.shape, levels)
     else:
-        array = empty_array(x.shape, kind, place)
+        array = empty_array(data.shape, kind, place)
     if value is not None:
         K.fill(array, value)
-    if not isinstance(x, Tensor):
+    if data is x:
         return array
     made = Tensor(array)
     if requires_grad:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import kernels as K
 from ..dtypes import int64
 from ..tensor import Tensor
-from .definition import Function, lift, primitive
+from .definition import Function, lift, on_values, primitive
 from .elementwise import add, clip, floor_divide, multiply, remainder
 from .indexing import take_along_axis
 from .memory import empty
@@ -18,7 +18,7 @@ from .reduction import max, min, single_axis
 from .reduction import max as max_
 from .reduction import min as min_
 from .selection import sort
-from .shape import reshape
+from .shape import raveled, reshape
 
 __all__ = [
     "aminmax", "argpartition", "lexsort", "msort", "partition", "ravel_multi_index", "tril_indices", "triu_indices",
@@ -79,7 +79,7 @@ def argpartition(x: Any, kth: int | Sequence[int], /, axis: int | None = -1) -> 
 
 
 def _flat_if_none(x: Any, axis: int | None) -> Any:
-    return reshape(x, (x.size,)) if axis is None else x
+    return raveled(x) if axis is None else x
 
 
 def _places(name: str, x: Any, kth: int | Sequence[int], axis: int) -> tuple[tuple[int, ...], int]:
@@ -113,11 +113,19 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
     sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"unravel_index: indices must be integers, got {indices.dtype}")
-    found = []
-    for n in reversed(sizes):
-        found.append(remainder(indices, n))
-        indices = floor_divide(indices, n)
-    return tuple(reversed(found))
+    if not sizes:
+        return ()
+
+    def places(indices: Any) -> tuple[Any, ...]:
+        found = []
+        for n in sizes[:0:-1]:
+            found.append(remainder(indices, n))
+            indices = floor_divide(indices, n)
+        found.append(remainder(indices, sizes[0]))
+        return tuple(found[::-1])
+
+    found: tuple[Any, ...] = on_values(places, indices)
+    return found
 
 
 def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str = "raise") -> Any:

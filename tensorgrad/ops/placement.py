@@ -12,7 +12,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
 from .cumulative import cumsum
-from .definition import Function, is_tensor, lift, primitive
+from .definition import Function, is_tensor, lift, on_values, primitive
 from .elementwise import (
     add,
     clip,
@@ -32,7 +32,7 @@ from .memory import cast, full, full_like, ones_like, zeros_like
 from .reduction import normalize_axes, single_axis
 from .search import flatnonzero
 from .segments import others_of_each
-from .shape import broadcast_arrays, broadcast_to, expand_dims, reshape, stack
+from .shape import broadcast_arrays, broadcast_to, concat, raveled, reshape
 
 __all__ = [
     "choose", "compress", "diagonal_scatter", "extract", "index_add", "index_copy", "index_fill", "index_put",
@@ -49,7 +49,7 @@ def _row_of(name: str, index: Any, x: Any) -> Any:
         raise TypeError(f"{name}: indices must be integers, got {index.dtype}")
     if index.ndim > 1:
         raise ValueError(f"{name}: the index must have one axis, got shape {index.shape}")
-    return reshape(index, (index.size,))
+    return raveled(index)
 
 
 def index_select(x: Any, axis: int, index: Any) -> Any:
@@ -223,7 +223,7 @@ def scatter_reduce(x: Any, axis: int, index: Any, values: Any, reduce: str, *, i
     if index.dtype.kind not in "iu":
         raise TypeError(f"scatter_reduce: indices must be integers, got {index.dtype}")
     if not x.ndim:
-        parts = (reshape(v, (v.size,)) for v in (x, index, lift(values, x)))
+        parts = (raveled(v) for v in (x, index, lift(values, x)))
         first, second, third = parts
         return reshape(scatter_reduce(first, 0, second, third, reduce, include_self=include_self), ())
     reach, place = within("scatter_reduce", x, axis, index)
@@ -231,10 +231,9 @@ def scatter_reduce(x: Any, axis: int, index: Any, values: Any, reduce: str, *, i
     if values.ndim != index.ndim or any(m > n for m, n in zip(index.shape, values.shape, strict=True)):
         raise ValueError(f"scatter_reduce: an index of shape {index.shape} does not fit values of shape {values.shape}")
     values = values[tuple(slice(n) for n in index.shape)]
-    inside = all(p == slice(None) or p.stop == n for p, n in zip(reach, x.shape, strict=True))
-    base = x if inside else x[reach]
-    y = _reduced(base, values, index, place, reduce, include_self)
-    return y if inside else replaced(x, y, reach)
+    if reach is None:
+        return _reduced(x, values, index, place, reduce, include_self)
+    return replaced(x, _reduced(x[reach], values, index, place, reduce, include_self), reach)
 
 
 def _reduced(x: Any, values: Any, index: Any, axis: int, reduce: str, include_self: bool) -> Any:
@@ -274,7 +273,7 @@ def masked_select(x: Any, mask: Any) -> Any:
     """
     x = lift(x)
     x, mask = broadcast_arrays(x, _mask("masked_select", mask, x))
-    return take(reshape(x, (x.size,)), flatnonzero(mask))
+    return take(raveled(x), flatnonzero(mask))
 
 
 def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
@@ -294,9 +293,9 @@ def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     x = lift(x)
     x, mask = broadcast_arrays(x, _mask("masked_scatter", mask, x))
     source = cast(lift(source, x), x.dtype)
-    flat = reshape(mask, (mask.size,))
+    flat = raveled(mask)
     order = subtract(cumsum(flat), 1)
-    first = reshape(source, (source.size,))
+    first = raveled(source)
     if not source.size:
         first = full_like(order[:1], 0, dtype=x.dtype)
     chosen = take(first, where(flat, order, zeros_like(order)))
@@ -317,14 +316,18 @@ def compress(condition: Any, x: Any, /, axis: int | None = None) -> Any:
     if condition.ndim != 1:
         raise ValueError(f"compress: the condition must have one axis, got shape {condition.shape}")
     if axis is None:
-        x, axis = reshape(x, (x.size,)), 0
-    return take(x, flatnonzero(condition).to(x.device), axis=axis)
+        x, axis = raveled(x), 0
+    if condition.device != x.device:
+        condition = condition.to(x.device)
+    return on_values(lambda condition, x: take(x, flatnonzero(condition), axis=axis), condition, x)
 
 
 def extract(condition: Any, x: Any, /) -> Any:
     """The elements of ``x`` where a condition of as many elements is true, in one axis."""
     x, condition = lift(x), lift(condition)
-    return take(reshape(x, (x.size,)), flatnonzero(condition).to(x.device))
+    if condition.device != x.device:
+        condition = condition.to(x.device)
+    return on_values(lambda condition, x: take(raveled(x), flatnonzero(condition)), condition, x)
 
 
 # ------------------------------------------------------------------------------------------------------------- choices
@@ -368,13 +371,20 @@ def choose(a: Any, choices: Sequence[Any], mode: str = "raise") -> Any:
     options = [lift(c) for c in choices]
     dtype, index = dtypes.result_type(*[c.dtype for c in options]), a
     options = [cast(c, dtype) for c in options]
-    if any(c.shape != a.shape for c in options):
-        index, *options = broadcast_arrays(a, *options)
+    for c in options:
+        if c.shape != a.shape:
+            index, *options = broadcast_arrays(a, *options)
+            break
     if mode == "wrap":
         index = remainder(index, len(options))
     elif mode == "clip":
         index = clip(index, 0, len(options) - 1)
-    return reshape(gather(stack(options), 0, expand_dims(index, 0)), index.shape)
+    return on_values(_chosen, index, *options)
+
+
+def _chosen(index: Any, *options: Any) -> Any:
+    """Of each element, the option that the index tells."""
+    return gather(concat([c[None] for c in options], 0), 0, index[None])[0]
 
 
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
@@ -428,7 +438,8 @@ def put(x: Any, index: Any, values: Any, accumulate: bool = False) -> Any:
     values = cast(lift(values, x), x.dtype)
     if values.shape != index.shape and values.size == index.size:
         values = reshape(values, index.shape)
-    return reshape(replaced(reshape(x, (x.size,)), values, (index,), accumulate=accumulate), x.shape)
+    y = replaced(raveled(x), values, (index,), accumulate=accumulate)
+    return y if x.ndim == 1 else reshape(y, x.shape)
 
 
 # ---------------------------------------------------------------------------------------------------- parts of an axis

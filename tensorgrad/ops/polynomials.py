@@ -71,7 +71,7 @@ def polyval(p: Any, x: Any, /) -> Any:
 
 
 def _values(p: Any, x: Any) -> Any:
-    y = add(zeros_like(x), p[0, ...])
+    y = add(multiply(x, 0), p[0, ...])
     for i in range(1, p.shape[0]):
         y = add(multiply(y, x), p[i, ...])
     return y
@@ -214,17 +214,18 @@ def polyint(p: Any, /, m: int = 1, k: Any = None) -> Any:
         return p
     if p.dtype.kind in "biu":
         p = cast(p, dtypes.get_default_dtype())
-    if k is None:
-        constants = zeros(1, dtype=p.dtype, device=p.device)
-    else:
-        constants = cast(atleast_1d(lift(k, p)), p.dtype)
+    constants = zeros(1, dtype=p.dtype, device=p.device) if k is None else cast(atleast_1d(lift(k, p)), p.dtype)
     single = constants.shape[0] == 1
     if not single and constants.shape[0] < m:
         raise ValueError(f"polyint: {m} integrations need as many constants or one, got {constants.shape[0]}")
     for i in range(m):
         powers = arange(p.shape[0], 0, -1, dtype=p.dtype, device=p.device)
-        p = concat([divide(p, powers), constants if single else constants[i : i + 1]], axis=0)
+        p = on_values(_integrated, p, powers, constants if single else constants[i : i + 1])
     return p
+
+
+def _integrated(p: Any, powers: Any, constant: Any) -> Any:
+    return concat([divide(p, powers), constant], axis=0)
 
 
 def poly(seq_of_zeros: Any, /) -> Any:
@@ -245,18 +246,29 @@ def poly(seq_of_zeros: Any, /) -> Any:
         raise ValueError(f"poly: expected a vector of roots or a square matrix, got shape {z.shape}")
     if not z.shape[0]:
         return ones((), dtype=z.dtype, device=z.device)
-    p = on_values(_with_roots, z)
+    p = Tensor(_with_roots(z._data)) if alone(z) else _product_of_factors(z)
     if z.dtype.kind == "c" and _in_pairs(z):
         return real(p) * 1
     return p
 
 
-def _with_roots(z: Any) -> Any:
-    """The coefficients of the product of ``x - z[i]``, which is multiplied out factor by factor."""
-    p = ones_like(z[:1])
+def _product_of_factors(z: Any) -> Any:
+    """The coefficients of the product of all ``x - z[i]``."""
+    one = ones_like(z[:1])
+    p = one
     for i in range(z.shape[0]):
-        shifted = multiply(p, z[i, ...])
-        p = concat([p[:1], subtract(p[1:], shifted[:-1]), negative(shifted[-1:])], axis=0)
+        p = convolve(p, concat([one, negative(z[i : i + 1])], axis=0))
+    return p
+
+
+def _with_roots(z: Any) -> Any:
+    """`_product_of_factors` of an array, multiplied out in place."""
+    p = K.concat([z[:1], z], 0)
+    K.fill(p, 0)
+    K.fill(p[:1], 1)
+    for i in range(z.shape[0]):
+        tail = p[1 : i + 2]
+        K.subtract(tail, K.multiply(p[: i + 1], z[i : i + 1]), tail)
     return p
 
 

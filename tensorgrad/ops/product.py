@@ -23,7 +23,7 @@ from .matmul import matmul
 from .memory import cast
 from .precision import lowered
 from .reduction import normalize_axes, summed
-from .shape import expand_dims, moveaxis, permuted, reshape
+from .shape import expand_dims, moveaxis, permuted, raveled, reshape
 
 __all__ = ["einsum", "inner", "kron", "outer", "tensordot", "vecdot"]
 
@@ -348,7 +348,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
             [ 2., 20.]])
     """
     x1, x2 = _together(x1, x2)
-    return on_values(lambda x1, x2: multiply(reshape(x1, (x1.size, 1)), reshape(x2, (1, x2.size))), x1, x2)
+    return on_values(lambda x1, x2: multiply(raveled(x1)[:, None], raveled(x2)), x1, x2)
 
 
 def kron(x1: Any, x2: Any, /) -> Any:

@@ -9,11 +9,13 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..backend import empty as empty_array
+from ..backend import resolve_device
 from ..tensor import Tensor
 from .arrangement import meshgrid
-from .definition import lift
+from .definition import lift, on_values
 from .elementwise import add, divide, exp, floor, multiply, pow, subtract
-from .memory import arange, cast, empty, eye, full_like, linspace
+from .memory import arange, cast, eye, full_like, linspace
 from .shape import broadcast_arrays, concat, expand_dims, moveaxis, reshape
 
 __all__ = ["between", "fromfunction", "geomspace", "identity", "indices", "logspace"]
@@ -95,7 +97,7 @@ def logspace(
     base = _number(base)
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
     exponents = linspace(start, stop, num, dtype=dtypes.float64, device=device, endpoint=endpoint)
-    return cast(pow(full_like(exponents, base), exponents), wanted)
+    return on_values(lambda x: cast(pow(full_like(x, base), x), wanted), exponents)
 
 
 def geomspace(
@@ -168,11 +170,13 @@ def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False, 
     sizes = tuple(dimensions)
     wanted = dtypes.int64 if dtype is None else dtypes.dtype_of(dtype)
     if not sparse:
-        grid = empty(len(sizes), *sizes, dtype=wanted, device=device)
+        place = resolve_device(device)
+        grid = empty_array((len(sizes), *sizes), wanted, place)
         for k, n in enumerate(sizes):
-            row = arange(n, dtype=wanted, device=device)._data
-            K.assign(grid._data[k], row.reshape((n, *(1,) * (len(sizes) - k - 1))))
-        return grid
+            row = empty_array((n,), wanted, place)
+            K.arange(row, 0, 1)
+            K.assign(grid[k], row.reshape((n, *(1,) * (len(sizes) - k - 1))))
+        return Tensor(grid)
     axes = [
         reshape(arange(n, dtype=wanted, device=device), tuple(n if i == k else 1 for i in builtins.range(len(sizes))))
         for k, n in enumerate(sizes)

@@ -10,7 +10,7 @@ from .. import kernels as K
 from ..errors import integer
 from ..tensor import Tensor
 from .complex_parts import imag_part, real_part
-from .definition import Function, lift, primitive
+from .definition import Function, alone, lift, primitive
 from .elementwise import add, divide, equal, exp, log, multiply, not_equal, sqrt, subtract, where
 from .memory import cast, ones_like, zeros_like
 from .precision import raised
@@ -300,7 +300,13 @@ def all(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 def count_nonzero(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     """How many elements over ``axis`` are not 0."""
-    return sum(not_equal(lift(x), 0), axis, keepdims=keepdims)
+    x = lift(x)
+    if alone(x):
+        array = x._data
+        axes = normalize_axes("count_nonzero", axis, array.ndim)
+        found = array if array.dtype.kind == "b" else K.not_equal(array, 0)
+        return Tensor(K.sum(K.cast(found, dtypes.int64), axes, keepdims))
+    return sum(not_equal(x, 0), axis, keepdims=keepdims)
 
 
 _argmax: Function = primitive("argmax", K.argmax, None)

@@ -7,11 +7,11 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from ..tensor import Tensor
-from .definition import Function, lift, primitive
-from .elementwise import logical_not
+from .definition import Function, lift, on_values, primitive
+from .elementwise import less, logical_not
 from .indexing import take_along_axis
 from .memory import cast
-from .shape import reshape, stack
+from .shape import raveled, reshape, stack
 
 __all__ = ["argwhere", "bucketize", "digitize", "flatnonzero", "isin", "nonzero", "searchsorted"]
 
@@ -64,7 +64,7 @@ def flatnonzero(x: Any, /) -> Any:
     tensor([1, 2])
     """
     x = lift(x)
-    return _nonzero(reshape(x, (x.size,)))[0]
+    return _nonzero(raveled(x))[0]
 
 
 def _orderly(name: str, *tensors: Any) -> list[Any]:
@@ -165,7 +165,7 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if bins.ndim != 1:
         raise ValueError(f"digitize: bins must have one axis, got shape {bins.shape}")
     n, side = bins.shape[0], "left" if right else "right"
-    if n > 1 and bool(bins[-1] < bins[0]):
+    if n > 1 and bool(on_values(lambda bins: less(bins[-1:], bins[:1]), bins)):
         return n - searchsorted(bins[::-1], x, side=side)
     return searchsorted(bins, x, side=side)
 

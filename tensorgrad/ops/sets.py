@@ -20,7 +20,7 @@ from .reduction import any as any_
 from .reduction import single_axis
 from .search import flatnonzero, isin
 from .selection import sort
-from .shape import concat, moveaxis, reshape
+from .shape import concat, moveaxis, raveled, reshape
 
 __all__ = [
     "UniqueAll", "UniqueCounts", "UniqueInverse", "intersect1d", "setdiff1d", "setxor1d", "union1d", "unique",
@@ -59,7 +59,7 @@ def _distinct(x: Any, index: bool, inverse: bool, counts: bool, equal_nan: bool,
     recorded = isinstance(x, Tensor) and x.requires_grad
     found: list[Any] = list(_unique(x, index or recorded, inverse, counts, equal_nan, axis))
     if recorded:
-        found[0] = take(x if axis is not None else reshape(x, (x.size,)), found[1], axis=axis or 0)
+        found[0] = take(x if axis is not None else raveled(x), found[1], axis=axis or 0)
         if not index:
             del found[1]
     return found
@@ -168,7 +168,7 @@ def unique_consecutive(
     (tensor([1, 3, 1]), tensor([2, 1, 1]))
     """
     given = lift(x)
-    x = reshape(given, (given.size,)) if axis is None else given
+    x = raveled(given) if axis is None else given
     place = single_axis("unique_consecutive", axis or 0, x.ndim)
     n = x.shape[place]
     rows = reshape(moveaxis(x, place, 0), (n, x.size // n if n else 0))
@@ -187,7 +187,9 @@ def unique_consecutive(
 def _flat(name: str, *tensors: Any) -> list[Any]:
     """The operands flattened, in one dtype."""
     lifted = [lift(x) for x in tensors]
-    dtype = dtypes.result_type(*[x.dtype for x in lifted])
+    dtype = lifted[0].dtype
+    for x in lifted[1:]:
+        dtype = dtypes.promote_types(dtype, x.dtype)
     return [cast(x, dtype) if x.ndim == 1 else reshape(cast(x, dtype), (x.size,)) for x in lifted]
 
 

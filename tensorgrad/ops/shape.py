@@ -18,7 +18,7 @@ from .memory import cast, clone
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flatten", "flip", "matrix_transpose", "moveaxis",
-    "permute_dims", "reshape", "squeeze", "stack", "swapaxes", "unstack",
+    "permute_dims", "raveled", "reshape", "squeeze", "stack", "swapaxes", "unstack",
 ]  # fmt: skip
 
 
@@ -62,6 +62,11 @@ def reshape(x: Any, /, shape: Any = (), *more: Any, copy: bool | None = None) ->
     if copy or not viewable:  # then the result is a view of the copy
         x = clone(x)
     return _reshape(x, sizes)
+
+
+def raveled(x: Any) -> Any:
+    """The elements in one axis: ``x`` itself if it has one."""
+    return x if x.ndim == 1 else reshape(x, (x.size,))
 
 
 def _viewable(shape: tuple[int, ...], strides: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
@@ -171,6 +176,12 @@ def expand_dims(x: Any, /, axis: int | tuple[int, ...] = 0) -> Any:
 def squeeze(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Any:
     """Without the given axes, which must have size 1; None takes all of those."""
     x = lift(x)
+    if axis.__class__ is int:  # most calls
+        shape = x.shape
+        place = _axis("squeeze", axis, len(shape))
+        if shape[place] != 1:
+            raise ValueError(f"squeeze: axis {place} of shape {shape} has size {shape[place]}, not 1")
+        return _reshape(x, shape[:place] + shape[place + 1 :])
     if axis is None:
         axes = {i for i, n in enumerate(x.shape) if n == 1}
     else:
@@ -250,7 +261,11 @@ def _common(name: str, arrays: Sequence[Any]) -> list[Any]:
     tensors = [x if isinstance(x, Tensor) else lift(x) for x in arrays]
     if not tensors:
         raise ValueError(f"{name}: needs at least one tensor")
-    if len({x.dtype for x in tensors}) == 1:
+    first = tensors[0].dtype
+    for x in tensors:
+        if x.dtype is not first:
+            break
+    else:
         return tensors
     dtype = dtypes.result_type(*[x.dtype for x in tensors])
     return [cast(x, dtype) for x in tensors]
@@ -268,10 +283,13 @@ def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
     tensors = _common("concat", arrays)
     if axis is None:
         tensors, axis = [reshape(x, (-1,)) for x in tensors], 0
-    place = _axis("concat", axis, tensors[0].ndim)
-    if tensors[0].ndim > 1 or {x.ndim for x in tensors} != {1}:
-        sizes = {(*x.shape[:place], *x.shape[place + 1 :]) for x in tensors}
-        if len(sizes) > 1 or len({x.ndim for x in tensors}) > 1:
+    shape = tensors[0].shape
+    place = _axis("concat", axis, len(shape))
+    for x in tensors:
+        other = x.shape
+        if other != shape and (
+            len(other) != len(shape) or other[:place] != shape[:place] or other[place + 1 :] != shape[place + 1 :]
+        ):
             shapes = ", ".join(str(x.shape) for x in tensors)
             raise ValueError(f"concat: shapes {shapes} differ off axis {axis}")
     return _concat(tensors, place)
@@ -280,9 +298,11 @@ def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
 def stack(arrays: Sequence[Any], /, axis: int = 0) -> Any:
     """The tensors, all of one shape, along a new axis."""
     tensors = _common("stack", arrays)
-    if len({x.shape for x in tensors}) > 1:
-        raise ValueError(f"stack: shapes {', '.join(str(x.shape) for x in tensors)} differ")
-    place = _axis("stack", axis, tensors[0].ndim + 1)
+    shape = tensors[0].shape
+    for x in tensors:
+        if x.shape != shape:
+            raise ValueError(f"stack: shapes {', '.join(str(x.shape) for x in tensors)} differ")
+    place = _axis("stack", axis, len(shape) + 1)
     return _stack(tensors, place)
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..backend import empty as empty_array
+from ..backend import resolve_device
 from ..tensor import Tensor
 from .complex_parts import conj
 from .cumulative import cumsum, diff
 from .definition import Function, alone, is_tensor, lift, on_values, primitive
 from .elementwise import abs, add, cos, divide, equal, less, logical_and, multiply, remainder, sqrt, subtract, where
 from .joining import atleast_1d
-from .memory import arange, cast, ones, zeros_like
+from .memory import cast, ones, zeros_like
 from .reduction import single_axis
 from .shape import concat, flip
 
@@ -181,8 +183,9 @@ def _formed(M: int, device: Any, reach: float, formula: Callable[[Any], Any]) ->
     """``formula(t)`` at ``M`` points from 0 to ``reach``, both included; 1 if there is one only."""
     if M <= 1:
         return ones(max(M, 0), dtype="float64", device=device)
-    places = arange(0, M, dtype="float64", device=device)
-    return on_values(lambda x: formula(multiply(x, reach / (M - 1))), places)
+    places = empty_array((M,), dtypes.float64, resolve_device(device))
+    K.arange(places, 0, reach / (M - 1))
+    return on_values(formula, Tensor(places))
 
 
 def _sum_of_cosines(M: int, device: Any, *weights: float) -> Any:

@@ -19,11 +19,11 @@ from .. import kernels as K
 from ..tensor import Tensor
 from .arrangement import diagonal
 from .complex_parts import real_part
-from .definition import OPS, Function, lift, primitive
+from .definition import OPS, Function, lift, on_values, primitive
 from .elementwise import abs as absolute
 from .elementwise import add, greater, less, maximum, multiply, negative, not_equal, subtract, where
 from .indexing import take_along_axis
-from .linear_system import solve
+from .linear_system import check_batch, solve
 from .matmul import matmul
 from .matrices import (
     LinAlgError,
@@ -604,6 +604,11 @@ _lstsq: Function = primitive(
 OPS["lstsq"].fills = False
 
 
+def _squared_residuals(a: Any, x: Any, b: Any) -> Any:
+    difference = absolute(subtract(matmul(a, x), b))
+    return sum_of(multiply(difference, difference), axis=-2)
+
+
 def lstsq(a: Any, b: Any, /, rcond: Any = None) -> LstsqResult:
     """The x of least ``norm(a @ x - b)`` and, among those, of least norm, by singular values.
 
@@ -643,17 +648,10 @@ def lstsq(a: Any, b: Any, /, rcond: Any = None) -> LstsqResult:
     m, n = a.shape[-2:]
     if b.ndim < 2 or b.shape[-2] != m:
         raise LinAlgError(f"lstsq: matrices of shape {a.shape} need right-hand sides with {m} rows, got {b.shape}")
-    try:
-        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    except ValueError:
-        raise LinAlgError(f"lstsq: the batches of shapes {a.shape} and {b.shape} do not broadcast") from None
+    check_batch("lstsq", a, b)
     rtol, _ = _limits(a, rcond, None)
     x, rank, s = _lstsq(a, b, rtol)
     rank = _unrecorded(rank)
-    if m > n:
-        difference = absolute(subtract(matmul(a, x), b))
-        residuals = sum_of(multiply(difference, difference), axis=-2)
-    else:
-        residuals = zeros((0,), dtype=s.dtype, device=s.device)
+    residuals = on_values(_squared_residuals, a, x, b) if m > n else zeros((0,), dtype=s.dtype, device=s.device)
     solution = reshape(x, x.shape[:-1]) if vector else x
     return LstsqResult(in_half(solution, half), in_half(residuals, half), rank, in_half(s, half))

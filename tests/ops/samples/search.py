@@ -122,3 +122,17 @@ add(
     np.array([[-128, 7, 0], [1, -1, 100]]),
     reference=lambda x: np.bitwise_count(x),
 )
+add(
+    "packbits",
+    "packbits along the first axis",
+    lambda x: tg.packbits(x, axis=0),
+    np.arange(33).reshape(11, 3) % 4 % 3,
+    reference=lambda x: np.packbits(x, axis=0),
+)
+add(
+    "unpackbits",
+    "unpackbits of little ends",
+    lambda x: tg.unpackbits(x.astype(tg.uint8), axis=1, bitorder="little"),
+    np.array([[161, 7, 0], [1, 255, 100]]),
+    reference=lambda x: np.unpackbits(x.astype(np.uint8), axis=1, bitorder="little"),
+)
