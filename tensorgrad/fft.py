@@ -22,7 +22,7 @@ from typing import Any
 from . import kernels as K
 from .backend import empty as empty_array
 from .backend import resolve_device
-from .dtypes import complex64, complex128, dtype_of, float32, get_default_dtype, is_floating
+from .dtypes import DType, complex64, complex128, dtype_of, float32, get_default_dtype, is_floating
 from .errors import integer, integers
 from .ops import fourier
 from .ops.arrangement import roll
@@ -40,7 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LAST_TWO = (-2, -1)
-_COMPLEX = {"f": complex64, "d": complex128}  # those of the real dtypes that there are transforms of
+_COMPLEX: dict[str, DType] = {"f": complex64, "d": complex128}  # those of the real dtypes that there are transforms of
 Sizes = int | Sequence[int] | None
 
 
@@ -69,12 +69,12 @@ def _operand(name: str, x: Any, wanted: str) -> Tensor:
 
 
 def _axes(
-    name: str, x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None
+    name: str, x: Tensor, s: Sequence[int] | None, axes: int | Sequence[int] | None
 ) -> tuple[list[int | None] | None, tuple[int, ...]]:
     """The sizes, None where the tensor's or all of them are, and the axes of a transform over several axes."""
     if s is None:
-        whole = axes is None or axes.__class__ is tuple or axes.__class__ is int
-        return None, normalize_axes(name, axes if whole else integers(axes, "axes", name), x.ndim)
+        plain = axes is None or isinstance(axes, (int, tuple))
+        return None, normalize_axes(name, axes if plain else integers(axes, "axes", name), x.ndim)
     s = integers(s, "s", name)
     chosen = range(x.ndim - len(s), x.ndim) if axes is None else integers(axes, "axes", name)
     if len(s) != len(chosen):

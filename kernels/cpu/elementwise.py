@@ -155,7 +155,7 @@ def floor_divide(x1: Any, x2: Any, out: Array | None = None) -> Array:
 
 def _has_infinity(x: Any) -> bool:
     """Whether an element is infinite."""
-    return np.count_nonzero(np.isinf(x)) > 0 if hasattr(x, "dtype") else isinstance(x, float) and math.isinf(x)
+    return bool(np.count_nonzero(np.isinf(x))) if hasattr(x, "dtype") else isinstance(x, float) and math.isinf(x)
 
 
 def rsqrt(x: Array, out: Array | None = None) -> Array:
@@ -273,14 +273,14 @@ def modf(x: Array, out: Pair | None = None) -> Pair:
 
 def ldexp(x: Array, exponent: Array, out: Array | None = None) -> Array:
     """``x`` times two to the power of the exponent."""
-    return np.ldexp(x, exponent, out=out)  # type: ignore[no-any-return]
+    return np.ldexp(x, exponent, out=out)
 
 
 def spacing(x: Array, out: Array | None = None) -> Array:
     """The distance to the next number away from 0, with the sign of ``x``."""
     if x.dtype.char == "e":  # of which NumPy's has no sign
-        return np.subtract(np.nextafter(x, np.copysign(np.inf, x + 0)), x, out=out)
-    return (_spacing if x.size > BLOCK else np.spacing)(x, out=out)
+        return np.subtract(np.nextafter(x, np.copysign(np.inf, x + 0)), x, out=out)  # type: ignore[no-any-return]
+    return _spacing(x, out=out) if x.size > BLOCK else np.spacing(x, out=out)
 
 
 def where(condition: Array, x1: Any, x2: Any, out: Array | None = None) -> Array:

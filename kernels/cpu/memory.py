@@ -52,7 +52,9 @@ def arange(out: Array, start: Any, step: Any) -> None:
         if start.__class__ is step.__class__ is int and -_SHORT < start < _SHORT and -_SHORT < step < _SHORT:
             count = np.arange(start, start + out.size * step, step) if step else np.full(out.size, start)
         else:
-            count = np.arange(out.size, dtype=wide) * step + start
+            count = np.arange(out.size, dtype=wide) * step
+            if start:
+                count += start
         out[...] = count if out.ndim == 1 else count.reshape(out.shape)
         return
 
