@@ -17,6 +17,7 @@ ALONE = 1 << 18  # multiplications of a product up to which OpenBLAS uses one th
 
 
 _HEAD_START = 1 << 20  # multiplications that the caller gets done until a thread that was asked has woken up
+_RATE = 4  # multiplications in the time of a simple operation on an element
 _GRAIN = 16  # rows, or columns, that BLAS computes together
 
 
@@ -60,7 +61,7 @@ def _split(x1: Array, x2: Array, y: Array, bias: Array | None) -> None:
             np.add(part, bias if by_row else bias[low:high], part)
 
     with one_thread():
-        threads = min(get_num_threads(), n // _GRAIN) if pays(n * cost, 1) else 1
+        threads = min(get_num_threads(), n // _GRAIN) if pays(n * cost // _RATE, 1) else 1
         if threads <= 1:
             task(0, n, 1)
             return

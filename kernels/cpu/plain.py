@@ -25,6 +25,7 @@ Sizes = tuple[int, ...]
 _PANEL = 1 << 19  # elements of a panel
 _COLUMNS = 256  # columns of a panel that keep the product fast, however deep the panel is
 _ENOUGH = 1 << 21  # multiplications per image from which several images need not share a product
+_RATE = 4  # multiplications in the time of a simple operation on an element
 _SHORT = 1 << 26  # multiplications below which waking our threads, some 100 us, costs more than they gain
 _SMALL = 1 << 17  # elements of an image, and of its result, below which no kernel that meets them uses our threads
 _HEAD_START = 1 << 22  # multiplications that the caller gets done until a thread that was asked has woken up
@@ -66,7 +67,7 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
     if images == 1 and rows * cost < _SHORT and max(x.size, y.size) < _SMALL and get_num_threads() > 1:
         task(0, rows, 0)  # BLAS splits its products: its threads, awake from the last one, are in nobody's way
         return
-    threads = min(get_num_threads(), rows) if blas.controlled() and pays(rows * cost, 1) else 1
+    threads = min(get_num_threads(), rows) if blas.controlled() and pays(rows * cost // _RATE, 1) else 1
     if threads == 1:
         with without_threads():
             task(0, rows, 0)
