@@ -2,7 +2,8 @@
 
 A row of the panel that holds all windows is as long as a row of the output and lies side by side in the padded image,
 so that it is copied as a single element of many bytes, and the product with the weights goes straight into the output.
-Threads share the rows of all images: one image is enough for them.
+Threads share the rows of all images; as long as no kernel has used any, one image is left to those of BLAS, which need
+no waking.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ _PANEL = 1 << 19  # elements of a panel
 _COLUMNS = 256  # columns of a panel that keep the product fast, however deep the panel is
 _ENOUGH = 1 << 21  # multiplications per image from which several images need not share a product
 _RATE = 4  # multiplications in the time of a simple operation on an element
-_SHORT = 1 << 26  # multiplications below which waking our threads, some 100 us, costs more than they gain
-_SMALL = 1 << 17  # elements of an image, and of its result, below which no kernel that meets them uses our threads
 _HEAD_START = 1 << 22  # multiplications that the caller gets done until a thread that was asked has woken up
 
 
@@ -42,21 +41,32 @@ def suits(images: int, weight: Sizes, size: Sizes, padding: Sizes) -> bool:
 def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) -> None:
     """Write the convolution of the contiguous ``x`` into the contiguous ``y``; nothing of them is empty."""
     images, outputs, tall, wide = y.shape
-    channels, height, width = weight.shape[1:]
     matrix = weight.reshape(outputs, -1)
     depth = matrix.shape[1]
-    most = max(_PANEL // (depth * wide), _COLUMNS // wide, 1)  # rows of a block
-    whole = height == width == 1 and padding == (0, 0)  # the image itself is its panel
+    most = min(max(_PANEL // (depth * wide), _COLUMNS // wide, 1), tall)  # rows of a block
+    size = (weight.shape[1], *(n + 2 * p for n, p in zip(x.shape[2:], padding, strict=True)))
+    inside = (slice(None), *(slice(p, p + n) for p, n in zip(padding, x.shape[2:], strict=True)))
     results = y.reshape(images, outputs, -1)
     shift = None if bias is None else bias.reshape(-1, 1)
+    ready: Array | None = x if padding == (0, 0) else None
+    if images == 1 and ready is None:  # padded once for all threads
+        ready = np.zeros((1, *size), x.dtype)
+        ready[0][inside] = x[0]
 
     def task(low: int, high: int, _: int) -> None:
-        panels = None if whole else _Panels(x, weight.shape, padding, min(most, high - low, tall), wide)
+        flat, memory = workspace(x.dtype, math.prod(size) if ready is None else 0, depth * most * wide)
+        flat.fill(0)
+        held = -1
         while low < high:
             image, top = divmod(low, tall)
             bottom = min(top + most, tall, top + high - low)
+            if ready is not None:
+                padded = ready[image]
+            elif image != held:
+                padded, held = flat.reshape(size), image
+                padded[inside] = x[image]
+            panel = _panel(padded, weight.shape, top, bottom, wide, memory)
             part = slice(top * wide, bottom * wide)
-            panel = x[image].reshape(channels, -1)[:, part] if panels is None else panels.fill(x[image], top, bottom)
             target = results[image, :, part]
             np.matmul(matrix, panel, out=target)
             if shift is not None:
@@ -64,10 +74,8 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
             low += bottom - top
 
     rows, cost = images * tall, wide * matrix.size
-    if images == 1 and rows * cost < _SHORT and max(x.size, y.size) < _SMALL and get_num_threads() > 1:
-        task(0, rows, 0)  # BLAS splits its products: its threads, awake from the last one, are in nobody's way
-        return
-    threads = min(get_num_threads(), rows) if blas.controlled() and pays(rows * cost // _RATE, 1) else 1
+    ours = blas.controlled() and (images > 1 or blas.one_thread.used)  # else BLAS may split its products
+    threads = min(get_num_threads(), rows) if ours and pays(rows * cost // _RATE, 1) else 1
     if threads == 1:
         with without_threads():
             task(0, rows, 0)
@@ -76,35 +84,15 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
         share_out(task, with_head_start(rows, threads, _HEAD_START // cost), threads)
 
 
-class _Panels:
-    """The panels of one thread, in its memory."""
-
-    def __init__(self, x: Array, weight: Sizes, padding: Sizes, rows: int, wide: int) -> None:
-        channels, height = weight[1:3]
-        self.weight, self.padding, self.wide = weight, padding, wide
-        line = x.shape[3] + 2 * padding[1]
-        padded, self.panel = workspace(
-            x.dtype, channels * (rows + height - 1) * line, math.prod(weight[1:]) * rows * wide
-        )
-        self.padded = padded.reshape(channels, rows + height - 1, line)
-        self.padded.fill(0)
-
-    def fill(self, image: Array, top: int, bottom: int) -> Array:
-        """The windows of some rows of output, (channels * offsets, positions)."""
-        channels, height, width = self.weight[1:]
-        rows = bottom - top
-        start, stop = top - self.padding[0], bottom - self.padding[0] + height - 1  # the rows that are read
-        first = max(start, 0)
-        last = max(min(stop, image.shape[1]), first)
-        padded = self.padded
-        inside = slice(self.padding[1], self.padding[1] + image.shape[2])
-        padded[:, : first - start] = 0  # left over from another block
-        padded[:, last - start : rows + height - 1] = 0
-        padded[:, first - start : last - start, inside] = image[:, first:last]
-        channel, line, element = padded.strides
-        together = np.dtype((np.void, self.wide * element))
-        shape = (channels, height, width, rows)
-        windows: Array = np.ndarray(shape, together, padded, 0, (channel, line, element, line))
-        panel = self.panel[: math.prod(shape) * self.wide]
-        np.copyto(panel.view(together).reshape(shape), windows)
-        return panel.reshape(-1, rows * self.wide)
+def _panel(image: Array, weight: Sizes, top: int, bottom: int, wide: int, memory: Array) -> Array:
+    """The windows of some rows of output, (channels * offsets, positions)."""
+    channels, height, width = weight[1:]
+    if height == width == 1:  # the image itself
+        return image.reshape(channels, -1)[:, top * wide : bottom * wide]
+    channel, line, element = image.strides
+    row = np.dtype((np.void, wide * element))
+    shape = (channels, height, width, bottom - top)
+    windows: Array = np.ndarray(shape, row, image, top * line, (channel, line, element, line))
+    panel = memory[: math.prod(shape) * wide]
+    np.copyto(panel.view(row).reshape(shape), windows)
+    return panel.reshape(-1, (bottom - top) * wide)
