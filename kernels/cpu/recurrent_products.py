@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from . import blas
-from .beside import Beside
+from .beside import Beside, Piece
+from .blocked import scratch
 from .recurrent_steps import alone, stored, thread_beside, wide
 
 __all__ = ["operand_gradients"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_PARTS = 4  # of the steps: the products of one are made while others are taken
+_PARTS = 8  # of the steps: the products of one are made while others are taken
 _ROWS = 256  # steps times sequences that a part has at least, so that adding up its products takes little
 _IH, _HH, _BIAS, _HIDDEN_BIAS = -4, -3, -2, -1  # where the gradients of weights and biases come
 
@@ -64,10 +65,10 @@ def operand_gradients(
     shapes = {_IH: (rows, x.shape[2]), _HH: (rows, h.shape[1]), _BIAS: (rows,), _HIDDEN_BIAS: (rows,)}
     if wanted[_BIAS] and hidden is sums:
         del shapes[_HIDDEN_BIAS]
-    made = {at: [np.empty(shape, kind) for _ in range(parts)] for at, shape in shapes.items() if wanted[at]}
+    made = {at: np.empty(shape, kind) for at, shape in shapes.items() if wanted[at]}
     weight = wide(weight_ih)
 
-    def by_input(_: int, own: slice) -> None:
+    def by_input(own: slice, _: Piece | None) -> None:
         assert dx is not None
         target, left = (dx[:, own].swapaxes(0, 1) if batch_first else dx[own]), _rows(sums[own])
         if target.dtype == kind and target.flags.c_contiguous:
@@ -75,36 +76,49 @@ def operand_gradients(
         else:
             np.copyto(target, multiply(left, weight).reshape(target.shape), casting="unsafe")
 
-    def by_input_weight(part: int, own: slice) -> None:
-        multiply(_rows(sums[own]).T, _rows(x[own]), made[_IH][part])
+    def by_input_weight(own: slice, before: Piece | None) -> None:
+        _add_product(multiply, _rows(sums[own]).T, _rows(x[own]), made[_IH], before)
 
-    def by_state_weight(part: int, own: slice) -> None:
-        multiply(_rows(hidden[own]).T, _rows(_before(own, h, y, kind, reverse)), made[_HH][part])
+    def by_state_weight(own: slice, before: Piece | None) -> None:
+        states_before = _rows(_before(own, h, y, kind, reverse))
+        _add_product(multiply, _rows(hidden[own]).T, states_before, made[_HH], before)
 
-    def by_biases(part: int, own: slice) -> None:
+    def by_biases(own: slice, before: Piece | None) -> None:
         for at, by_products in ((_BIAS, sums), (_HIDDEN_BIAS, hidden)):
             if at in made:
                 flat = _rows(by_products[own])
-                np.dot(np.ones(len(flat), kind), flat, made[at][part])
+                _add_product(np.dot, np.ones(len(flat), kind), flat, made[at], before)
 
-    tasks: list[Callable[[int, slice], None]]
+    tasks: list[Callable[[slice, Piece | None], None]]
     tasks = [by_input, by_input_weight, by_state_weight, by_biases]
     needed = (wanted[0], wanted[_IH], wanted[_HH], wanted[_BIAS] or wanted[_HIDDEN_BIAS])
     tasks = [task for task, need in zip(tasks, needed, strict=True) if need]
+    before: list[Piece | None] = [None] * len(tasks)
     with alone(weight_hh, batch), Beside(threads) as beside:
         for part in range(parts):
             first, last = part * length // parts, (part + 1) * length // parts
             for _ in islice(steps, last - first):
                 pass
             own = slice(first, last) if reverse else slice(length - last, length - first)
-            for task in tasks:
-                beside.put(task, part, own)
-    results: list[Any] = [dx, *states, *(_total(made.get(at)) for at in shapes)]
+            before = [beside.put(task, own, piece) for task, piece in zip(tasks, before, strict=True)]
+    results: list[Any] = [dx, *states, *(made.get(at) for at in shapes)]
     if _HIDDEN_BIAS not in shapes:
         results.append(results[-1].copy())
     return tuple(
         stored(result, dtype, place) for result, place, want in zip(results, places, wanted, strict=True) if want
     )
+
+
+def _add_product(multiply: Callable[..., Any], left: Array, right: Array, total: Array, before: Piece | None) -> None:
+    """Add a product to those of the parts before, once these are there: always in the same order."""
+    if before is None:
+        multiply(left, right, total)
+        return
+    (buffer,) = scratch(1, total.size, total.dtype)
+    product = buffer.reshape(total.shape)
+    multiply(left, right, product)
+    before.wait()
+    np.add(total, product, total)
 
 
 def _rows(x: Array) -> Array:
@@ -122,13 +136,3 @@ def _before(own: slice, h: Array, y: Array, kind: Any, reverse: bool) -> Array:
     np.copyto(made[: len(others)] if reverse else made[1:], others, casting="unsafe")
     np.copyto(made[-1 if reverse else 0], h, casting="unsafe")
     return made
-
-
-def _total(products: list[Array] | None) -> Array | None:
-    """The sum over all parts, in the order in which they come."""
-    if products is None:
-        return None
-    first, *others = products
-    for other in others:
-        np.add(first, other, first)
-    return first
