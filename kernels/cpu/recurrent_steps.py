@@ -110,12 +110,15 @@ def step_product(weight: Array, batch: int) -> Callable[[Array, Array, Array], A
 
 
 def _is_shared(weight: Array, batch: int) -> bool:
-    return batch * weight.size > _SHARED and get_num_threads() > 1
+    return batch > 1 and batch * weight.size > _SHARED and get_num_threads() > 1
 
 
 def alone(weight: Array, batch: int) -> AbstractContextManager[None]:
-    """Have BLAS multiply in our threads only: its own, once used in a step, take the time of ours for a while."""
-    return one_thread() if batch * weight.size > ALONE and get_num_threads() > 1 else _AS_IT_IS
+    """Have BLAS multiply in our threads only: its own, once used in a step, take the time of ours for a while.
+
+    A single sequence, of which each step reads a whole weight, is left to them.
+    """
+    return one_thread() if batch > 1 and batch * weight.size > ALONE and get_num_threads() > 1 else _AS_IT_IS
 
 
 def helpers(x: Array, weight_ih: Array, weight_hh: Array) -> int:
@@ -126,7 +129,7 @@ def helpers(x: Array, weight_ih: Array, weight_hh: Array) -> int:
 
 def thread_beside(work: int, weight_hh: Array, batch: int) -> int:
     """1 if another thread takes ``work`` multiplications off the one that takes the steps, else 0."""
-    return int(not _is_shared(weight_hh, batch) and pays(work, 1))
+    return int(batch > 1 and not _is_shared(weight_hh, batch) and pays(work, 1))
 
 
 def at_once(size: int, beside: Beside) -> int:
