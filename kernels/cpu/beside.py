@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from .blas_threads import one_thread
 from .blocked import ask_for_help
 
 __all__ = ["Beside", "Piece"]
@@ -49,7 +50,8 @@ class Piece:
 class Beside(AbstractContextManager["Beside"]):
     """Pieces of work that are done by the end of a block, by other threads as far as they come to it.
 
-    An error of a piece is raised where it is waited for, or at the end.
+    An error of a piece is raised where it is waited for, or at the end. While others help, BLAS multiplies in our
+    threads only: its own, once used, would take their time for a while.
 
     Parameters
     ----------
@@ -63,8 +65,14 @@ class Beside(AbstractContextManager["Beside"]):
         self._pieces: list[Piece] = []
         self._helpers = helpers
         self.helped = helpers > 0
+        self._alone = one_thread()
         if helpers:
             ask_for_help(self, helpers)
+
+    def __enter__(self) -> Beside:
+        if self.helped:
+            self._alone.__enter__()
+        return self
 
     def put(self, task: Callable[..., Any], *arguments: Any) -> Piece:
         """Have ``task(*arguments)`` done at some time before the end; it may run beside all others."""
@@ -99,20 +107,26 @@ class Beside(AbstractContextManager["Beside"]):
         return count
 
     def __exit__(self, kind: Any, *others: object) -> None:
+        self._finish(kind is None)
+        if self.helped:
+            self._alone.__exit__()
+        errors = [piece.error for piece in self._pieces if piece.error is not None]
+        if errors and kind is None:
+            raise errors[0]
+
+    def _finish(self, all_of_them: bool) -> None:
+        """Do what nobody has begun, or forget it, and wait for the others."""
         while True:
             try:
                 piece = self._queue.get_nowait()
             except Empty:
                 break
             assert piece is not None
-            if kind is None:
+            if all_of_them:
                 piece.run()
-            else:  # what has been begun has to end, but nothing more needs to begin
+            else:
                 self._pieces.remove(piece)
         for _ in range(self._helpers):
             self._queue.put(None)
         for piece in self._pieces:
             piece.wait()
-        errors = [piece.error for piece in self._pieces if piece.error is not None]
-        if errors and kind is None:
-            raise errors[0]

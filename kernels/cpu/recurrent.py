@@ -21,7 +21,6 @@ from .blocked import compute_type, scratch
 from .recurrent_steps import (
     HALF,
     ONE,
-    alone,
     apart,
     at_once,
     biases,
@@ -32,7 +31,6 @@ from .recurrent_steps import (
     place,
     products,
     sequence,
-    step_product,
     stored,
     targets,
     wide,
@@ -43,7 +41,7 @@ __all__ = ["gru", "lstm", "rnn"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # Local names: a call of a ufunc by its module's takes a tenth longer. `np.dot` asks first whose array function to call.
-_mul, _add, _subtract, _tanh, _copyto = np.multiply, np.add, np.subtract, np.tanh, np.copyto
+_mul, _add, _subtract, _tanh, _dot, _copyto = np.multiply, np.add, np.subtract, np.tanh, np.ndarray.dot, np.copyto
 
 
 # ---------------------------------------------------------------------------------------------------------------- LSTM
@@ -92,7 +90,7 @@ def lstm(
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
     last = np.empty(h.shape, kind)
     kept = place((length, 6, batch, size), kind, given[2]) if keep else None
-    with alone(weight, batch), Beside(helpers(steps, weight_ih, weight_hh)) as beside:
+    with Beside(helpers(steps, weight_ih, weight_hh)) as beside:
         fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order, beside)
         _lstm_steps(h, c, states, fed, weight, last, kept[::-1] if kept is not None and reverse else kept, beside)
     results = y, stored(last, x.dtype, given[1])
@@ -111,7 +109,7 @@ def _lstm_steps(
 ) -> None:
     """Take all steps of `lstm`, the last cell state into ``last``."""
     (batch, size), kind, length = h.shape, h.dtype, len(states)
-    half, dot = HALF[kind.char], step_product(weight, batch)
+    half = HALF[kind.char]
     product = pages.empty((batch, 4 * size), kind)
     blocks, parts = apart(product, size), pages.empty((2, batch, size), kind)
     by_i, by_f = parts
@@ -130,7 +128,7 @@ def _lstm_steps(
     steps = zip(fed, places, states, cells, strict=False)
     for start in range(0, length, count):
         for fed_t, h_t, y_t, (opened, ifo, i_f, g_c, o, c_t, u) in islice(steps, count):
-            dot(h, weight, product)
+            _dot(h, weight, product)
             _add(product, fed_t, product)
             _tanh(blocks, opened)
             _mul(ifo, half, ifo)
@@ -207,7 +205,7 @@ def gru(
     bias, bias_n = _gru_biases(bias_ih, bias_hh, size)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
     kept = place((length, 5, batch, size), kind, given[1]) if keep else None
-    with alone(weight, batch), Beside(helpers(steps, weight_ih, weight_hh)) as beside:
+    with Beside(helpers(steps, weight_ih, weight_hh)) as beside:
         fed = products(steps, wide(weight_ih), bias, order, beside)
         _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept, beside)
     return y if kept is None else (y, stored(kept, kind, given[1]))
@@ -234,7 +232,7 @@ def _gru_steps(
 ) -> None:
     """Take all steps of `gru`."""
     kind, (batch, size), length = h.dtype, h.shape, len(states)
-    half, dot = HALF[kind.char], step_product(weight, batch)
+    half = HALF[kind.char]
     product = pages.empty((batch, 3 * size), kind)
     own, own_n, blocks = product[:, : 2 * size], product[:, 2 * size :], apart(product, size)[:2]
     # A step works in five blocks: r, z, what r leaves of n's product, z of the difference to the state, and n.
@@ -249,7 +247,7 @@ def _gru_steps(
     steps = zip(fed, places, states, cells, strict=False)
     for start in range(0, length, count):
         for fed_t, h_t, y_t, (opened, r, z, reset, faded, n) in islice(steps, count):
-            dot(h, weight, product)
+            _dot(h, weight, product)
             _add(own, fed_t[:, : 2 * size], own)
             _tanh(blocks, opened)
             _mul(opened, half, opened)
@@ -304,7 +302,7 @@ def rnn(
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0)
     weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
-    with alone(weight, batch), Beside(helpers(steps, weight_ih, weight_hh)) as beside:
+    with Beside(helpers(steps, weight_ih, weight_hh)) as beside:
         fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order, beside)
         _rnn_steps(h, states, fed, weight, nonlinearity == "relu")
     return y
@@ -312,10 +310,10 @@ def rnn(
 
 def _rnn_steps(h: Array, states: Array, fed: Iterable[Array], weight: Array, relu: bool) -> None:
     """Take all steps of `rnn`."""
-    dot, product = step_product(weight, len(h)), pages.empty(h.shape, h.dtype)
+    product = pages.empty(h.shape, h.dtype)
     places, direct = targets(states, h.dtype)
     for fed_t, h_t, y_t in zip(fed, places, states, strict=False):
-        dot(h, weight, product)
+        _dot(h, weight, product)
         _add(product, fed_t, product)
         if relu:
             np.maximum(product, 0, out=h_t)

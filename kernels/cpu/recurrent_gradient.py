@@ -13,14 +13,14 @@ import numpy as np
 from . import pages
 from .blocked import compute_type
 from .recurrent_products import operand_gradients
-from .recurrent_steps import ONE, alone, ordered, place, right_factor, sequence, step_product, stored, targets, wide
+from .recurrent_steps import ONE, ordered, place, right_factor, sequence, stored, targets, wide
 
 __all__ = ["gru_backward", "gru_gradients", "lstm_backward", "lstm_gradients", "rnn_backward", "rnn_gradients"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Wanted = tuple[bool, ...]
 
-_mul, _add, _subtract, _copyto = np.multiply, np.add, np.subtract, np.copyto
+_mul, _add, _subtract, _dot, _copyto = np.multiply, np.add, np.subtract, np.ndarray.dot, np.copyto
 
 
 # ---------------------------------------------------------------------------------------------------------------- LSTM
@@ -41,9 +41,8 @@ def lstm_backward(
     given, kind = out or (None, None, None), kept.dtype
     sums = sequence(g, weight_hh.shape[0], given[0], batch_first)
     dh, dc = (place(gc.shape, kind, a) for a in given[1:])
-    with alone(weight_hh, len(gc)):
-        for _ in _lstm_steps_back(g, gc, kept, weight_hh, sums, dh, dc, batch_first, reverse):
-            pass
+    for _ in _lstm_steps_back(g, gc, kept, weight_hh, sums, dh, dc, batch_first, reverse):
+        pass
     return sums, stored(dh, g.dtype, given[1]), stored(dc, g.dtype, given[2])
 
 
@@ -62,7 +61,7 @@ def _lstm_steps_back(
     size = gc.shape[1]
     slopes, places = (ordered(a, batch_first, not reverse) for a in (g, sums))
     k = kept if reverse else kept[::-1]
-    weight, dot = right_factor(wide(weight_hh), len(k)), step_product(weight_hh, len(dh))
+    weight = right_factor(wide(weight_hh), len(k))
     dh.fill(0)
     _copyto(dc, gc, casting="unsafe")
     u = np.empty_like(dh)
@@ -77,7 +76,7 @@ def _lstm_steps_back(
         _mul(dc, by_g, blocks[2])
         _mul(dh, by_o, blocks[3])
         _mul(dc, f, dc)
-        dot(sums_t, weight, dh)
+        _dot(sums_t, weight, dh)
         if not direct:
             _copyto(place_t, sums_t, casting="unsafe")
         yield
@@ -124,9 +123,8 @@ def gru_backward(
     given = out or (None, None, None)
     inputs, hidden = (sequence(g, weight_hh.shape[0], a, batch_first) for a in given[:2])
     dh = place(kept.shape[2:], kept.dtype, given[2])
-    with alone(weight_hh, len(dh)):
-        for _ in _gru_steps_back(g, kept, weight_hh, inputs, hidden, dh, batch_first, reverse):
-            pass
+    for _ in _gru_steps_back(g, kept, weight_hh, inputs, hidden, dh, batch_first, reverse):
+        pass
     return inputs, hidden, stored(dh, g.dtype, given[2])
 
 
@@ -144,7 +142,7 @@ def _gru_steps_back(
     size = dh.shape[1]
     slopes, by_inputs, by_hidden = (ordered(a, batch_first, not reverse) for a in (g, inputs, hidden))
     k = kept if reverse else kept[::-1]
-    weight, dot = right_factor(wide(weight_hh), len(k)), step_product(weight_hh, len(dh))
+    weight = right_factor(wide(weight_hh), len(k))
     dh.fill(0)
     u, back = np.empty_like(dh), np.empty_like(dh)
     made, direct = targets(by_hidden, dh.dtype)
@@ -158,7 +156,7 @@ def _gru_steps_back(
         _mul(dh, z, back)
         _copyto(inputs_t[:, : 2 * size], sums_t[:, : 2 * size], casting="unsafe")
         _copyto(inputs_t[:, 2 * size :], u, casting="unsafe")
-        dot(sums_t, weight, dh)
+        _dot(sums_t, weight, dh)
         _add(dh, back, dh)
         if not direct:
             _copyto(hidden_t, sums_t, casting="unsafe")
@@ -206,9 +204,8 @@ def rnn_backward(
     given = out or (None, None)
     sums = sequence(g, g.shape[2], given[0], batch_first)
     dh = place((g.shape[not batch_first], g.shape[2]), compute_type(g.dtype), given[1])
-    with alone(weight_hh, len(dh)):
-        for _ in _rnn_steps_back(g, y, weight_hh, sums, dh, nonlinearity, batch_first, reverse):
-            pass
+    for _ in _rnn_steps_back(g, y, weight_hh, sums, dh, nonlinearity, batch_first, reverse):
+        pass
     return sums, stored(dh, g.dtype, given[1])
 
 
@@ -224,7 +221,7 @@ def _rnn_steps_back(
 ) -> Iterator[None]:
     """`rnn_backward` step by step, into ``sums`` and ``dh``."""
     slopes, states, by_sums = (ordered(a, batch_first, not reverse) for a in (g, wide(y), sums))
-    weight, dot = right_factor(wide(weight_hh), len(states)), step_product(weight_hh, len(dh))
+    weight = right_factor(wide(weight_hh), len(states))
     one, relu = ONE[dh.dtype.char], nonlinearity == "relu"
     dh.fill(0)
     u = np.empty_like(dh)
@@ -237,7 +234,7 @@ def _rnn_steps_back(
             _mul(y_t, y_t, u)
             _subtract(one, u, u)
             _mul(dh, u, sums_t)
-        dot(sums_t, weight, dh)
+        _dot(sums_t, weight, dh)
         if not direct:
             _copyto(d_t, sums_t, casting="unsafe")
         yield

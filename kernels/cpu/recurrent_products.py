@@ -15,7 +15,7 @@ import numpy as np
 from . import blas
 from .beside import Beside, Piece
 from .blocked import scratch
-from .recurrent_steps import alone, stored, thread_beside, wide
+from .recurrent_steps import stored, threads_beside, wide
 
 __all__ = ["operand_gradients"]
 
@@ -59,9 +59,10 @@ def operand_gradients(
         dx = np.empty((length, batch, x.shape[2]), dtype).swapaxes(0, int(batch_first))
     x, y = (a.swapaxes(0, 1) if batch_first else a for a in (x, y))
     work = sums.size * (x.shape[2] * (wanted[0] + wanted[_IH]) + h.shape[1] * wanted[_HH])
-    threads = thread_beside(work, weight_hh, batch)
+    threads = threads_beside(length, batch, weight_hh, work)
     parts = max(min(_PARTS, length, length * batch // _ROWS), 1) if threads else 1
-    multiply = np.matmul if threads else blas.product
+    ours = not threads and batch * weight_hh.size <= blas.ALONE  # whose steps have not woken BLAS's threads
+    multiply = blas.product if ours else np.matmul
     shapes = {_IH: (rows, x.shape[2]), _HH: (rows, h.shape[1]), _BIAS: (rows,), _HIDDEN_BIAS: (rows,)}
     if wanted[_BIAS] and hidden is sums:
         del shapes[_HIDDEN_BIAS]
@@ -94,7 +95,7 @@ def operand_gradients(
     needed = (wanted[0], wanted[_IH], wanted[_HH], wanted[_BIAS] or wanted[_HIDDEN_BIAS])
     tasks = [task for task, need in zip(tasks, needed, strict=True) if need]
     before: list[Piece | None] = [None] * len(tasks)
-    with alone(weight_hh, batch), Beside(threads) as beside:
+    with Beside(threads) as beside:
         for part in range(parts):
             first, last = part * length // parts, (part + 1) * length // parts
             for _ in islice(steps, last - first):

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import blas, pages
+from . import pages
 from .beside import Beside
-from .blas import ALONE, one_thread
-from .blocked import BLOCK, compute_type, get_num_threads, pays
+from .blocked import BLOCK, compute_type, pays
 
 __all__ = [
     "HALF",
     "ONE",
     "Gate",
-    "alone",
     "apart",
     "biases",
     "factor",
@@ -31,16 +28,17 @@ __all__ = [
     "products",
     "right_factor",
     "sequence",
-    "step_product",
     "stored",
     "targets",
+    "threads_beside",
     "wide",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _LONG = 4  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
-_SHARED = 1 << 24  # multiplications of a step from which threads share its product
+_SHORT, _LONG_STEP = 1 << 20, 1 << 23  # multiplications of a step, of which another thread does something beside
+_SEQUENCES = 16  # from which on, too
 _SIDE = 64  # rows of a weight that are transposed at once
 _CHUNK = 2 * BLOCK  # elements of the inputs' product that are made at once
 _AHEAD = 3  # such products that another thread may have made before they are taken
@@ -100,44 +98,28 @@ def targets(y: Array, kind: Any) -> tuple[Iterable[Array], bool]:
     return repeat(pages.empty(y.shape[1:], kind)), False
 
 
-# ---------------------------------------------------------------------------------------------------- threads of a step
-def step_product(weight: Array, batch: int) -> Callable[[Array, Array, Array], Any]:
-    """The product of each step: in the calling thread, or shared by threads where waking them takes less than it does.
-
-    Others then make what is not one step after another.
-    """
-    return blas.product if _is_shared(weight, batch) else np.ndarray.dot
-
-
-def _is_shared(weight: Array, batch: int) -> bool:
-    return batch > 1 and batch * weight.size > _SHARED and get_num_threads() > 1
-
-
-def alone(weight: Array, batch: int) -> AbstractContextManager[None]:
-    """Have BLAS multiply in our threads only: its own, once used in a step, take the time of ours for a while.
-
-    A single sequence, of which each step reads a whole weight, is left to them.
-    """
-    return one_thread() if batch > 1 and batch * weight.size > ALONE and get_num_threads() > 1 else _AS_IT_IS
-
-
+# -------------------------------------------------------------------------------------------------- beside the steps
 def helpers(x: Array, weight_ih: Array, weight_hh: Array) -> int:
     """How many threads make products of a sequence (T, N, I), and slopes, beside its steps."""
     length, batch = x.shape[:2]
-    return 0 if _are_few(length, batch) else thread_beside(x.size * len(weight_ih), weight_hh, batch)
+    return 0 if _are_few(length, batch) else threads_beside(length, batch, weight_hh, x.size * len(weight_ih))
 
 
-def thread_beside(work: int, weight_hh: Array, batch: int) -> int:
-    """1 if another thread takes ``work`` multiplications off the one that takes the steps, else 0."""
-    return int(batch > 1 and not _is_shared(weight_hh, batch) and pays(work, 1))
+def threads_beside(length: int, batch: int, weight_hh: Array, work: int) -> int:
+    """How many threads make ``work`` multiplications beside the steps; if none, BLAS's own share the product of each.
+
+    One does if that takes a good part of the time of the steps, each of which has to be long enough for the interpreter
+    lock to change hands meanwhile, and short enough not to be worth several threads; few sequences leave BLAS waiting
+    for the weight, which it reads faster by two threads.
+    """
+    step = batch * weight_hh.size
+    balanced = _SHORT <= step <= _LONG_STEP and batch >= _SEQUENCES and 2 * work >= length * step
+    return int(balanced and pays(work, 1))
 
 
 def at_once(size: int, beside: Beside) -> int:
     """Of how many steps, with states of so many elements, slopes are made at once: in cache, or by another thread."""
     return max((2 * BLOCK if beside.helped else BLOCK // 4) // max(size, 1), 1)
-
-
-_AS_IT_IS = nullcontext()
 
 
 # ---------------------------------------------------------------------------------------------------- gates in a weight
@@ -220,14 +202,13 @@ def _products_of_many(
     slots = 1 + (_AHEAD if beside.helped else 0)
     inputs, made = (pages.empty((slots, count, batch, size), kind) for size in (width + 1, rows))
     inputs[..., width] = 1
-    multiply = np.matmul if beside.helped else blas.product
 
     def make(start: int) -> None:
         part, slot = x[start : start + count], start // count % slots
         rows_of_part = len(part) * batch
         np.copyto(inputs[slot, : len(part), :, :width], part, casting="unsafe")
         flat, product = (a[slot, : len(part)].reshape(rows_of_part, a.shape[3]) for a in (inputs, made))
-        multiply(flat, factor.T, product)
+        np.matmul(flat, factor.T, product)
 
     pieces = deque(beside.put(make, start) for start in range(0, min(slots * count, length), count))
     for start in range(0, length, count):

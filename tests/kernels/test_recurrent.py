@@ -145,9 +145,10 @@ FLAGS = [(batch_first, reverse) for batch_first in (False, True) for reverse in 
 
 
 @pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Any:
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     before = get_num_threads()
     set_num_threads(request.param)
+    monkeypatch.setattr(recurrent_steps, "_SHORT", 0)  # so that another thread takes part in small ones
     yield request.param
     set_num_threads(before)
 
@@ -187,15 +188,10 @@ def in_turn(kind: str, taken: list[Any], wanted: tuple[bool, ...], flags: tuple[
     return [a for a, want in zip(made, wanted, strict=True) if want]
 
 
-@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize(("batch_first", "reverse"), FLAGS)
 @pytest.mark.parametrize("kind", GATES)
-def test_gradients_beside_the_steps(
-    kind: str, batch_first: bool, reverse: bool, shared: bool, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some, and all, of the gradients; where threads share the product of a step, too."""
-    if shared:
-        monkeypatch.setattr(recurrent_steps, "_SHARED", 0)
+def test_gradients_beside_the_steps(kind: str, batch_first: bool, reverse: bool, threads: int) -> None:
+    """Some, and all, of the gradients."""
     given, flags = large(kind, batch_first), (batch_first, reverse)
     found = K.INSTRUCTIONS[kind](*given, *more(kind), *flags)
     y, kept = (found, found) if kind == "rnn" else (found[0], found[-1])
