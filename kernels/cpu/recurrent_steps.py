@@ -40,7 +40,7 @@ _LONG = 4  # steps from which a copy of the weight, in the order in which the pr
 _SHORT, _LONG_STEP = 1 << 20, 1 << 23  # multiplications of a step, of which another thread does something beside
 _SEQUENCES = 16  # from which on, too
 _SIDE = 64  # rows of a weight that are transposed at once
-_CHUNK = 2 * BLOCK  # elements of the inputs' product that are made at once
+_CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once; a quarter beside the steps
 _AHEAD = 3  # such products that another thread may have made before they are taken
 _COLUMNS = 64  # steps times sequences whose products are made at once where there are few
 
@@ -198,7 +198,7 @@ def _products_of_many(
         factor[:, width] = 0
     else:
         _scaled(bias, gates, factor[:, width])
-    count = max(min(length, _CHUNK // max(batch * rows, 1)), 1)
+    count = max(min(length, (_CHUNK // 4 if beside.helped else _CHUNK) // max(batch * rows, 1)), 1)
     slots = 1 + (_AHEAD if beside.helped else 0)
     inputs, made = (pages.empty((slots, count, batch, size), kind) for size in (width + 1, rows))
     inputs[..., width] = 1
