@@ -28,6 +28,8 @@ Sizes = tuple[int, ...]
 
 _DEPTH = 512  # elements of a window up to which this is the fast way
 _PANEL = 1 << 19  # elements of a panel
+_SMALL = 1_000_000  # multiplications up to which OpenBLAS takes a product for small
+_FEW = 1024  # elements of a factor up to which that is faster
 
 
 class _Plan(NamedTuple):
@@ -134,6 +136,23 @@ class _Panels:
         return _rows_of(y.reshape(-1), plan.out[1]).reshape(shape).transpose(3, 1, 0, 2)
 
 
+def _parts(lines: int, read: int, columns: int) -> int:
+    """In how many parts to cut the columns of a product, so that BLAS takes each for small.
+
+    OpenBLAS multiplies small matrices as they are. Others it copies into panels of its own, which with few rows takes
+    as long as the product.
+    """
+    least = -(-lines * read * columns // _SMALL)
+    if lines * read > _FEW or least == 1:
+        return 1
+    return next((parts for parts in range(least, 2 * least) if columns % parts == 0), 1)
+
+
+def _in_parts(x: Array, parts: int) -> Array:
+    """The columns of a matrix in parts, (parts, rows, columns)."""
+    return x.reshape(len(x), parts, -1).swapaxes(0, 1)
+
+
 def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) -> None:
     """Write the convolution of the contiguous ``x`` into the contiguous ``y``."""
     plan = _plan(weight.shape, x.shape[2:], padding)
@@ -153,7 +172,8 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
             last = min(first + panels.count, high)
             panel = panels.fill(x[first:last])
             product = panels.others[0][: len(matrix) * panel.shape[1]]
-            np.matmul(matrix, panel, out=product.reshape(len(matrix), -1))
+            parts = _parts(len(matrix), *panel.shape)
+            np.matmul(matrix, _in_parts(panel, parts), out=_in_parts(product.reshape(len(matrix), -1), parts))
             target = panels.by_row(y[first:last])
             np.copyto(target, _rows_of(product, plan.out[1]).reshape(target.shape))
 
@@ -169,17 +189,20 @@ def weight_gradient(g: Array, x: Array, padding: Sizes, y: Array) -> None:
 
     def task(low: int, high: int, _: int) -> None:
         panels = _Panels(plan, high - low, x.dtype, 0, lines * plan.windows)
-        total = shares[low] = np.zeros((lines, plan.read), x.dtype)
+        total = shares[low] = np.zeros((plan.read, lines), x.dtype)
         for first in range(low, high, panels.count):
             last = min(first + panels.count, high)
             panel = panels.fill(x[first:last])
             source = panels.by_row(g[first:last])
             slopes = panels.others[0][: source.size * plan.out[1]]
             np.copyto(_rows_of(slopes, plan.out[1]).reshape(source.shape), source)
-            total += np.matmul(slopes.reshape(lines, -1), panel.T)
+            parts = _parts(lines, *panel.shape)
+            terms = np.matmul(_in_parts(panel, parts), _in_parts(slopes.reshape(lines, -1), parts).swapaxes(1, 2))
+            total += terms[0] if parts == 1 else np.add.reduce(terms, 0)
 
     _share(plan, len(x), task)
-    total = np.zeros((plan.rows, outputs, channels, height + plan.rows - 1, width), x.dtype)
+    total = np.zeros((plan.read, lines), x.dtype)
     for low in sorted(shares):  # in the order of the images, whichever thread was first
-        total += shares[low].reshape(total.shape)
+        total += shares[low]
+    total = total.T.reshape(plan.rows, outputs, channels, height + plan.rows - 1, width)
     y[...] = sum(total[row, :, :, row : row + height] for row in range(plan.rows))

@@ -61,6 +61,7 @@ def test_panels_of_any_size(name, panel, way, monkeypatch):
     monkeypatch.setattr(plain, "_PANEL", panel)
     monkeypatch.setattr(plain, "_COLUMNS", 1)
     monkeypatch.setattr(narrow, "_PANEL", panel)
+    monkeypatch.setattr(narrow, "_SMALL", 10 * panel)
     monkeypatch.setattr(narrow_gradient, "_TERMS", panel)
     monkeypatch.setattr(plain, "_ENOUGH", 0)
     for other in {"plain": (), "narrow": (plain,), "general": (plain, narrow)}[way]:
