@@ -291,7 +291,7 @@ def _arrays(result: Any) -> Any:
     if isinstance(result, np.generic):
         return np.asarray(result)
     if isinstance(result, tuple):
-        return tuple(_arrays(r) for r in result)
+        return tuple([r if type(r) is _ndarray else _arrays(r) for r in result])
     return result
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from . import capture
 from .dtypes import DType
 from .errors import called
-from .kernels.batched.array import ALLOCATING, LEVELS, BatchedArray, allocated
+from .kernels.batched.array import ALLOCATING, BatchedArray, allocated
 
 __all__ = [
     "CPU",
@@ -195,7 +195,8 @@ def device_of(array: Any) -> Device:
 
 def empty(shape: tuple[int, ...], dtype: DType, device: Device) -> Any:
     """An array with arbitrary content."""
-    if LEVELS and (levels := ALLOCATING.get()):
+    levels = ALLOCATING.get()
+    if levels:
         return allocated(lambda whole: _empty(whole, dtype, device), shape, levels)
     return _empty(shape, dtype, device)
 

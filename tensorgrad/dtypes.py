@@ -195,6 +195,8 @@ def result_type(*operands: Any) -> DType:
 
     A Python scalar takes the dtype of the arrays if that can hold its kind.
     """
+    if operands and isinstance(operands[0], np.dtype) and operands.count(operands[0]) == len(operands):
+        return operands[0]
     dtypes: list[DType] = []
     for o in operands:
         if isinstance(o, np.dtype):

@@ -43,7 +43,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _clip, _power = in_pieces(_clip_ufunc), in_pieces(np.power)
 _floor_divide = in_pieces(np.floor_divide)
 _divmod, _modf, _spacing = pair_in_pieces(np.divmod), pair_in_pieces(np.modf), in_pieces(np.spacing)
-_BITS: dict[int, Any] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+_BITS: dict[int, Any] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 negative = np.negative
 absolute = np.absolute

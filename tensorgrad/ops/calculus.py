@@ -46,8 +46,8 @@ def _trapezoids(name: str, y: Any, x: Any, dx: float, axis: int) -> tuple[Any, A
 
 
 def _areas(y: Any, step: Any, place: int) -> Any:
-    means = multiply(add(part(y, place, 1, None), part(y, place, 0, max(y.shape[place] - 1, 0))), 0.5)
-    return multiply(means, step)
+    sums = add(part(y, place, 1, None), part(y, place, 0, max(y.shape[place] - 1, 0)))
+    return multiply(sums, 0.5 * step) if isinstance(step, (int, float)) else multiply(multiply(sums, 0.5), step)
 
 
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
@@ -218,8 +218,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     >>> tg.interp(tg.tensor([0.5, 2.5]), tg.tensor([0.0, 1.0, 2.0]), tg.tensor([3.0, 5.0, 4.0]))
     tensor([4., 4.])
     """
-    like = next((v for v in (x, xp, fp) if isinstance(v, Tensor)), None)
-    x, xp, fp = (v if is_tensor(v) else lift(v, like) for v in (x, xp, fp))
+    if not (isinstance(x, Tensor) and isinstance(xp, Tensor) and isinstance(fp, Tensor)):
+        like = next((v for v in (x, xp, fp) if isinstance(v, Tensor)), None)
+        x, xp, fp = (v if is_tensor(v) else lift(v, like) for v in (x, xp, fp))
     if xp.ndim != 1 or fp.shape != xp.shape or not xp.size:
         raise ValueError(f"interp: needs points of one axis and one size, got shapes {xp.shape} and {fp.shape}")
     dtype = dtypes.result_type(x.dtype, xp.dtype, fp.dtype)

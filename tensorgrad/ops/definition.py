@@ -22,12 +22,12 @@ from .. import dtypes
 from ..backend import device_of, is_array
 from ..conversion import as_array
 from ..kernels import Kernel, is_observed
-from ..kernels.batched.array import LEVELS, NeedsSamplesError
+from ..kernels.batched.array import NeedsSamplesError
 from ..kernels.batched.dispatch import forward_over_batch
 from ..kernels.registry import SILENT, error_state
 from ..tape import Branch, Node, Op, Rule, View, grad_mode, on_arrays
 from ..tensor import Tensor
-from .precision import raised
+from .precision import autocast_region, raised
 
 __all__ = [
     "OPS", "Function", "alone", "binary", "call_in", "is_tensor", "lift", "on_values", "primitive", "unary", "variadic",
@@ -64,12 +64,12 @@ def is_tensor(x: Any) -> bool:
 def alone(*tensors: Any) -> bool:
     """Whether the values of a function are all that is wanted of it: no gradient, no graph of what it is made of.
 
-    Nor may it run over a batch of samples: whoever asks may then write into arrays that he makes.
+    Nor does it run over a batch of samples then, which is watched, too: arrays that are made can be written.
     """
     for x in tensors:
         if not isinstance(x, Tensor) or x._node is not None:
             return False
-    return not is_observed() and not LEVELS
+    return not is_observed()
 
 
 def on_values(function: Function, *tensors: Any) -> Any:
@@ -77,7 +77,7 @@ def on_values(function: Function, *tensors: Any) -> Any:
 
     Then no step of it makes a tensor or looks for a tape. What it returns must not be memory of its operands.
     """
-    if not alone(*tensors):
+    if not alone(*tensors) or autocast_region.get() is not None:
         return function(*tensors)
     token = on_arrays.set(True)
     quiet = error_state.set(SILENT)  # once, not at each launch

@@ -151,11 +151,12 @@ def rot90(x: Any, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:
     """Ones on and below diagonal ``k`` of an n x m matrix, zeros above."""
-    columns = n if m is None else m
+    rows, columns = max(n, 0), max(n if m is None else m, 0)
     kind = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
     place = resolve_device(device)
-    row, column = (empty_array((size,), dtypes.int64, place) for size in (n, columns))
-    K.arange(row, k, 1)
-    K.arange(column, 0, 1)
-    inside = K.greater_equal(row[:, None], column)
+    low, high = min(k, 0), max(k + rows, columns)
+    narrow = dtypes.int16 if max(-low, high) < 1 << 15 else dtypes.int64
+    numbers = empty_array((high - low,), narrow, place)
+    K.arange(numbers, low, 1)
+    inside = K.greater_equal(numbers[k - low : k - low + rows, None], numbers[-low : columns - low])
     return Tensor(inside if kind == inside.dtype else K.cast(inside, kind))

@@ -226,7 +226,8 @@ def insert(x: Any, index: Any, values: Any, /, axis: int | None = None) -> Any:
     n = x.shape[place]
     places, alone = _places("insert", index, n, True)
     values = cast(lift(values, x), x.dtype)
-    values = reshape(values, (1,) * (x.ndim - values.ndim) + values.shape)
+    if values.ndim < x.ndim:
+        values = reshape(values, (1,) * (x.ndim - values.ndim) + values.shape)
     if alone and values.ndim > 1:
         values = moveaxis(values, 0, place)
     count = values.shape[place] if len(places) == 1 else len(places)

@@ -504,5 +504,5 @@ def tensorsolve(a: Any, b: Any, /, axes: Any = None) -> Any:
         raise LinAlgError(
             f"tensorsolve: a of shape {a.shape} must have the shape of b, {b.shape}, and then as many elements again"
         )
-    x = solve(reshape(a, (b.size, b.size)), reshape(b, (b.size,)))
+    x = solve(reshape(a, (b.size, b.size)), reshape(b, (b.size, 1)))
     return in_half(reshape(x, shape), half)

@@ -12,6 +12,7 @@ from .arrangement import tile
 from .definition import alone, lift
 from .elementwise import where
 from .memory import cast
+from .reduction import count_nonzero
 from .shape import broadcast_to, raveled, reshape
 
 __all__ = ["copyto", "place", "putmask"]
@@ -57,7 +58,9 @@ def _chosen(mask: Any, values: Any, x: Tensor) -> Any:
 
 
 def _mask_of(name: str, mask: Any, x: Tensor) -> Any:
-    mask = lift(mask).to(x.device)
+    mask = lift(mask)
+    if mask.device is not x.device:
+        mask = mask.to(x.device)
     if mask.dtype.kind != "b":
         mask = mask != 0
     if mask.size != x.size:
@@ -112,8 +115,13 @@ def place(x: Tensor, mask: Any, vals: Any) -> None:
     x = _target("place", x)
     mask = _mask_of("place", mask, x)
     vals = raveled(cast(lift(vals, x), x.dtype))
-    count = int(mask.sum().item())
+    count = int(count_nonzero(mask).item())
     if count and not vals.size:
         raise ValueError(f"place: there is nothing to write at {count} places of shape {x.shape}")
     if count:
-        x[mask] = _repeated(vals, count)
+        chosen = _repeated(vals, count)
+        if alone(x, mask, chosen):
+            K.setitem(x._data, (mask._data,), chosen._data)
+            x._written()
+        else:
+            x[mask] = chosen

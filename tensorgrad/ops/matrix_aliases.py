@@ -8,7 +8,6 @@ from . import factorization, linear_system, matrix_function, matrix_norm, spectr
 from .complex_parts import conj
 from .definition import lift
 from .matmul import matmul
-from .product import vecdot
 from .reduction import normalize_axes
 from .shape import expand_dims, raveled, squeeze
 
@@ -96,7 +95,7 @@ def vdot(x1: Any, x2: Any, /) -> Any:
     x1, x2 = lift(x1), lift(x2)
     if x1.size != x2.size:
         raise ValueError(f"vdot: shapes {x1.shape} and {x2.shape} have not the same number of elements")
-    return vecdot(*(raveled(x) for x in (x1, x2)))
+    return matmul(conj(raveled(x1)), raveled(x2))
 
 
 def lu_solve(b: Any, factors: Any, pivots: Any, /) -> Any:

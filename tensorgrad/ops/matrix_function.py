@@ -126,10 +126,16 @@ def multi_dot(arrays: Sequence[Any], /) -> Any:
             )
     if len(tensors) == 2:
         y = matmul(*tensors)
+    elif len(tensors) == 3:
+        a, b, c = tensors
+        (m, k), n = a.shape, c.shape[1]
+        later = b.shape[1]
+        first, last = m * later * (k + n), k * n * (later + m)  # multiplications if it is a @ b first, or b @ c
+        y = matmul(matmul(a, b), c) if first < last else matmul(a, matmul(b, c))
     else:
         sizes = [x.shape[0] for x in tensors] + [tensors[-1].shape[1]]
         y = _multiplied(tensors, _cuts(sizes), 0, len(tensors) - 1)
-    return reshape(y, (() if row else y.shape[:1]) + (() if column else y.shape[1:]))
+    return reshape(y, (() if row else y.shape[:1]) + (() if column else y.shape[1:])) if row or column else y
 
 
 def _cuts(sizes: list[int]) -> dict[tuple[int, int], int]:

@@ -13,7 +13,7 @@ from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
 from ..capture import CaptureError
 from ..errors import integers, of_tensor
-from ..kernels.batched.array import LEVELS, allocated, levels_of
+from ..kernels.batched.array import BatchedArray, allocated, levels_of
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 
@@ -145,7 +145,7 @@ def _like(x: Any, dtype: Any, device: Any, value: Any, requires_grad: bool = Fal
     of_tensor(data)
     kind = data.dtype if dtype is None else dtypes.dtype_of(dtype)
     place = device_of(data) if device is None else resolve_device(device)
-    levels = levels_of(data) if LEVELS else ()
+    levels = levels_of(data) if isinstance(data, BatchedArray) else ()
     if levels:
         array = allocated(lambda shape: empty_array(shape, kind, place), x.shape, levels)
     else:

@@ -10,7 +10,7 @@ from .. import kernels as K
 from ..tensor import Tensor
 from .complex_parts import imag_part, real_part
 from .cumulative import cumprod, cumsum
-from .definition import Function, alone, lift, primitive
+from .definition import Function, alone, lift, on_values, primitive
 from .elementwise import add, divide, equal, isnan, maximum, multiply, sqrt, square, subtract, where
 from .memory import cast, ones_like, zeros_like
 from .reduction import any as any_
@@ -65,12 +65,12 @@ def nanprod(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool =
 
 def nancumsum(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     """`cumsum` with NaN as 0."""
-    return cumsum(_filled(x, 0), axis, dtype=dtype)
+    return on_values(lambda x: cumsum(_filled(x, 0), axis, dtype=dtype), lift(x))
 
 
 def nancumprod(x: Any, /, axis: int | None = None, dtype: Any = None) -> Any:
     """`cumprod` with NaN as 1."""
-    return cumprod(_filled(x, 1), axis, dtype=dtype)
+    return on_values(lambda x: cumprod(_filled(x, 1), axis, dtype=dtype), lift(x))
 
 
 def _real_dtype(dtype: dtypes.DType) -> dtypes.DType:
@@ -97,7 +97,7 @@ def nanmean(x: Any, /, axis: Axis = None, dtype: Any = None, *, keepdims: bool =
     x = lift(x) if dtype is None else cast(lift(x), dtypes.dtype_of(dtype))
     if x.dtype.kind in "biu":
         return mean(x, axis, keepdims=keepdims)
-    return divide(nansum(x, axis, keepdims=keepdims), _count(x, axis, keepdims))
+    return on_values(lambda x: divide(nansum(x, axis, keepdims=keepdims), _count(x, axis, keepdims)), x)
 
 
 def nanvar(x: Any, /, axis: Axis = None, *, correction: float = 0.0, keepdims: bool = False) -> Any:

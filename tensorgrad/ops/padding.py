@@ -22,6 +22,7 @@ from .shape import broadcast_to, concat, reshape
 __all__ = ["pad"]
 
 Width = tuple[int, int]
+_LARGE = 1 << 14  # elements that are not to be written twice
 
 
 def _inside(shape: Sequence[int], before: Sequence[int]) -> tuple[slice, ...]:
@@ -30,8 +31,12 @@ def _inside(shape: Sequence[int], before: Sequence[int]) -> tuple[slice, ...]:
 
 def _surrounded(x: Any, before: tuple[int, ...], shape: tuple[int, ...], value: Any) -> Any:
     out = empty_array(shape, x.dtype, device_of(x))
-    if value is not None:
+    if value is not None and x.size < _LARGE:
         K.fill(out, value)
+    elif value is not None:
+        for axis, (start, n) in enumerate(zip(before, x.shape, strict=True)):
+            for border in (slice(0, start), slice(start + n, None)):
+                K.fill(out[(slice(None),) * axis + (border,)], value)
     K.setitem(out, _inside(x.shape, before), x)
     return out
 

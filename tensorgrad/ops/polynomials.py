@@ -31,6 +31,8 @@ __all__ = ["poly", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polym
 
 
 def _coefficients(name: str, p: Any) -> Any:
+    if isinstance(p, Tensor) and p._data.ndim == 1:  # most calls
+        return p
     p = atleast_1d(lift(p))
     if p.ndim != 1:
         raise ValueError(f"{name}: the coefficients of a polynomial are a vector, got shape {p.shape}")
@@ -67,13 +69,22 @@ def polyval(p: Any, x: Any, /) -> Any:
     if not p.shape[0]:
         return zeros_like(x)
     dtype = dtypes.promote_types(p.dtype, x.dtype)
-    return on_values(_values, cast(p, dtype), cast(x, dtype))
+    p, x = cast(p, dtype), cast(x, dtype)
+    if alone(p, x):
+        return Tensor(_values(p._data, x._data))
+    y = add(multiply(x, 0), p[0])
+    for i in range(1, p.shape[0]):
+        y = add(multiply(y, x), p[i])
+    return y
 
 
 def _values(p: Any, x: Any) -> Any:
-    y = add(multiply(x, 0), p[0, ...])
+    """`polyval` of arrays, in one array."""
+    y = K.multiply(x, 0)
+    K.add(y, p[0, ...], y)
     for i in range(1, p.shape[0]):
-        y = add(multiply(y, x), p[i, ...])
+        K.multiply(y, x, y)
+        K.add(y, p[i, ...], y)
     return y
 
 

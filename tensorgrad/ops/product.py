@@ -23,7 +23,7 @@ from .matmul import matmul
 from .memory import cast
 from .precision import lowered
 from .reduction import normalize_axes, summed
-from .shape import expand_dims, moveaxis, permuted, raveled, reshape
+from .shape import moveaxis, permuted, raveled, reshape
 
 __all__ = ["einsum", "inner", "kron", "outer", "tensordot", "vecdot"]
 
@@ -245,6 +245,13 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
     return x if x.shape == shape else reshape(x, shape)
 
 
+def _matrices_of(x1: Any, x2: Any, axes: int) -> Any:
+    """The product over the last axes of one operand and the first of the other, as that of two matrices."""
+    inner = math.prod(x2.shape[:axes])
+    y = matmul(reshape(x1, (-1, inner)), reshape(x2, (inner, -1)))
+    return reshape(y, x1.shape[: x1.ndim - axes] + x2.shape[axes:])
+
+
 def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
     """Sum of products over several axes of both operands.
 
@@ -271,6 +278,8 @@ def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise ValueError(f"tensordot: cannot sum over {axes} axes of shapes {x1.shape} and {x2.shape}")
         first, second = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
+        if axes and x1.size and x2.size and x1.shape[x1.ndim - axes :] == x2.shape[:axes]:
+            return on_values(lambda x1, x2: _matrices_of(x1, x2, axes), x1, x2)
     else:
         left, right = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
         first, second = normalize_axes("tensordot", left, x1.ndim), normalize_axes("tensordot", right, x2.ndim)
@@ -314,8 +323,7 @@ def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
 
 
 def _rows_by_columns(rows: Any, columns: Any) -> Any:
-    y = matmul(expand_dims(rows, -2), expand_dims(columns, -1))
-    return reshape(y, y.shape[:-2])
+    return matmul(rows[..., None, :], columns[..., None])[..., 0, 0]
 
 
 def inner(x1: Any, x2: Any, /) -> Any:

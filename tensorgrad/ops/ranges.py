@@ -97,7 +97,8 @@ def logspace(
     base = _number(base)
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
     exponents = linspace(start, stop, num, dtype=dtypes.float64, device=device, endpoint=endpoint)
-    return on_values(lambda x: cast(pow(full_like(x, base), x), wanted), exponents)
+    number = base if isinstance(base, complex) else float(base)
+    return on_values(lambda x: cast(pow(number, x), wanted), exponents)
 
 
 def geomspace(
@@ -172,10 +173,10 @@ def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False, 
     if not sparse:
         place = resolve_device(device)
         grid = empty_array((len(sizes), *sizes), wanted, place)
+        row = empty_array((max(sizes, default=0),), wanted, place)
+        K.arange(row, 0, 1)
         for k, n in enumerate(sizes):
-            row = empty_array((n,), wanted, place)
-            K.arange(row, 0, 1)
-            K.assign(grid[k], row.reshape((n, *(1,) * (len(sizes) - k - 1))))
+            K.assign(grid[k], row[:n].reshape((n, *(1,) * (len(sizes) - k - 1))))
         return Tensor(grid)
     axes = [
         reshape(arange(n, dtype=wanted, device=device), tuple(n if i == k else 1 for i in builtins.range(len(sizes))))

@@ -172,7 +172,12 @@ def _no_order(name: str, x: Any) -> TypeError:
 
 
 def _nonempty(name: str, x: Any, axis: tuple[int, ...]) -> None:
-    if x.ndim and _count(x.shape, axis) == 0 and math.prod(n for i, n in enumerate(x.shape) if i not in axis):
+    if (
+        not x.size
+        and x.ndim
+        and _count(x.shape, axis) == 0
+        and math.prod(n for i, n in enumerate(x.shape) if i not in axis)
+    ):
         raise ValueError(f"{name}: shape {x.shape} has no elements along axis {axis}")
 
 

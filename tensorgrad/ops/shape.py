@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import dtypes
 from .. import kernels as K
-from ..backend import broadcast_view
+from ..backend import broadcast_view, is_array
 from ..errors import axis_index, integers
+from ..tape import on_arrays
 from ..tensor import Tensor
 from .definition import Function, lift, primitive, variadic
 from .memory import cast, clone
@@ -257,6 +258,14 @@ def _slices(g: Any, needs: tuple[bool, ...], axis: int) -> list[Any]:
 _stack: Function = variadic("stack", _joined, _slices)
 
 
+def _are_alike(arrays: Sequence[Any]) -> bool:
+    """Whether they are plain arrays of one dtype; their kernel sees whether they fit."""
+    if not arrays or isinstance(arrays[0], Tensor) or not is_array(arrays[0]):
+        return False
+    kind, dtype = arrays[0].__class__, arrays[0].dtype
+    return all(x.__class__ is kind and x.dtype is dtype for x in arrays)
+
+
 def _common(name: str, arrays: Sequence[Any]) -> list[Any]:
     tensors = [x if isinstance(x, Tensor) else lift(x) for x in arrays]
     if not tensors:
@@ -280,6 +289,8 @@ def concat(arrays: Sequence[Any], /, axis: int | None = 0) -> Any:
     >>> tg.concat([tg.zeros(2), tg.ones(1)])
     tensor([0., 0., 1.])
     """
+    if on_arrays.get() and axis is not None and _are_alike(arrays):
+        return _concat(arrays, _axis("concat", axis, arrays[0].ndim))
     tensors = _common("concat", arrays)
     if axis is None:
         tensors, axis = [reshape(x, (-1,)) for x in tensors], 0

@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from .complex_parts import conj
 from .cumulative import cumsum, diff
 from .definition import Function, alone, is_tensor, lift, on_values, primitive
-from .elementwise import abs, add, cos, divide, equal, less, logical_and, multiply, remainder, sqrt, subtract, where
+from .elementwise import abs, add, equal, less, logical_and, logical_not, multiply, remainder, subtract
 from .joining import atleast_1d
 from .memory import cast, ones, zeros_like
 from .reduction import single_axis
@@ -156,10 +156,10 @@ def _unwrapped(p: Any, discont: float | None, place: int, period: float, whole: 
     low = -(period // 2) if whole else -high
     turned = add(remainder(subtract(change, low), period), low)
     if ambiguous:
-        turned = where(logical_and(equal(turned, low), less(0, change)), _filled(turned, high), turned)
+        turned = add(turned, multiply(cast(logical_and(equal(turned, low), less(0, change)), turned.dtype), period))
     fix = subtract(turned, change)
     limit = high if discont is None else max(discont, period / 2)
-    fix = where(less(abs(change), limit), zeros_like(fix), fix)
+    fix = multiply(fix, cast(logical_not(less(abs(change), limit)), fix.dtype))
     first = (slice(None),) * place
     return concat([p[(*first, slice(0, 1))], add(p[(*first, slice(1, None))], cumsum(fix, axis=place))], axis=place)
 
@@ -179,38 +179,38 @@ def _finished(name: str, y: Any, dtype: Any, requires_grad: bool = False) -> Ten
     return made
 
 
-def _formed(M: int, device: Any, reach: float, formula: Callable[[Any], Any]) -> Any:
+def _formed(M: int, device: Any, reach: float, formula: Callable[[Any], Any]) -> Tensor:
     """``formula(t)`` at ``M`` points from 0 to ``reach``, both included; 1 if there is one only."""
     if M <= 1:
         return ones(max(M, 0), dtype="float64", device=device)
     places = empty_array((M,), dtypes.float64, resolve_device(device))
     K.arange(places, 0, reach / (M - 1))
-    return on_values(formula, Tensor(places))
+    return Tensor(formula(places))
 
 
-def _sum_of_cosines(M: int, device: Any, *weights: float) -> Any:
+def _sum_of_cosines(M: int, device: Any, *weights: float) -> Tensor:
     """``weights[0] - weights[1] cos(t) + weights[2] cos(2t) - ...`` at ``M`` points of a period, both ends included."""
 
     def formula(t: Any) -> Any:
         y: Any = weights[0]
         for k, weight in enumerate(weights[1:], 1):
-            y = add(multiply(cos(multiply(t, k) if k > 1 else t), -weight if k % 2 else weight), y)
+            y = K.add(K.multiply(K.cos(K.multiply(t, k) if k > 1 else t), -weight if k % 2 else weight), y)
         return y
 
     return _formed(M, device, 2 * math.pi, formula)
 
 
-def _triangle(M: int, device: Any) -> Any:
-    return _formed(M, device, 2.0, lambda t: subtract(1.0, abs(subtract(t, 1.0))))
+def _triangle(M: int, device: Any) -> Tensor:
+    return _formed(M, device, 2.0, lambda t: K.subtract(1.0, K.absolute(K.subtract(t, 1.0))))
 
 
-def _bessel(M: int, beta: float, device: Any) -> Any:
-    from .special import i0
-
+def _bessel(M: int, beta: float, device: Any) -> Tensor:
     def formula(t: Any) -> Any:
-        t = subtract(t, 1.0)
-        top = sqrt(multiply(subtract(1.0, t), add(1.0, t)))
-        return divide(i0(multiply(top, beta)), i0(_filled(t, beta)))
+        t = K.subtract(t, 1.0)
+        top = K.sqrt(K.multiply(K.subtract(1.0, t), K.add(1.0, t)))
+        largest = K.copy(t[:1])
+        K.fill(largest, beta)
+        return K.divide(K.i0(K.multiply(top, beta)), K.i0(largest))
 
     return _formed(M, device, 2.0, formula)
 

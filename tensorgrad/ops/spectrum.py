@@ -472,6 +472,10 @@ def matrix_rank(x: Any, /, tol: Any = None, hermitian: bool = False, *, rtol: An
     relative, least = (lift(limit, s) for limit in _limits(x, rtol, absolute_limit))
     if not s.shape[-1]:
         return sum_of(cast(s, dtypes.int64), axis=-1)
+    return on_values(_count_above, s, relative, least)
+
+
+def _count_above(s: Any, relative: Any, least: Any) -> Any:
     return sum_of(cast(greater(s, maximum(multiply(s[..., :1], relative), least)), dtypes.int64), axis=-1)
 
 

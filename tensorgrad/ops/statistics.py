@@ -9,7 +9,7 @@ from .. import dtypes
 from ..tensor import Tensor
 from .arrangement import diagonal
 from .complex_parts import conj, imag_part, join_parts, real_part
-from .definition import lift
+from .definition import lift, on_values
 from .elementwise import clip, divide, multiply, sqrt, subtract
 from .matmul import matmul
 from .memory import cast, full_like
@@ -31,7 +31,7 @@ def ptp(x: Any, /, axis: Axis = None, *, keepdims: bool = False) -> Any:
     >>> tg.ptp(tg.tensor([4, 1, 3]))
     tensor(3)
     """
-    return subtract(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
+    return on_values(lambda x: subtract(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims)), lift(x))
 
 
 def average(
