@@ -55,6 +55,7 @@ def input_gradient(g: Array, weight: Array, padding: Sizes, y: Array) -> None:
     rows = _rows_at_once(outputs, height, high)
     bands, reach = high // rows, rows + height - 1  # what is multiplied at once, and how many rows it reaches
     line, tall = wide + width - 1, high + height - 1
+    apart = -(-reach // rows)  # bands that reach different rows
     matrix = np.zeros((channels, reach, width, outputs, rows), g.dtype)
     for row in range(rows):
         matrix[:, row : row + height, :, :, row] = weight.transpose(1, 2, 3, 0)
@@ -67,19 +68,26 @@ def input_gradient(g: Array, weight: Array, padding: Sizes, y: Array) -> None:
             g.dtype,
             bands * outputs * rows * run,
             bands * len(matrix) * run,
-            bands * channels * reach * (run + width - 1),
-            channels * tall * (run + width - 1),
+            bands * channels * reach * run,
+            channels * tall * run,
         )
         slopes = slopes.reshape(bands, outputs, rows, count, line)
         slopes[..., wide:] = 0
         targets = _rows(slopes, slopes.shape[:-1], slopes.strides[:-1], wide)
         terms = terms.reshape(bands, len(matrix), run)
-        by_column = terms.reshape(bands, channels, reach, width, run)
-        partial = partial.reshape(bands, channels, reach, run + width - 1)
-        sums = sums.reshape(channels, tall, run + width - 1)
-        steps = (line * g.itemsize, *sums.strides[:2])
-        start = padding[0] * sums.strides[1] + padding[1] * g.itemsize
-        results = _rows(sums, (count, *y.shape[1:3]), steps, y.shape[3], start)
+        # Each column of the kernel one element further to the left: what that reads of the run before is its margin, 0.
+        shifted: Array = np.ndarray(
+            (bands * channels * reach, width, run),
+            g.dtype,
+            terms,
+            0,
+            (width * run * g.itemsize, (run - 1) * g.itemsize, g.itemsize),
+        )
+        partial = partial.reshape(bands, channels, reach, run)
+        sums = sums.reshape(channels, tall, run)
+        channel, row, element = sums.strides
+        start = padding[0] * row + padding[1] * element
+        results = _rows(sums, (count, *y.shape[1:3]), (line * element, channel, row), y.shape[3], start)
         for first in range(low, stop, count):
             last = min(first + count, stop)
             held = last - first
@@ -87,16 +95,13 @@ def input_gradient(g: Array, weight: Array, padding: Sizes, y: Array) -> None:
             targets[..., :held] = source.transpose(2, 1, 3, 0)
             slopes[:, :, :, held:, :wide] = 0  # of the last images there may be fewer
             np.matmul(matrix, slopes.reshape(bands, -1, run), out=terms)
-            np.copyto(partial[..., :run], by_column[:, :, :, 0])
-            partial[..., run:] = 0
-            for column in range(1, width):
-                part = partial[..., column : column + run]
-                np.add(part, by_column[:, :, :, column], out=part)
-            sums[:, reach:] = 0
-            np.copyto(sums[:, :reach], partial[0])
-            for band in range(1, bands):
-                part = sums[:, band * rows : band * rows + reach]
-                np.add(part, partial[band], out=part)
+            np.add.reduce(shifted, 1, out=partial.reshape(-1, run))
+            sums.fill(0)
+            for band in range(min(apart, bands)):
+                source = partial[band::apart]
+                steps = (apart * rows * row, channel, row, element)
+                part: Array = np.ndarray(source.shape, g.dtype, sums, band * rows * row, steps)
+                np.add(part, source, out=part)
             np.copyto(y[first:last].view(results.dtype)[..., 0], results[:held])
 
     effort = 2 * outputs * reach // height // 8 + 4
