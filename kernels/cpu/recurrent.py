@@ -87,11 +87,12 @@ def lstm(
     steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0, 1, 3, 2)
-    weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
+    h = np.ascontiguousarray(wide(h))
     last = np.empty(h.shape, kind)
     kept = place((length, 6, batch, size), kind, given[2]) if keep else None
     with Beside(helpers(steps, weight_ih, weight_hh)) as beside:
         fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order, beside)
+        weight = factor(wide(weight_hh), order, length, batch)
         _lstm_steps(h, c, states, fed, weight, last, kept[::-1] if kept is not None and reverse else kept, beside)
     results = y, stored(last, x.dtype, given[1])
     return results if kept is None else (*results, stored(kept, kind, given[2]))
@@ -125,6 +126,7 @@ def _lstm_steps(
         cells = zip(kept[:, :4], kept[:, :3], kept[:, :2], kept[:, 3:5], kept[:, 2], after, kept[:, 5], strict=True)
     _copyto(first, c, casting="unsafe")
     places, direct = targets(states, kind)
+    in_steps = not direct and kept is None
     steps = zip(fed, places, states, cells, strict=False)
     for start in range(0, length, count):
         for fed_t, h_t, y_t, (opened, ifo, i_f, g_c, o, c_t, u) in islice(steps, count):
@@ -137,22 +139,24 @@ def _lstm_steps(
             _add(by_i, by_f, c_t)
             _tanh(c_t, u)
             _mul(o, u, h_t)
-            if not direct:
+            if in_steps:
                 _copyto(y_t, h_t, casting="unsafe")
             h = h_t
         if kept is not None:
-            beside.put(_lstm_slopes, kept[start : start + count])
+            beside.put(_lstm_slopes, kept[start : start + count], None if direct else states[start : start + count])
     if kept is None:
         _copyto(last, first)
 
 
-def _lstm_slopes(cells: Array) -> None:
-    """Make what the gradient needs of the six blocks that some steps have left, in their place."""
+def _lstm_slopes(cells: Array, states: Array | None) -> None:
+    """Make what the gradient needs of the six blocks that some steps have left, in their place, and their states."""
     steps, _, *state = cells.shape
     buffers = scratch(3, cells.size // 2, cells.dtype)
     parts, products_3, products_2 = (a.reshape(steps, 3, *state) for a in buffers)
     products_2 = products_2[:, :2]
     _mul(cells[:, :3], cells[:, 3:], parts)  # what i and f let through, and the hidden state
+    if states is not None:
+        _copyto(states, parts[:, 2], casting="unsafe")
     _mul(parts, cells[:, :3], products_3)
     _mul(parts[:, ::2], cells[:, 3::2], products_2)
     _copyto(cells[:, 4], cells[:, 1])
@@ -203,10 +207,11 @@ def gru(
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0, 1, 2)
     bias, bias_n = _gru_biases(bias_ih, bias_hh, size)
-    weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
+    h = np.ascontiguousarray(wide(h))
     kept = place((length, 5, batch, size), kind, given[1]) if keep else None
     with Beside(helpers(steps, weight_ih, weight_hh)) as beside:
         fed = products(steps, wide(weight_ih), bias, order, beside)
+        weight = factor(wide(weight_hh), order, length, batch)
         _gru_steps(h, states, fed, weight, bias_n, kept[::-1] if kept is not None and reverse else kept, beside)
     return y if kept is None else (y, stored(kept, kind, given[1]))
 
@@ -244,6 +249,7 @@ def _gru_steps(
         count = at_once(h.size, beside)
         cells = zip(kept[:, :2], kept[:, 0], kept[:, 1], kept[:, 2], kept[:, 3], kept[:, 4], strict=True)
     places, direct = targets(states, kind)
+    in_steps = not direct and kept is None
     steps = zip(fed, places, states, cells, strict=False)
     for start in range(0, length, count):
         for fed_t, h_t, y_t, (opened, r, z, reset, faded, n) in islice(steps, count):
@@ -259,18 +265,20 @@ def _gru_steps(
             _subtract(h, n, faded)
             _mul(z, faded, faded)
             _add(n, faded, h_t)
-            if not direct:
+            if in_steps:
                 _copyto(y_t, h_t, casting="unsafe")
             h = h_t
         if kept is not None:
-            beside.put(_gru_slopes, kept[start : start + count])
+            beside.put(_gru_slopes, kept[start : start + count], None if direct else states[start : start + count])
 
 
-def _gru_slopes(cells: Array) -> None:
-    """Make what the gradient needs of the five blocks that some steps have left, in their place."""
+def _gru_slopes(cells: Array, states: Array | None) -> None:
+    """Make what the gradient needs of the five blocks that some steps have left, in their place, and their states."""
     steps, _, *state = cells.shape
     (made,) = (a.reshape(steps, 2, *state) for a in scratch(1, 2 * cells.size // 5, cells.dtype))
     n, rest, one = cells[:, 4], made[:, 0], ONE[cells.dtype.char]
+    if states is not None:
+        _add(n, cells[:, 3], states, casting="unsafe")
     _mul(cells[:, 2:4], cells[:, :2], made)
     _subtract(cells[:, 2:4], made, cells[:, 2:4])
     _mul(n, n, n)
@@ -301,9 +309,10 @@ def rnn(
     steps, states = (ordered(a, batch_first, reverse) for a in (x, y))
     length, batch = states.shape[:2]
     order = gates(kind.char, size, 0)
-    weight, h = factor(wide(weight_hh), order, length, batch), np.ascontiguousarray(wide(h))
+    h = np.ascontiguousarray(wide(h))
     with Beside(helpers(steps, weight_ih, weight_hh)) as beside:
         fed = products(steps, wide(weight_ih), biases(bias_ih, bias_hh), order, beside)
+        weight = factor(wide(weight_hh), order, length, batch)
         _rnn_steps(h, states, fed, weight, nonlinearity == "relu")
     return y
 

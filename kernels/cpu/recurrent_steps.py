@@ -119,7 +119,7 @@ def threads_beside(length: int, batch: int, weight_hh: Array, work: int) -> int:
 
 def at_once(size: int, beside: Beside) -> int:
     """Of how many steps, with states of so many elements, slopes are made at once: in cache, or by another thread."""
-    return max((2 * BLOCK if beside.helped else BLOCK // 4) // max(size, 1), 1)
+    return max((BLOCK if beside.helped else BLOCK // 4) // max(size, 1), 1)
 
 
 # ---------------------------------------------------------------------------------------------------- gates in a weight
@@ -198,24 +198,36 @@ def _products_of_many(
         factor[:, width] = 0
     else:
         _scaled(bias, gates, factor[:, width])
-    count = max(min(length, (_CHUNK // 4 if beside.helped else _CHUNK) // max(batch * rows, 1)), 1)
-    slots = 1 + (_AHEAD if beside.helped else 0)
+    cuts = _cuts(length, (_CHUNK // 4 if beside.helped else _CHUNK) // max(batch * rows, 1), beside.helped)
+    slots, count = 1 + (_AHEAD if beside.helped else 0), max(last - first for first, last in cuts)
     inputs, made = (pages.empty((slots, count, batch, size), kind) for size in (width + 1, rows))
     inputs[..., width] = 1
 
-    def make(start: int) -> None:
-        part, slot = x[start : start + count], start // count % slots
-        rows_of_part = len(part) * batch
-        np.copyto(inputs[slot, : len(part), :, :width], part, casting="unsafe")
-        flat, product = (a[slot, : len(part)].reshape(rows_of_part, a.shape[3]) for a in (inputs, made))
+    def make(k: int) -> None:
+        first, last = cuts[k]
+        flat, product = (a[k % slots, : last - first].reshape(-1, a.shape[3]) for a in (inputs, made))
+        np.copyto(inputs[k % slots, : last - first, :, :width], x[first:last], casting="unsafe")
         np.matmul(flat, factor.T, product)
 
-    pieces = deque(beside.put(make, start) for start in range(0, min(slots * count, length), count))
-    for start in range(0, length, count):
-        beside.wait(pieces.popleft())
-        yield from made[start // count % slots, : length - start]
-        if start + slots * count < length:
-            pieces.append(beside.put(make, start + slots * count))
+    def steps() -> Iterator[Array]:
+        for k, (first, last) in enumerate(cuts):
+            beside.wait(pieces.popleft())
+            yield from made[k % slots, : last - first]
+            if k + slots < len(cuts):
+                pieces.append(beside.put(make, k + slots))
+
+    pieces = deque(beside.put(make, k) for k in range(min(slots, len(cuts))))
+    return steps()
+
+
+def _cuts(length: int, count: int, growing: bool) -> list[tuple[int, int]]:
+    """``range(length)`` cut into runs of ``count`` steps, the first ones short if they are waited for."""
+    cuts, first, size = [], 0, 1 if growing else max(count, 1)
+    while first < length:
+        last = min(first + size, length)
+        cuts.append((first, last))
+        first, size = last, max(min(last, count), 1) if growing else size
+    return cuts
 
 
 def _products_of_few(x: Array, weight: Array, bias: Array | None, gates: tuple[Gate, ...]) -> Iterator[Array]:
