@@ -95,7 +95,7 @@ def _add_along(out: Array, places: Array, value: Array, axis: int) -> None:
     starts = np.flatnonzero(np.append(True, places[1:] != places[:-1]))
     before: tuple[Any, ...] = (slice(None),) * axis
     longest = int(np.diff(np.append(starts, len(places))).max())
-    if longest <= 4:  # round after round of slices, where a reduction's inner loop would be as short
+    if longest <= _FEW:  # round after round of slices, where a reduction's inner loop would be as short
         ends = np.append(starts[1:], len(places))
         for k in range(longest):
             has = starts + k < ends
@@ -106,6 +106,9 @@ def _add_along(out: Array, places: Array, value: Array, axis: int) -> None:
     out[target] = out[target] + sums
 
 
+_FEW = 4  # equal rows, or slices, that are added one after another
+
+
 def _add_rows(out: Array, rows: Array, value: Array) -> None:
     """Add rows of ``value`` to those of ``out``: sorted, equal ones stand together and are summed as one array."""
     if (rows[1:] < rows[:-1]).any():
@@ -114,6 +117,14 @@ def _add_rows(out: Array, rows: Array, value: Array) -> None:
     if is_half(out.dtype):
         value = value.astype(np.float32)
     starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
+    longest = int(np.diff(np.append(starts, len(rows))).max())
+    if longest <= _FEW and rows[0] >= 0 and not is_half(out.dtype):
+        value = value.reshape(len(rows), *out.shape[1:])
+        ends = np.append(starts[1:], len(rows))
+        for k in range(longest):  # the first of equal rows, the second: a reduction of so few takes several times as long
+            places = starts if not k else starts[starts + k < ends]
+            out[rows[places]] += value if longest == 1 else value.take(places + k, 0)
+        return
     if len(rows) < 16 * len(starts):
         sums = np.add.reduceat(value, starts, 0)
     else:
