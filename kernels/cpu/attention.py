@@ -42,6 +42,9 @@ class _Heads(NamedTuple):
     heads: slice
 
 
+_ALL = _Heads(slice(None), slice(None))
+
+
 class _Scores:
     """What makes the scores: scale, mask, causality and dropout; and how they are cut into blocks.
 
@@ -78,7 +81,11 @@ class _Scores:
 
     def walk(self, task: Callable[[_Heads], None]) -> None:
         """Call ``task`` for groups of heads that cover all, in several threads if there is enough to do."""
-        if not self.batch * self.heads:
+        count = self.batch * self.heads
+        if self.group >= count:  # so that threads do not pay
+            if count:
+                with without_threads():
+                    task(_ALL)
             return
         if self.group >= self.heads:
             step = self.group // self.heads
@@ -92,7 +99,7 @@ class _Scores:
                 task(group)
 
         with without_threads():
-            walk(several, len(groups), self.batch * self.heads * self.rows * self.columns // len(groups), self.work)
+            walk(several, len(groups), count * self.rows * self.columns // len(groups), self.work)
 
     def query_blocks(self) -> list[slice]:
         return [slice(first, min(first + self.side, self.rows)) for first in range(0, self.rows, self.side)]

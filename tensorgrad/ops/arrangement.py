@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -182,15 +183,16 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
     return parts_between(x, place, indices)
 
 
-def _slices(axis: int, bounds: tuple[int, ...]) -> list[tuple[slice, ...]]:
+@functools.lru_cache(256)
+def _slices(axis: int, bounds: tuple[int, ...]) -> tuple[tuple[slice, ...], ...]:
     """The indices of what lies between neighbouring bounds on an axis."""
     before = (slice(None),) * axis
-    return [(*before, slice(start, stop)) for start, stop in itertools.pairwise(bounds)]
+    return tuple((*before, slice(start, stop)) for start, stop in itertools.pairwise(bounds))
 
 
 _split: Function = primitive(
     "split",
-    lambda x, axis, bounds: tuple(x[index] for index in _slices(axis, bounds)),
+    lambda x, axis, bounds: tuple([x[index] for index in _slices(axis, bounds)]),
     joint=lambda g, needs, axis: (concat(g, axis),),
     inputs=1,
     outputs=2,  # or as many as there are

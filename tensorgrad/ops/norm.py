@@ -143,8 +143,9 @@ def _check(name: str, x: Any, shape: tuple[int, ...], kinds: str = "fV", **param
 
 
 def _check_parameters(name: str, x: Any, shape: tuple[int, ...], **parameters: Any) -> None:
+    dtype = x.dtype
     for label, p in parameters.items():
-        if p is not None and (p.shape != shape or p.dtype != x.dtype):
+        if p is not None and (p.shape != shape or (p.dtype is not dtype and p.dtype != dtype)):
             raise ArgumentError(
                 f"{name}: {label} must have shape {shape} and the input's dtype {x.dtype}, got {p.shape}, {p.dtype}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +58,7 @@ def reshape(x: Any, /, shape: Any = (), *more: Any, copy: bool | None = None) ->
         count = size
     if count != size or (sizes and min(sizes) < 0):
         raise ValueError(f"reshape: {x.shape} ({size} elements) cannot become {sizes}")
-    viewable = array.flags.c_contiguous or _viewable(array.shape, array.strides, sizes)
+    viewable = array.flags.c_contiguous or _viewable_again(array.shape, array.strides, sizes)
     if copy is False and not viewable:
         raise ValueError(f"reshape: copy=False, but this tensor of shape {x.shape} is not contiguous")
     if copy or not viewable:  # then the result is a view of the copy
@@ -89,6 +90,9 @@ def _viewable(shape: tuple[int, ...], strides: tuple[int, ...], sizes: tuple[int
             return False
         left //= n
     return True
+
+
+_viewable_again = functools.lru_cache(1024)(_viewable)
 
 
 def flatten(x: Any, start_axis: int = 0, end_axis: int = -1) -> Any:
@@ -142,12 +146,18 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
     """Two axes exchanged."""
-    x = lift(x)
-    ndim = x.ndim
+    if not isinstance(x, Tensor):
+        x = lift(x)
+    order = _swapped if axis1.__class__ is axis2.__class__ is int else _swapped.__wrapped__
+    return permuted(x, order(x.ndim, axis1, axis2))
+
+
+@functools.lru_cache(256)
+def _swapped(ndim: int, axis1: int, axis2: int) -> tuple[int, ...]:
     a, b = _axis("swapaxes", axis1, ndim), _axis("swapaxes", axis2, ndim)
     order = [*range(ndim)]
     order[a], order[b] = b, a
-    return permuted(x, tuple(order))
+    return tuple(order)
 
 
 def matrix_transpose(x: Any, /) -> Any:
