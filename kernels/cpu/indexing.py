@@ -120,9 +120,9 @@ def _add_rows(out: Array, rows: Array, value: Array) -> None:
     longest = int(np.diff(np.append(starts, len(rows))).max())
     if longest <= _FEW and rows[0] >= 0 and not is_half(out.dtype):
         value = value.reshape(len(rows), *out.shape[1:])
-        ends = np.append(starts[1:], len(rows))
+        after = np.append(starts[1:], len(rows))
         for k in range(longest):  # the first of equal rows, the second: a reduction of so few takes longer
-            places = starts if not k else starts[starts + k < ends]
+            places = starts if not k else starts[starts + k < after]
             out[rows[places]] += value if longest == 1 else value.take(places + k, 0)
         return
     if len(rows) < 16 * len(starts):
