@@ -54,7 +54,7 @@ def in_pieces(ufunc: np.ufunc) -> Callable[..., Array]:
         result, sources, target = pieces
 
         def task(low: int, high: int, _: int) -> None:
-            ufunc(*[s[low:high] if cut else s for s, cut in sources], target[low:high])
+            ufunc(*[s[low:high] if cut else s for s, cut in sources], out=target[low:high])
 
         rows = target.shape[0]
         walk(task, rows, large // rows, work, ranges=4)

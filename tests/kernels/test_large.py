@@ -42,7 +42,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@pytest.mark.parametrize("kernel", ["multiply", "less", "power"])
+@pytest.mark.parametrize("kernel", ["multiply", "less", "power", "maximum"])
 def test_two_operands(name: str, kernel: str) -> None:
     x1, x2 = LAYOUTS[name]
     expected = getattr(np, kernel)(x1, x2)
