@@ -235,9 +235,10 @@ class Captured:
         modules = {id(module): module for module in (*recorder.modules.values(), *recording.guard.modules)}
         self._modules = ModuleGuards(modules.values())
         inputs = set(recorder.inputs)
-        self._tensors = TensorGuards(
-            [x for x in recorder.tensors.values() if recorder.span(x._data).region not in inputs]
-        )
+        outside = [x for x in recorder.tensors.values() if recorder.span(x._data).region not in inputs]
+        self._also_given = [(i, recording.leaves[i]) for i in recorder.also_given]
+        self._outside = frozenset(map(id, outside))
+        self._tensors = TensorGuards([*outside, *(x for _, x in self._also_given)])
         self._found = [
             Found(recorder.places.get(key, x), g if slot is None else (g.shape, g.dtype), slot)
             for key, (x, g, slot) in recorder.entry_grads.items()
@@ -299,8 +300,10 @@ class Captured:
             flatten((recording.args, recording.kwargs), []),
             specs,
             bool(self._danger),
+            dict(self._also_given),
             self._tensors.expected,
             self._hooks,
+            self._function_guard.functions if self._function_guard.empty else [],  # else its own check is made
             guards,
             lock,
             None if bare else self._finished,
@@ -319,6 +322,8 @@ class Captured:
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether everything outside is as it was when the program was recorded."""
         if not (self._tensors.hold() and self._modules.hold() and self._function_guard.hold()):
+            return False
+        if any(leaves[i] is not x for i, x in self._also_given) or not self._outside.isdisjoint(map(id, leaves)):
             return False
         if not all(guard.holds(guard.node if i is None else leaves[i]._node) for i, guard in self._hooks):
             return False

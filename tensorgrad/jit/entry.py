@@ -42,8 +42,10 @@ def short_way(
     structure: Any,
     specs: list[Argument],
     dangerous: bool,
+    also_given: dict[int, Tensor],
     outside: list[tuple[Tensor, Any, Any]],
     hooks: list[tuple[int | None, HookGuard]],
+    functions: list[tuple[Any, Any, Any, Any]],
     guards: list[Callable[[], bool]],
     lock: Any,
     finish: Callable[..., Any] | None,
@@ -60,10 +62,14 @@ def short_way(
         Of each tensor in there.
     dangerous : bool
         Whether the program writes memory from outside, so that arguments must have memory of their own.
+    also_given : dict
+        Arguments, by number, that the program also uses as what they are: no others can take their place.
     outside : list of (Tensor, array, node)
         Tensors that must still have that array and node.
     hooks : list of (int or None, HookGuard)
         Places on the tape, or numbers of arguments, that must still have those hooks.
+    functions : list of (function, code, defaults, defaults by name)
+        Functions that must still be so.
     guards : list of callable
         What else must hold.
     lock : lock
@@ -107,6 +113,12 @@ def short_way(
         outer = {id(array) for _, array, _ in outside}
         if count:
             need(" and ".join(f"id({a}) not in {name(outer)}" for a in arrays))
+    others = frozenset(id(tensor) for tensor, _, _ in outside)
+    for i, x in enumerate(tensors):
+        if i in also_given:
+            need(f"{x} is {name(also_given[i])}")
+        elif others:
+            need(f"id({x}) not in {name(others)}")
     if count > 1:
         need(f"len({{{', '.join(f'id({x})' for x in tensors)}}}) == {count}")
     need(
@@ -125,6 +137,9 @@ def short_way(
             need(f"{same}{node}.hooks is None" + (f" and {node}.after is None" if leaf else ""))
         else:
             need(f"{name(hook.holds)}({node})")
+    for function, *parts in functions:
+        expected = zip(("__code__", "__defaults__", "__kwdefaults__"), parts, strict=True)
+        need(" and ".join(f"{name(function)}.{part} is {name(value)}" for part, value in expected))
     for guard in guards:
         need(f"{name(guard)}()")
     error_state = registry.error_state

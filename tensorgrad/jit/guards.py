@@ -82,6 +82,7 @@ class ModuleGuards:
         self._version = capture.structure_version
         self._around = Surroundings()
         for module, _ in self._expected:
+            self._around.note(module)
             self._around.note_class_entry(type(module), "forward")
             for value in vars(module).values():  # what changes in these changes no attribute
                 if isinstance(value, (list, dict)) and not _is_registry(module, value):
@@ -144,8 +145,13 @@ class FunctionGuard:
         return self._around.modules
 
     @property
+    def functions(self) -> list[tuple[types.FunctionType, Any, Any, Any]]:
+        """The functions that take part, with their code, defaults and defaults by name."""
+        return self._around.functions
+
+    @property
     def empty(self) -> bool:
-        """Whether there is nothing to watch."""
+        """Whether there is nothing to watch but functions."""
         return self._around.empty
 
     def recorded(self) -> None:
@@ -169,11 +175,12 @@ class Surroundings:
         self._objects: list[Any] = []
         self._seen: dict[int, Any] = {}
         self.modules: list[Any] = []
+        self.functions: list[tuple[types.FunctionType, Any, Any, Any]] = []  # with code, defaults and those by name
 
     # --------------------------------------------------------------------------------------------------- what is there
     @property
     def empty(self) -> bool:
-        """Whether nothing was noted that could change."""
+        """Whether nothing but functions was noted."""
         return not (self._cells or self._entries or self._lists or self._sizes)
 
     def hold(self) -> bool:
@@ -194,6 +201,11 @@ class Surroundings:
                 return False
             if not all(map(is_, values, expected)) and not all(map(same, values, expected)):
                 return False
+        for function, code, defaults, named in self.functions:
+            if function.__code__ is not code:
+                return False
+            if function.__defaults__ is not defaults or function.__kwdefaults__ is not named:
+                return False
         return all(len(namespace) == size for namespace, size in self._sizes)
 
     def forget_changed_containers(self) -> None:
@@ -208,7 +220,7 @@ class Surroundings:
     # -------------------------------------------------------------------------------------------------------- gathering
     def note(self, value: Any) -> None:
         """Follow a value to whatever code may find through it."""
-        if isinstance(value, (*_PLAIN, Tensor, type)) or id(value) in self._seen:
+        if isinstance(value, (*_PLAIN, Tensor)) or id(value) in self._seen:
             return
         if isinstance(value, (tuple, frozenset)):
             for item in value:
@@ -222,7 +234,7 @@ class Surroundings:
         elif isinstance(value, functools.partial):
             self.note(value.func)
             self.note(value.args)
-            self.note(tuple(value.keywords.values()))
+            self.note(value.keywords)
         elif isinstance(value, list):
             if len(value) <= _LONGEST:
                 self._seen[id(value)] = value
@@ -237,6 +249,9 @@ class Surroundings:
         elif isinstance(value, types.ModuleType):
             if not _is_settled(value.__name__):
                 self._note_object(value)
+        elif isinstance(value, type):
+            if not _is_settled(value.__module__):
+                self._note_object(value)
         elif isinstance(getattr(value, "__dict__", None), dict):
             if _is_module(value):
                 self._note_module(value)
@@ -248,6 +263,7 @@ class Surroundings:
         if id(function) in self._seen:
             return
         self._seen[id(function)] = function
+        self.functions.append((function, function.__code__, function.__defaults__, function.__kwdefaults__))
         found = []
         for cell in function.__closure__ or ():
             try:
@@ -290,9 +306,11 @@ class Surroundings:
     def _note_attributes(self, value: Any, names: set[str]) -> None:
         """Watch those attributes of an object that some code names."""
         own = vars(value)
-        watched = not _is_module(value)
+        watched = not isinstance(value, type) and not _is_module(value)
         for name in sorted(names):
-            if name in own and watched:
+            if isinstance(value, type):
+                self.note_class_entry(value, name)
+            elif name in own and watched:
                 self._entries.append((own, name, own[name]))
                 self.note(own[name])
             elif not isinstance(value, types.ModuleType):
@@ -304,10 +322,8 @@ class Surroundings:
             inner = vars(cls).get(name)
             if inner is None or _is_settled(cls.__module__):
                 continue
-            if isinstance(inner, _PLAIN):
-                self._entries.append((vars(cls), name, inner))  # type: ignore[arg-type]
-            else:
-                self.note(inner.fget if isinstance(inner, property) else getattr(inner, "__func__", inner))
+            self._entries.append((vars(cls), name, inner))  # type: ignore[arg-type]
+            self.note(inner.fget if isinstance(inner, property) else getattr(inner, "__func__", inner))
             return
 
 

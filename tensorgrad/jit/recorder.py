@@ -73,6 +73,7 @@ class Recorder:
         # gradients that the function found, by the id of their tensor, and which inputs they became
         self.entry_grads: dict[int, tuple[Tensor, Any, int | None]] = {}
         self.tensors: dict[int, Tensor] = {}  # that were there before
+        self.also_given: set[int] = set()  # numbers of arguments that the function also found outside of itself
         self.given = given
         self.places = places
         self.began = 0  # the tape's time
@@ -297,6 +298,8 @@ class Recorder:
         if key in self._made or key in self._seen or key in self.given:
             return
         self._enter_tensor(key, tensor)
+        if key in self.places:  # itself, not what stands for it
+            self.also_given.add(self.places[key])
         self._seen.add(key)
         root = owner_of(array)
         known = self._regions.get(id(root))

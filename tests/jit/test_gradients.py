@@ -479,6 +479,27 @@ class TestInside:
             captured(x)
             equal([w.grad], [x * 10])
 
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_an_argument_that_is_also_outside(self, first, device):
+        """Two ways lead to one gradient then, and with another tensor to two."""
+        w = values(0, 3, device=device).requires_grad_()
+        v = values(1, 3, device=device).requires_grad_()
+
+        def function(p: Any, x: Any) -> Any:
+            p.grad = w.grad = None
+            (p * x * w).sum().backward()
+            return p.grad * 1
+
+        captured = tg.jit(function)
+        x = values(2, 3, device=device)
+        for i in range(6):
+            p = (w, v)[(i // 2 + first) % 2]
+            found = captured(p, x), w.grad
+            expected = function(p, x), w.grad
+            equal(found, expected)
+        w.data = values(3, 3, device=device)
+        equal([captured(w, x)], [2 * w.detach() * x])
+
     def test_hooks_of_parameters_that_change(self, device):
         """Those that a backward inside of the function reaches are a part of the recording."""
         w = values(0, 3, device=device).requires_grad_()

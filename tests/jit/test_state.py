@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -299,6 +300,80 @@ class TestNumbers:
         assert other(x).tolist() == other(x).tolist() == [7, 7]
         model.scale = 3.0
         assert model(x).tolist() == [3, 3]
+
+    def test_of_a_class(self, device):
+        """As configurations are kept, read by name, through ``cls`` and as a default of the instances."""
+
+        class Settings:
+            scale = 2.0
+
+            @classmethod
+            def scaled(cls, x: Any) -> Any:
+                return x * cls.scale
+
+        class Finer(Settings):
+            pass
+
+        x = tg.ones(2, device=device)
+        settings = Settings()
+        functions = [
+            lambda x: x * Settings.scale, lambda x: x * Finer.scale, Settings.scaled, lambda x: x * settings.scale,
+        ]  # fmt: skip
+        captured = [tg.jit(function) for function in functions]
+        for scale in (2.0, 3.0, 2.0):
+            Settings.scale = scale
+            for function in captured:
+                assert function(x).tolist() == function(x).tolist() == [scale, scale]
+
+    def test_methods_that_are_replaced(self, device):
+        class Model(nn.Module):
+            def forward(self, x: Any) -> Any:
+                return self.activation(x)
+
+            def activation(self, x: Any) -> Any:
+                return x * SCALE
+
+        model = Model()
+        captured = tg.jit(model)
+        x = tg.ones(2, device=device)
+        assert captured(x).tolist() == captured(x).tolist() == [SCALE] * 2
+        Model.activation = lambda self, x: x * 3  # type: ignore[method-assign]
+        assert captured(x).tolist() == captured(x).tolist() == [3, 3]
+        model.activation = lambda x: x * 5  # type: ignore[method-assign]
+        assert captured(x).tolist() == captured(x).tolist() == [5, 5]
+        Model.forward = lambda self, x: x * 7  # type: ignore[method-assign]
+        assert captured(x).tolist() == captured(x).tolist() == [7, 7]
+
+    def test_of_a_method_that_a_forward_calls(self, device, monkeypatch):
+        class Model(nn.Module):
+            def forward(self, x: Any) -> Any:
+                return self.scaled(x)
+
+            def scaled(self, x: Any) -> Any:
+                return x * SCALE
+
+        captured = tg.jit(Model())
+        x = tg.ones(2, device=device)
+        for scale in (1.0, 2.0, 3.0, 2.0):
+            monkeypatch.setitem(globals(), "SCALE", scale)
+            assert captured(x).tolist() == captured(x).tolist() == [scale, scale]
+
+    def test_defaults(self, device):
+        def function(x: Any, scale: float = 2.0, *, shift: float = 1.0) -> Any:
+            return x * scale + shift
+
+        partial = functools.partial(function, shift=0.0)
+        captured, other = tg.jit(function), tg.jit(partial)
+        x = tg.ones(2, device=device)
+        assert captured(x).tolist() == captured(x).tolist() == [3, 3]
+        assert other(x).tolist() == other(x).tolist() == [2, 2]
+        function.__defaults__ = (5.0,)
+        assert captured(x).tolist() == [6, 6]
+        assert other(x).tolist() == [5, 5]
+        function.__kwdefaults__ = {"shift": 2.0}
+        assert captured(x).tolist() == [7, 7]
+        partial.keywords["shift"] = 3.0
+        assert other(x).tolist() == [8, 8]
 
     def test_tensors_of_the_closure(self, device):
         """Another tensor in a variable is another program; another value in the same tensor is not."""
