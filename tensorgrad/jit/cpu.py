@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from .chain import ChainRunner
 from .memory import Layout, inside_one_chain, plan
 from .passes import Chain, Step, fuse, lowered, without_dead
+from .pooling import pooled_first
 from .program import (
     CONSTANT,
     EXTERNAL,
@@ -79,7 +80,7 @@ class Replay:
 
     def __init__(self, program: Program, fresh_grads: bool = False) -> None:
         self.program = program
-        self.steps: list[Step] = fuse(lowered(without_dead(program)))
+        self.steps: list[Step] = fuse(lowered(pooled_first(without_dead(program), program.returned | program.grads)))
         self.scratch = inside_one_chain(self.steps) - program.returned - program.grads
         per_call = set(program.returned)
         assigned = [i for i in program.instructions if isinstance(i, SetGrad)]
