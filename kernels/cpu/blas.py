@@ -22,7 +22,11 @@ _GRAIN = 16  # rows, or columns, that BLAS computes together
 
 
 def product(x1: Array, x2: Array, out: Array | None = None, bias: Array | None = None) -> Array:
-    """``np.matmul`` of two matrices, split over our threads once they are in use; ``bias`` is added to each row."""
+    """``np.matmul`` of two matrices, split over our threads once they are in use; ``bias`` is added to each row.
+
+    It takes twice the time while BLAS's own threads look for work: whoever multiplies otherwise, in short steps or many
+    small products, does so within `one_thread`, or where our threads have nothing to do soon after.
+    """
     rows, inner = x1.shape
     columns = x2.shape[1]
     if one_thread.used and rows * inner * columns > ALONE and _is_plain(x1, x2, out, bias):

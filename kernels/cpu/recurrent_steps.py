@@ -15,30 +15,15 @@ from .beside import Beside
 from .blocked import BLOCK, compute_type, pays
 
 __all__ = [
-    "HALF",
-    "ONE",
-    "Gate",
-    "apart",
-    "biases",
-    "factor",
-    "gates",
-    "helpers",
-    "ordered",
-    "place",
-    "products",
-    "right_factor",
-    "sequence",
-    "stored",
-    "targets",
-    "threads_beside",
-    "wide",
+    "HALF", "ONE", "Gate", "apart", "at_once", "biases", "factor", "gates", "helpers", "ordered", "place", "products",
+    "right_factor", "sequence", "stored", "targets", "threads_beside", "wide",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _LONG = 4  # steps from which a copy of the weight, in the order in which the product reads it, is worth its time
-_SHORT, _LONG_STEP = 1 << 20, 1 << 23  # multiplications of a step, of which another thread does something beside
-_SEQUENCES = 16  # from which on, too
+_LEAST, _MOST = 1 << 20, 1 << 23  # multiplications of a step that another thread does something beside
+_SEQUENCES = 16  # that there are at least in such a step
 _SIDE = 64  # rows of a weight that are transposed at once
 _CHUNK = 8 * BLOCK  # elements of the inputs' product that are made at once; a quarter beside the steps
 _AHEAD = 3  # such products that another thread may have made before they are taken
@@ -113,7 +98,7 @@ def threads_beside(length: int, batch: int, weight_hh: Array, work: int) -> int:
     for the weight, which it reads faster by two threads.
     """
     step = batch * weight_hh.size
-    balanced = _SHORT <= step <= _LONG_STEP and batch >= _SEQUENCES and 2 * work >= length * step
+    balanced = _LEAST <= step <= _MOST and batch >= _SEQUENCES and 2 * work >= length * step
     return int(balanced and pays(work, 1))
 
 

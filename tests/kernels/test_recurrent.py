@@ -148,7 +148,7 @@ FLAGS = [(batch_first, reverse) for batch_first in (False, True) for reverse in 
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     before = get_num_threads()
     set_num_threads(request.param)
-    monkeypatch.setattr(recurrent_steps, "_SHORT", 0)  # so that another thread takes part in small ones
+    monkeypatch.setattr(recurrent_steps, "_LEAST", 0)  # so that another thread takes part in small ones
     yield request.param
     set_num_threads(before)
 
