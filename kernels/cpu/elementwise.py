@@ -141,6 +141,8 @@ def _put(value: Any, where: Any, out: Array) -> Array:
 
 def floor_divide(x1: Any, x2: Any, out: Array | None = None) -> Array:
     """``floor(x1 / x2)``; with an infinite operand the floor of the quotient, where NumPy has NaN and -1."""
+    if type(x1) is np.ndarray and x1.dtype.kind in "iu" and x1.size <= BLOCK:  # nothing is infinite
+        return np.floor_divide(x1, x2, out=out)  # type: ignore[no-any-return]
     large = getattr(x1, "size", 1) > BLOCK or getattr(x2, "size", 1) > BLOCK
     kind = getattr(x1 if hasattr(x1, "dtype") else x2, "dtype", None)
     infinite = None
@@ -301,9 +303,12 @@ def _chosen(condition: Array, x1: Any, x2: Any, out: Array | None) -> Array | No
 
     A branch per element is several times slower where the condition is irregular.
     """
-    dtype, shape = getattr(x1, "dtype", None), condition.shape
+    dtype, shape = getattr(x1, "dtype", getattr(x2, "dtype", None)), condition.shape
+    if dtype is not None and dtype.kind == "f":  # a number takes the dtype of the array
+        x1, x2 = (np.array(x, dtype) if x.__class__ in (int, float) else x for x in (x1, x2))
     if (
         dtype is None
+        or dtype != getattr(x1, "dtype", None)
         or dtype != getattr(x2, "dtype", None)
         or dtype.itemsize not in _BITS
         or condition.dtype != np.bool_

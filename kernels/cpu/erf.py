@@ -17,7 +17,7 @@ try:  # the ufunc; `numpy.clip` goes through Python before it gets there
 except ImportError:
     from numpy import clip
 
-__all__ = ["SCALED_DENOMINATOR", "SCALED_NUMERATOR", "clip", "constants", "erf", "erfc", "ratio"]
+__all__ = ["SCALED_DENOMINATOR", "SCALED_NUMERATOR", "clip", "constants", "erf", "erfc", "erfc_block", "ratio"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Constants = tuple[Array, ...]
@@ -137,7 +137,8 @@ def _erf_d(x: Array, out: Array, p: Array, q: Array, z: Array) -> None:
     np.tanh(p, out)
 
 
-def _erfc_d(x: Array, out: Array, p: Array, q: Array, a: Array, b: Array) -> None:
+def erfc_block(x: Array, out: Array, p: Array, q: Array, a: Array, b: Array) -> None:
+    """`erfc` of a block of float64; the last four arguments are scratch."""
     np.absolute(x, a)
     clip(a, *_RANGE, a)
     ratio(a, SCALED_NUMERATOR, SCALED_DENOMINATOR, p, q)
@@ -162,7 +163,7 @@ def _erfc_d(x: Array, out: Array, p: Array, q: Array, a: Array, b: Array) -> Non
 
 
 _ERF = {"f": Body(_erf_f, 3, 24), "d": Body(_erf_d, 3, 60)}
-_ERFC = {"d": Body(_erfc_d, 4, 65)}
+_ERFC = {"d": Body(erfc_block, 4, 65)}
 
 
 def erf(x: Array, out: Array | None = None) -> Array:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..coefficients import RATIOS
-from .erf import SCALED_DENOMINATOR, SCALED_NUMERATOR, erfc
+from .blocked import Body, elementwise
+from .erf import SCALED_DENOMINATOR, SCALED_NUMERATOR, constants, erfc, erfc_block
 from .regions import by_regions, horner, in_region
 
 __all__ = ["erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
@@ -17,6 +18,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _ROOT_HALF = math.sqrt(0.5)
 _ROOT_PI = math.sqrt(math.pi)
+_SCALE, _HALF = constants("d", -_ROOT_HALF, 0.5)
 _SCALED = tuple(map(float, SCALED_NUMERATOR)), tuple(map(float, SCALED_DENOMINATOR))
 
 
@@ -86,7 +88,14 @@ def _log_ndtr(x: Array) -> Array:
     return np.where(x == -np.inf, x, y)
 
 
-_NDTR = by_regions(lambda x: 0.5 * erfc(x * -_ROOT_HALF), 70)
+def _ndtr_block(x: Array, out: Array, p: Array, q: Array, a: Array, b: Array, z: Array) -> None:
+    np.multiply(x, _SCALE, z)
+    erfc_block(z, out, p, q, a, b)
+    np.multiply(out, _HALF, out)
+
+
+_NDTR = {"d": Body(_ndtr_block, 5, 70)}
+_WIDE = np.dtype(np.float64)
 _NDTRI = by_regions(_ndtri, 60)
 _ERFINV = by_regions(_erfinv, 60)
 _ERFCX = by_regions(_erfcx, 60)
@@ -95,7 +104,7 @@ _LOG_NDTR = by_regions(_log_ndtr, 80)
 
 def ndtr(x: Array, out: Array | None = None) -> Array:
     """Probability of a standard normal variable below ``x``."""
-    return _NDTR(x, out=out)
+    return elementwise(_NDTR, out, x, compute=_WIDE)
 
 
 def ndtri(x: Array, out: Array | None = None) -> Array:

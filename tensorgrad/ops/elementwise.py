@@ -8,6 +8,8 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..backend import is_array
+from ..tape import on_arrays
 from ..tensor import Tensor
 from .complex_parts import conj, real_part
 from .definition import Function, binary, is_tensor, lift, primitive, unary
@@ -464,6 +466,8 @@ def where(condition: Any, x1: Any = None, x2: Any = None, /) -> Any:
     condition = lift(condition)
     if condition.dtype.kind != "b":
         raise TypeError(f"where: the condition must be bool, got {condition.dtype}")
+    if x2.__class__ in (int, float) and on_arrays.get() and is_array(x1) and x1.dtype.kind == "f":
+        return _where(condition, x1, x2)  # kernels take numbers
     x1, x2 = together(x1, x2, condition)
     return _where(condition, x1, x2)
 

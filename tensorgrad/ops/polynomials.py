@@ -9,6 +9,8 @@ import numpy as np
 
 from .. import capture, dtypes
 from .. import kernels as K
+from ..backend import device_of
+from ..backend import empty as empty_array
 from ..inspection import finfo
 from ..tensor import Tensor
 from .complex_parts import conj, real
@@ -225,6 +227,8 @@ def polyint(p: Any, /, m: int = 1, k: Any = None) -> Any:
         return p
     if p.dtype.kind in "biu":
         p = cast(p, dtypes.get_default_dtype())
+    if k is None and alone(p):
+        return Tensor(_integral(p._data, m))
     constants = zeros(1, dtype=p.dtype, device=p.device) if k is None else cast(atleast_1d(lift(k, p)), p.dtype)
     single = constants.shape[0] == 1
     if not single and constants.shape[0] < m:
@@ -232,6 +236,18 @@ def polyint(p: Any, /, m: int = 1, k: Any = None) -> Any:
     for i in range(m):
         powers = arange(p.shape[0], 0, -1, dtype=p.dtype, device=p.device)
         p = on_values(_integrated, p, powers, constants if single else constants[i : i + 1])
+    return p
+
+
+def _integral(p: Any, m: int) -> Any:
+    """`polyint` of an array, without constants."""
+    for _ in range(m):
+        n = p.shape[0]
+        powers, y = (empty_array((size,), p.dtype, device_of(p)) for size in (n, n + 1))
+        K.arange(powers, n, -1)
+        K.divide(p, powers, y[:n])
+        K.fill(y[n:], 0)
+        p = y
     return p
 
 
@@ -308,15 +324,15 @@ def roots(p: Any, /) -> Any:
     if not places.size:
         return zeros(0, dtype=kind, device=p.device)
     first, last = int(places[0].item()), int(places[-1].item())
-    at_zero = zeros(p.shape[0] - 1 - last, dtype=kind, device=p.device)
+    zero_roots = p.shape[0] - 1 - last
     p = p[first : last + 1]
     n = p.shape[0]
     if n < 2:
-        return at_zero
+        return zeros(zero_roots, dtype=kind, device=p.device)
     top = expand_dims(negative(divide(p[1:], p[:1])), 0)
     companion = concat([top, eye(n - 2, n - 1, dtype=p.dtype, device=p.device)], axis=0) if n > 2 else top
     found = eigvals(companion)
-    return concat([found, at_zero], axis=0) if at_zero.size else found
+    return concat([found, zeros(zero_roots, dtype=kind, device=p.device)], axis=0) if zero_roots else found
 
 
 def polyfit(

@@ -248,6 +248,8 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
 def _matrices_of(x1: Any, x2: Any, axes: int) -> Any:
     """The product over the last axes of one operand and the first of the other, as that of two matrices."""
     inner = math.prod(x2.shape[:axes])
+    if x1.ndim == x2.ndim == axes:
+        return matmul(reshape(x1, (inner,)), reshape(x2, (inner,)))
     y = matmul(reshape(x1, (-1, inner)), reshape(x2, (inner, -1)))
     return reshape(y, x1.shape[: x1.ndim - axes] + x2.shape[axes:])
 
@@ -304,6 +306,8 @@ def vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
     """
     x1, x2 = _together(x1, x2)
     x1 = conj(x1)
+    if axis == -1 and x1.ndim > 1 and x1.shape == x2.shape:  # most calls
+        return on_values(_rows_by_columns, x1, x2)
     a, b = (x.ndim + axis if axis < 0 else axis for x in (x1, x2))
     if not (0 <= a < x1.ndim and 0 <= b < x2.ndim):
         raise IndexError(f"vecdot: axis {axis} is out of range for shapes {x1.shape} and {x2.shape}")

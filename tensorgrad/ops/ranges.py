@@ -13,7 +13,7 @@ from ..backend import empty as empty_array
 from ..backend import resolve_device
 from ..tensor import Tensor
 from .arrangement import meshgrid
-from .definition import lift, on_values
+from .definition import lift
 from .elementwise import add, divide, exp, floor, multiply, pow, subtract
 from .memory import arange, cast, eye, full_like, linspace
 from .shape import broadcast_arrays, concat, expand_dims, moveaxis, reshape
@@ -98,7 +98,8 @@ def logspace(
     wanted = dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)
     exponents = linspace(start, stop, num, dtype=dtypes.float64, device=device, endpoint=endpoint)
     number = base if isinstance(base, complex) else float(base)
-    return on_values(lambda x: cast(pow(number, x), wanted), exponents)
+    y = K.power(number, exponents._data)
+    return Tensor(y if y.dtype == wanted else K.cast(y, wanted))
 
 
 def geomspace(

@@ -375,7 +375,9 @@ _TINY, _TINY_HALF = 1e-20, 1e-4
 def _sinc_values(x: Any) -> Any:
     # of a number as small as this, sine and argument are equal
     tiny = _number(_TINY_HALF if x.dtype.char == "e" else _TINY, x)
-    turns = K.multiply(K.where(K.equal(x, 0), tiny, x), _number(math.pi, x))
+    # the function is even
+    size = K.where(K.equal(x, 0), tiny, x) if x.dtype.kind == "c" else K.maximum(K.absolute(x), tiny)
+    turns = K.multiply(size, _number(math.pi, x))
     return K.divide(K.sin(turns), turns)
 
 
@@ -468,11 +470,9 @@ _entr: Function = primitive(
 
 
 def _entropy(x: Any) -> Any:
-    zero = K.equal(x, 0)
-    y = K.negative(K.multiply(x, K.log(K.where(zero, K.cast(zero, x.dtype), x))))  # log(1) where x is 0
-    return K.where(
-        K.less(x, 0), K.log(K.cast(K.not_equal(x, x), x.dtype)), K.add(y, _number(0.0, x))
-    )  # log(0) below; no -0
+    y = K.multiply(K.negative(x), K.log(x))
+    y = K.where(K.equal(y, y), K.add(y, _number(0.0, x)), K.where(K.equal(x, 0), _number(0.0, x), x))  # no -0
+    return K.where(K.less(x, 0), _number(-math.inf, x), y)
 
 
 def entr(x: Any, /) -> Any:

@@ -469,10 +469,12 @@ def matrix_rank(x: Any, /, tol: Any = None, hermitian: bool = False, *, rtol: An
     absolute_limit = tol if tol is not None else atol
     if absolute_limit is not None and rtol is None:
         rtol = 0.0
-    relative, least = (lift(limit, s) for limit in _limits(x, rtol, absolute_limit))
+    relative, least = _limits(x, rtol, absolute_limit)
     if not s.shape[-1]:
         return sum_of(cast(s, dtypes.int64), axis=-1)
-    return on_values(_count_above, s, relative, least)
+    if isinstance(relative, float) and isinstance(least, float):
+        return on_values(lambda s: _count_above(s, relative, least), s)
+    return _count_above(s, lift(relative, s), lift(least, s))
 
 
 def _count_above(s: Any, relative: Any, least: Any) -> Any:
