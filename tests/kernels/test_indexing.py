@@ -42,6 +42,19 @@ def test_many_rows_add_up(low, high, dtype, device):
     np.testing.assert_allclose(to_numpy(turned), wanted, rtol=2e-3 if dtype == "float16" else 1e-5, atol=2e-2)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("often", [1, 2, 4])
+def test_rows_that_are_named_a_few_times(often, dtype, device):
+    index = np.random.default_rng(0).permutation(np.arange(150).repeat(np.arange(150) % often + 1))
+    start, value = values(200, 4, 8), values(len(index), 4, 8, seed=1)
+    wanted = start + np.array([value[index == row].sum(0) for row in range(200)])
+    for order in (index, np.sort(index)):
+        rows = value[index.argsort(kind="stable")] if order is not index else value
+        out = array(start, device, dtype)
+        K.take_add(out, array(order, device), array(rows, device, dtype), 0)
+        np.testing.assert_allclose(to_numpy(out), wanted, rtol=2e-3 if dtype == "float16" else 1e-5, atol=5e-3)
+
+
 @pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8"])
 def test_dtypes_of_indices(kind, device):
     x = values(5, 3)

@@ -61,6 +61,35 @@ def test_many_blocks_are_one(monkeypatch, side, scores, queries, keys, causal, g
         close(one, other.numpy())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("side", [2, 64])
+def test_what_causality_hides_may_be_anything(monkeypatch, side, dtype, device):
+    """Exponentials of hidden scores overflow, here those of the last key, and nobody but its own query sees that."""
+    from tensorgrad.kernels.cpu import attention
+
+    monkeypatch.setattr(attention, "_SIDE", side)
+    q, k, v = (np.abs(values(1, 1, 6, 4, seed=i)) for i in range(3))
+    results = []
+    for size in (1.0, 1e4):
+        k[0, 0, 5] = size
+        leaves = [tg.tensor(x, dtype=dtype, device=device, requires_grad=True) for x in (q, k, v)]
+        y = F.scaled_dot_product_attention(*leaves, is_causal=True)[..., :5, :]
+        results.append([y.detach(), *autograd.grad((y**2).sum(), leaves)])
+    for one, other in zip(*results, strict=True):
+        one, other = (x.cpu().numpy()[..., :5, :] for x in (one, other))
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [-1000.0, 1000.0])
+def test_scores_far_from_zero(level, device):
+    """A level that all scores of a query share changes nothing, however large its exponential."""
+    q, k, v = (values(1, 2, 5, 4, seed=i) for i in range(3))
+    wanted = special.softmax(q @ k.swapaxes(-1, -2), -1) @ v
+    q, k = np.concatenate([q, np.full((1, 2, 5, 1), level)], -1), np.concatenate([k, np.ones((1, 2, 5, 1))], -1)
+    leaves = [tg.tensor(x, device=device, requires_grad=True) for x in (q, k, v)]
+    close(F.scaled_dot_product_attention(*leaves, scale=1.0), wanted)
+
+
 def test_results_of_kernels_go_where_they_are_wanted():
     from tensorgrad import kernels as K
 
