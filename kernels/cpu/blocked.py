@@ -18,6 +18,7 @@ import numpy as np
 
 from . import pages
 from .blas_threads import one_thread
+from .cores import current_core, leave
 
 __all__ = [
     "BLOCK",
@@ -81,7 +82,7 @@ def _usable_cores() -> int:
 
 _num_threads = _usable_cores()
 _workers = 0  # threads that have been started; they stay, waiting for walks to take part in
-_waiting: SimpleQueue[Shared] = SimpleQueue()
+_waiting: SimpleQueue[tuple[Shared, int]] = SimpleQueue()  # with the core of the thread that asks
 _lock = threading.Lock()
 _local = threading.local()
 
@@ -155,7 +156,9 @@ def _work_for_others() -> None:
     _local.worker = True
     np.seterr(all="ignore")  # the error state is per thread; kernels run with warnings off
     while True:
-        walk = _waiting.get()
+        walk, core = _waiting.get()
+        if core >= 0 and current_core() == core:
+            leave(core)
         walk.counts.put(walk.take_part())
         del walk  # and the arrays with it
 
@@ -169,8 +172,9 @@ def ask_for_help(walk: Shared, threads: int) -> None:
             while _workers < threads:
                 threading.Thread(target=_work_for_others, name=f"tensorgrad-{_workers}", daemon=True).start()
                 _workers += 1
+    core = current_core()
     for _ in range(threads):
-        _waiting.put(walk)
+        _waiting.put((walk, core))
 
 
 def _forget_workers() -> None:
