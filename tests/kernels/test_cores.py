@@ -6,7 +6,6 @@ import os
 import threading
 
 import pytest
-
 from tensorgrad.kernels.cpu import blocked, cores
 
 movable = pytest.mark.skipif(
