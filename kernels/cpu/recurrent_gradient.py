@@ -6,6 +6,7 @@ Each step back is a generator's: the products, which are for many steps at once,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -66,15 +67,18 @@ def _lstm_steps_back(
     _copyto(dc, gc, casting="unsafe")
     u = np.empty_like(dh)
     made, direct = targets(places, dh.dtype)
-    steps = zip(slopes, places, made, k[:, :2], k[:, 2], k[:, 3], k[:, 4], k[:, 5], strict=False)
-    for g_t, place_t, sums_t, by_i_f, by_o, by_g, f, by_c in steps:
-        blocks = sums_t.reshape(-1, 4, size).swapaxes(0, 1)
+    own = places if direct else next(iter(made))[None]
+    blocks = own.reshape(*own.shape[:2], 4, size).swapaxes(1, 2)
+    gates: Iterator[tuple[Array, ...]] = zip(blocks[:, :2], blocks[:, 2], blocks[:, 3], strict=True)
+    gates = gates if direct else repeat(next(gates))
+    steps = zip(slopes, places, made, gates, k[:, :2], k[:, 2], k[:, 3], k[:, 4], k[:, 5], strict=False)
+    for g_t, place_t, sums_t, (sums_i_f, sums_g, sums_o), by_i_f, by_o, by_g, f, by_c in steps:
         _add(dh, g_t, dh)
         _mul(dh, by_c, u)
         _add(dc, u, dc)
-        _mul(dc, by_i_f, blocks[:2])
-        _mul(dc, by_g, blocks[2])
-        _mul(dh, by_o, blocks[3])
+        _mul(dc, by_i_f, sums_i_f)
+        _mul(dc, by_g, sums_g)
+        _mul(dh, by_o, sums_o)
         _mul(dc, f, dc)
         _dot(sums_t, weight, dh)
         if not direct:
