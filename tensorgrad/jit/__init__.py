@@ -46,8 +46,9 @@ def jit(function: Callable[..., Any]) -> Jit:
     -----
     What the function computes in Python, and not with tensors, it computes while it is recorded, once. What it reads
     around itself is watched: closures and globals, those of the functions and methods that it calls too, the
-    attributes of objects and modules, lists and dicts of up to 256 entries. If something in there changes, the function
-    is recorded again. What it prints or appends to a list happens at the first call only.
+    attributes of objects, classes and modules, lists and dicts of up to 256 entries. If something in there changes, the
+    function is recorded again; if it changes a number itself, as a counter, each call runs the function. What it prints
+    or appends to a list happens at the first call only.
 
     Under `tg.autograd.detect_anomaly`, and under hooks on kernel launches, the function runs as it is.
 

@@ -21,6 +21,7 @@ from .source import Writer
 __all__ = ["ChainRunner"]
 
 _WORK = 3  # simple ufuncs that a launch is worth on average
+_KEPT = 1 << 26  # bytes of scratch memory that a thread keeps
 _local = threading.local()  # the scratch memory of each thread, for all chains
 
 
@@ -172,7 +173,9 @@ class ChainRunner:
         starts = list(itertools.accumulate((-(-n // pages.LINE) * pages.LINE for n in lengths), initial=0))
         memory: Any = getattr(_local, "memory", None)
         if memory is None or memory.size < starts[-1]:
-            memory = _local.memory = pages.empty((starts[-1],), np.uint8)
+            memory = pages.empty((starts[-1],), np.uint8)
+            if memory.size <= _KEPT:
+                _local.memory = memory
         return [np.ndarray(shape, dtype, memory, at) for dtype, at in zip(self._buffers, starts, strict=False)]
 
 

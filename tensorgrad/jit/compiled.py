@@ -52,6 +52,7 @@ class Jit:
         self._attempts = 0
         self._escaped: str | None = None
         self._warned = False
+        self._unkept = 0
         self._last: Captured | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -181,11 +182,24 @@ class Jit:
         if escaped is not None:
             self._escaped, self._attempts = escaped, self._attempts + 1
             return result
+        if not recording.lasting:
+            self._note_unkept()
+            return result
         self._last = Captured(recording, self._lock)
         self._programs.setdefault(key, []).append(self._last)
         self._programs.move_to_end(key)
         self._drop_oldest(leaves)
         return result
+
+    def _note_unkept(self) -> None:
+        """Say once that the function changes numbers around itself at every call."""
+        self._unkept += 1
+        if self._unkept == _PROGRAMS:
+            warnings.warn(
+                f"jit: {self._name()} has changed a number or string in a variable or an attribute at {_PROGRAMS} "
+                "calls; a replay would not, so each of them has run the function itself. Count in a tensor instead",
+                stacklevel=4,
+            )
 
     def _drop_oldest(self, leaves: list[Any]) -> None:
         """Keep the cache bounded, and say once that it was full."""

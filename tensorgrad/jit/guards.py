@@ -15,7 +15,7 @@ from .. import capture
 from ..tape import Leaf, Node
 from ..tensor import Tensor
 
-__all__ = ["FunctionGuard", "HookGuard", "ModuleGuards", "TensorGuards", "same"]
+__all__ = ["FunctionGuard", "HookGuard", "ModuleGuards", "TensorGuards", "plain_attributes", "same"]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SETTLED = {"tensorgrad", "numpy", "cupy", *sys.stdlib_module_names} - {"test", "__main__"}  # nobody changes those
@@ -117,6 +117,11 @@ def _attributes(module: Any) -> Iterator[Any]:
             yield value
 
 
+def plain_attributes(module: Any) -> dict[str, Any]:
+    """The numbers and strings among a module's attributes."""
+    return {name: value for name, value in vars(module).items() if value is not None and isinstance(value, _PLAIN)}
+
+
 def _is_registry(module: Any, value: Any) -> bool:
     return any(value is vars(module).get(name) for name in ("_parameters", "_buffers", "_modules"))
 
@@ -158,6 +163,11 @@ class FunctionGuard:
         """Declare the recording done."""
         self._around.forget_changed_containers()
 
+    @property
+    def changed(self) -> bool:
+        """Whether the function has given a variable or attribute another plain value."""
+        return self._around.changed
+
     def hold(self) -> bool:
         """Whether everything is as it was."""
         return self._around.hold()
@@ -171,6 +181,8 @@ class Surroundings:
         self._entries: list[tuple[dict[Any, Any], Any, Any]] = []  # a namespace or dict, a key, what is there
         self._lists: list[tuple[list[Any], tuple[Any, ...]]] = []
         self._sizes: list[tuple[dict[Any, Any], int]] = []
+        self._groups: list[dict[Any, Any]] = []  # of optimizers
+        self._optimizers: list[tuple[Any, list[tuple[Any, ...]]]] = []  # with their parameters, group by group
         self._names: set[str] = set()  # of attributes, in all code that was read
         self._objects: list[Any] = []
         self._seen: dict[int, Any] = {}
@@ -181,7 +193,7 @@ class Surroundings:
     @property
     def empty(self) -> bool:
         """Whether nothing but functions was noted."""
-        return not (self._cells or self._entries or self._lists or self._sizes)
+        return not (self._cells or self._entries or self._lists or self._sizes or self._optimizers)
 
     def hold(self) -> bool:
         """Whether all of it is as it was noted."""
@@ -206,16 +218,43 @@ class Surroundings:
                 return False
             if function.__defaults__ is not defaults or function.__kwdefaults__ is not named:
                 return False
+        for optimizer, known in self._optimizers:
+            groups = optimizer.param_groups
+            if len(groups) != len(known):
+                return False
+            for group, params in zip(groups, known, strict=True):
+                if len(group["params"]) != len(params) or not all(map(is_, group["params"], params)):
+                    return False
         return all(len(namespace) == size for namespace, size in self._sizes)
 
     def forget_changed_containers(self) -> None:
-        """Watch no list or dict any more that has changed since it was noted."""
+        """Watch no list or dict any more that has changed since it was noted, but groups of optimizers as they are."""
         self._lists = [(now, was) for now, was in self._lists if len(now) == len(was) and all(map(same, now, was))]
         changed = {id(d) for d, size in self._sizes if len(d) != size}
         contents = {id(d) for d, _ in self._sizes}
         changed |= {id(d) for d, key, value in self._entries if id(d) in contents and not same(d.get(key, self), value)}
         self._sizes = [(d, size) for d, size in self._sizes if id(d) not in changed]
         self._entries = [entry for entry in self._entries if id(entry[0]) not in changed]
+        for group in self._groups:  # who sets the learning rate in there means it
+            if id(group) in changed:
+                self._entries += [(group, key, now) for key, now in group.items() if isinstance(now, _PLAIN)]
+
+    @property
+    def changed(self) -> bool:
+        """Whether a variable or attribute that held a plain value holds another now."""
+        for cell, value in self._cells:
+            try:
+                now = cell.cell_contents
+            except ValueError:
+                now = None
+            if isinstance(value, _PLAIN) and value is not None and not same(now, value):
+                return True
+        contents = {id(d) for d, _ in self._sizes}
+        return any(
+            isinstance(value, _PLAIN) and value is not None and not same(namespace.get(key), value)
+            for namespace, key, value in self._entries
+            if id(namespace) not in contents
+        )
 
     # -------------------------------------------------------------------------------------------------------- gathering
     def note(self, value: Any) -> None:
@@ -253,6 +292,7 @@ class Surroundings:
             if not _is_settled(value.__module__):
                 self._note_object(value)
         elif isinstance(getattr(value, "__dict__", None), dict):
+            self._note_groups(value)
             if _is_module(value):
                 self._note_module(value)
             else:
@@ -293,6 +333,13 @@ class Surroundings:
         self._objects.append(value)
         self._note_attributes(value, self._names)
         self.note(vars(value).get("__wrapped__"))  # a captured function, or a decorator's object
+
+    def _note_groups(self, value: Any) -> None:
+        """Watch which parameters an optimizer has."""
+        groups = vars(value).get("param_groups")
+        if isinstance(groups, list) and all(isinstance(group, dict) and "params" in group for group in groups):
+            self._groups += groups
+            self._optimizers.append((value, [tuple(group["params"]) for group in groups]))
 
     def _note_module(self, value: Any) -> None:
         """A module's attributes are its guard's to watch; its methods may lead further."""

@@ -17,7 +17,7 @@ from ..backend import Device, address, bounds, device_of, owner_of
 from ..capture import CaptureError
 from ..kernels import Kernel, rules
 from ..tensor import Tensor
-from .guards import HookGuard
+from .guards import HookGuard, plain_attributes, same
 from .observation import observed, peek, peek_grad
 from .program import (
     CONSTANT,
@@ -70,6 +70,7 @@ class Recorder:
         self.inputs: list[Region] = []
         self.slots = 0
         self.modules: dict[int, Any] = {}
+        self._plain: dict[int, tuple[Any, dict[str, Any]]] = {}  # modules with plain attributes as they were
         # gradients that the function found, by the id of their tensor, and which inputs they became
         self.entry_grads: dict[int, tuple[Tensor, Any, int | None]] = {}
         self.tensors: dict[int, Tensor] = {}  # that were there before
@@ -435,7 +436,21 @@ class Recorder:
 
     def called(self, module: Any) -> None:
         """A module took part."""
-        self.modules[id(module)] = module
+        if self.modules.setdefault(id(module), module) is module:
+            self.note_plain(module)
+
+    def note_plain(self, module: Any) -> None:
+        """Remember numbers and strings among the attributes of a module, unless they are known."""
+        self._plain.setdefault(id(module), (module, plain_attributes(module)))
+
+    @property
+    def changed_module(self) -> bool:
+        """Whether the function has given an attribute of a module another plain value."""
+        return any(
+            not same(vars(module).get(name), value)
+            for module, before in self._plain.values()
+            for name, value in before.items()
+        )
 
 
 # ----------------------------------------------------------------------------------------------------- memory of arrays

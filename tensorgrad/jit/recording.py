@@ -55,6 +55,9 @@ class Recording:
         self.gradient: Unbound | None = None
         self.refused: Refused | None = None
         self.guard = FunctionGuard(function, (args, tuple(kwargs.values())))
+        for module in self.guard.modules:
+            self.recorder.note_plain(module)
+        self.lasting = True  # whether a replay is the same: it would not change the variables that the call has changed
 
     def run(self) -> Any:
         """Call the function on stand-ins for its arguments, and note what it returned."""
@@ -64,6 +67,7 @@ class Recording:
             self.recorder.run(self._body)
         finally:
             autocast_region.reset(token)
+        self.lasting = not (self.guard.changed or self.recorder.changed_module)
         self.guard.recorded()
         self._hand_back()
         return rebuild(self.structure, iter(self.outputs), self._as_given)

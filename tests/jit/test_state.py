@@ -120,6 +120,53 @@ class TestParameters:
                 same(captured(x), model(x))
             model.append(nn.Tanh())
 
+    def test_added_to_the_optimizer_that_forgets_gradients(self, device):
+        """Which gradients ``zero_grad`` forgets is recorded."""
+
+        def train(wrap: Any) -> Any:
+            tg.manual_seed(0)
+            first, second = nn.Linear(3, 3).to(device), nn.Linear(3, 3).to(device)
+            optimizer = tg.optim.SGD(first.parameters(), lr=0.1)
+
+            def step(x: Any) -> Any:
+                optimizer.zero_grad()
+                loss = (second(first(x)) ** 2).sum()
+                loss.backward()
+                optimizer.step()
+                return loss
+
+            step = wrap(step)
+            losses = []
+            for i in range(6):
+                losses.append(step(tg.full((2, 3), 0.1 * i + 0.1, device=device)).item())
+                if i == 2:
+                    optimizer.add_param_group({"params": second.parameters(), "lr": 0.01})
+            return losses
+
+        assert_same(train(tg.jit), train(lambda function: function))
+
+    def test_rates_that_the_function_sets(self, device):
+        def train(wrap: Any) -> Any:
+            weight = tg.ones(3, device=device, requires_grad=True)
+            optimizer = tg.optim.SGD([weight], lr=0.1)
+
+            def step(x: Any, rate: float) -> None:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.zero_grad()
+                (weight * x).sum().backward()
+                optimizer.step()
+
+            step = wrap(step)
+            x = tg.ones(3, device=device)
+            found = []
+            for i in range(8):
+                step(x, 0.1 if i % 2 or i > 4 else 0.5)
+                found.append(weight.tolist())
+            return found
+
+        assert_same(train(tg.jit), train(lambda function: function))
+
     def test_added_to_the_optimizer(self, device):
         first, second = (tg.ones(3, device=device, requires_grad=True) for _ in range(2))
         optimizer = tg.optim.SGD([first], lr=0.1)
@@ -300,6 +347,66 @@ class TestNumbers:
         assert other(x).tolist() == other(x).tolist() == [7, 7]
         model.scale = 3.0
         assert model(x).tolist() == [3, 3]
+
+    @pytest.mark.parametrize("where", ["module", "object", "class", "variable"])
+    def test_that_each_call_changes(self, where, device):
+        """As in a warm-up that counts its steps: no replay could, so that each call runs the function itself."""
+
+        class Counting(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.steps = 0
+
+            def forward(self, x: Any) -> Any:
+                self.steps += 1
+                return x * self.steps
+
+        class Plain:
+            steps = 0
+
+        model, plain, steps = Counting(), Plain(), 0
+
+        def function(x: Any) -> Any:
+            nonlocal steps
+            if where == "module":
+                return model(x)
+            if where == "object":
+                plain.steps += 1
+                return x * plain.steps
+            if where == "class":
+                Plain.steps += 1
+                return x * Plain.steps
+            steps += 1
+            return x * steps
+
+        plain.steps = 0
+        captured = tg.jit(function)
+        x = tg.ones(2, device=device)
+        for i in range(1, 16):
+            assert captured(x).tolist() == [i, i]
+        with pytest.warns(UserWarning, match="has changed a number or string"):
+            last = captured(x)
+        assert last.tolist() == [16, 16]
+        assert captured(x).tolist() == [17, 17]
+
+    def test_that_only_the_first_call_changes(self, device):
+        calls = []
+
+        class Model(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.scale = 0.0
+
+            def forward(self, x: Any) -> Any:
+                calls.append(1)
+                self.scale = 2.0
+                return x * self.scale
+
+        captured = tg.jit(Model())
+        x = tg.ones(2, device=device)
+        for _ in range(5):
+            assert captured(x).tolist() == [2, 2]
+        assert len(calls) == 2
 
     def test_of_a_class(self, device):
         """As configurations are kept, read by name, through ``cls`` and as a default of the instances."""
