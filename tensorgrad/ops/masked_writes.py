@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels as K
+from ..backend import owner_of
 from ..tensor import Tensor
 from .arrangement import tile
 from .definition import alone, lift
@@ -91,12 +92,14 @@ def putmask(x: Tensor, mask: Any, values: Any) -> None:
     values = raveled(cast(lift(values, x), x.dtype))
     if x.size and values.size:
         repeated = _repeated(values, x.size)
-        chosen = where(mask, repeated if x.ndim == 1 else reshape(repeated, x.shape), x)
-        if alone(x, chosen):
-            K.assign(x._data, chosen._data)
+        if x.ndim != 1:
+            repeated = reshape(repeated, x.shape)
+        own = owner_of(x._data)
+        if alone(x, mask, repeated) and all(owner_of(other._data) is not own for other in (mask, repeated)):
+            K.where(mask._data, repeated._data, x._data, out=x._data)
             x._written()
         else:
-            x[...] = chosen
+            x[...] = where(mask, repeated, x)
 
 
 def place(x: Tensor, mask: Any, vals: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -103,6 +104,8 @@ def aminmax(x: Any, /, axis: int | None = None, *, keepdims: bool = False) -> tu
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
     """Indices of a flattened tensor as one index tensor per axis of ``shape``.
 
+    An index out of range raises; it is looked for, which waits for the device.
+
     Examples
     --------
     >>> import tensorgrad as tg
@@ -110,9 +113,10 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
     (tensor([0, 1]), tensor([1, 2]))
     """
     indices = lift(indices)
-    sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    sizes: tuple[int, ...] = (operator.index(shape),) if hasattr(shape, "__index__") else tuple(shape)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"unravel_index: indices must be integers, got {indices.dtype}")
+    _check_range("unravel_index", indices, math.prod(sizes), f"a tensor of shape {sizes}")
     if not sizes:
         return ()
 
@@ -155,10 +159,15 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str
             index = remainder(index, n)
         elif mode == "clip":
             index = clip(index, 0, n - 1)
-        elif index.size and (int(min_(index).item()) < 0 or int(max_(index).item()) >= n):
-            raise ValueError(f"ravel_multi_index: an index is out of range for an axis of size {n}")
+        else:
+            _check_range("ravel_multi_index", index, n, f"an axis of size {n}")
         total = index if total is None else add(multiply(total, n), index)
     return total
+
+
+def _check_range(name: str, index: Any, n: int, what: str) -> None:
+    if index.size and (int(min_(index).item()) < 0 or int(max_(index).item()) >= n):
+        raise ValueError(f"{name}: an index is out of range for {what}")
 
 
 def _triangle(rows: int, columns: int, offset: int, lower: bool, device: Any) -> tuple[Any, Any]:

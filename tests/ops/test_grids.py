@@ -64,6 +64,11 @@ def test_masked_writes(device):
         getattr(tg, name)(x, *(tg.tensor(a, device=device) for a in args))
         getattr(np, name)(expected, *args)
         np.testing.assert_array_equal(x.cpu().numpy(), expected)
+    for part in (slice(None, None, -1), slice(1, None)):  # values that are memory of what is written
+        x, expected = tg.tensor(A[0, 0], device=device), A[0, 0].copy()
+        tg.putmask(x, tg.tensor(mask[0, 0], device=device), x[part])
+        np.putmask(expected, mask[0, 0], expected[part].copy())
+        np.testing.assert_array_equal(x.cpu().numpy(), expected)
     x = tg.tensor(A, device=device)
     tg.copyto(x, 5, where=x > 0, casting="unsafe")
     np.testing.assert_array_equal(x.cpu().numpy(), np.where(mask, 5, A))

@@ -282,6 +282,8 @@ def test_late_functions_are_those_that_their_files_export():
         (lambda: tg.copyto(tg.tensor([1]), tg.tensor([0.5])), "cannot cast from float32 to int64"),
         (lambda: tg.place(tg.ones(2), tg.tensor([True, False]), []), "nothing to write at 1 places"),
         (lambda: tg.putmask(tg.ones(2), tg.tensor([True]), 1), r"mask of shape \(1,\)"),
+        (lambda: tg.unravel_index(tg.tensor([6]), (2, 3)), r"out of range for a tensor of shape \(2, 3\)"),
+        (lambda: tg.unravel_index(tg.tensor([-1]), (2, 3)), "out of range"),
         (lambda: tg.polyder(tg.ones(2), -1), "must not be negative"),
         (lambda: tg.polyval(tg.ones(2, 2), 1.0), r"got shape \(2, 2\)"),
         (lambda: tg.polyint(tg.ones(2), 3, k=[1.0, 2.0]), "3 integrations"),
