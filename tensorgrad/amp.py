@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from . import dtypes
 from . import kernels as K
+from .boundary import explained
 from .capture import live, replayed
 from .ops.precision import Region, autocast_region
 from .tensor import Tensor
@@ -45,6 +46,7 @@ class autocast:  # noqa: N801 - PyTorch's name
     dtype('float16')
     """
 
+    @explained
     def __init__(
         self, device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None
     ) -> None:
@@ -106,6 +108,7 @@ class GradScaler:
     0.8
     """
 
+    @explained
     def __init__(
         self,
         device: str = "cuda",

@@ -67,8 +67,41 @@ CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "no input": (TypeError, r"^mse_loss: input must be a Tensor, got None", lambda: F.mse_loss(None, ones(2))),
     "an option of no kind": (
         TypeError,
-        r"^dropout: .*called with input: float32 of shape \(3,\), p: 'x'",
+        r"^dropout: p must be a number, got 'x' \(str\)",
         lambda: F.dropout(ones(3), "x"),
+    ),
+    "a layer's size": (
+        TypeError,
+        r"^Linear: in_features must be an integer, got 'a' \(str\)",
+        lambda: tg.nn.Linear("a", 2),  # type: ignore[arg-type]
+    ),
+    "a layer's size below 0": (
+        ValueError,
+        r"^Embedding: sizes must not be negative.*called with num_embeddings: -1, embedding_dim: 3",
+        lambda: tg.nn.Embedding(-1, 3),
+    ),
+    "a layer within a layer": (
+        TypeError,
+        r"^TransformerEncoderLayer: d_model must be an integer, got 1\.5",
+        lambda: tg.nn.TransformerEncoderLayer(1.5, 1),  # type: ignore[arg-type]
+    ),
+    "an inherited constructor's option": (
+        TypeError,
+        r"^Dropout2d: p must be a number, got None",
+        lambda: tg.nn.Dropout2d(None),  # type: ignore[arg-type]
+    ),
+    "a layer's device": (ValueError, r"^GRU: unknown device 'gpu'", lambda: tg.nn.GRU(1, 2, device="gpu")),
+    "an optimizer's parameters": (TypeError, r"^SGD: .*called with params: 3, lr: 0\.1", lambda: tg.optim.SGD(3, 0.1)),
+    "a schedule's optimizer": (
+        TypeError,
+        r"^OneCycleLR: .*called with optimizer: 'a'",
+        lambda: tg.optim.lr_scheduler.OneCycleLR("a", 0.1, 5),  # type: ignore[arg-type]
+    ),
+    "datasets": (TypeError, r"^ConcatDataset: .*called with datasets: None", lambda: tg.data.ConcatDataset(None)),
+    "a loader's option": (
+        TypeError,
+        r"^DataLoader: timeout must be a number, got 'a'",
+        lambda: tg.data.DataLoader([1, 2], timeout="a"),  # type: ignore[arg-type]
     ),
     "a missing argument": (TypeError, r"mse_loss.*target", lambda: F.mse_loss(ones(2))),
     "sizes of pooling": (

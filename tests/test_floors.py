@@ -21,6 +21,7 @@ FLOORS = [
     (
         "tape",
         "tensor",
+        "boundary",
         "tensor_methods",
         "inplace_methods",
         "creation",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary import Explained
 from ..random import Generator, randperm
 from ..tensor import Tensor
 
@@ -27,7 +28,7 @@ __all__ = [
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
-class Dataset:
+class Dataset(Explained):
     """Base class of datasets: a subclass defines ``__getitem__`` and ``__len__``.
 
     Examples
@@ -55,7 +56,7 @@ class Dataset:
         return ConcatDataset([self, other])
 
 
-class IterableDataset:
+class IterableDataset(Explained):
     """Base class of datasets that are streams of samples: a subclass defines ``__iter__``.
 
     Each worker of a `DataLoader` iterates over the whole of it, unless ``__iter__`` asks `get_worker_info` which part

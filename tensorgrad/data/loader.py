@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..backend import Device, resolve_device, to_device
+from ..boundary import explained
 from ..cuda.transfer import pinned_if_possible, prefetched
 from ..generator import Generator, default_generator
 from .collate import mapped
@@ -108,6 +109,7 @@ class DataLoader:
     (3, [0, 1, 2, 3, 4])
     """
 
+    @explained
     def __init__(
         self,
         dataset: Any,

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..boundary import Explained
 from ..creation import tensor
 from ..generator import Generator
 from ..random import multinomial, randint, randperm
@@ -31,7 +32,7 @@ def positive_integer(value: Any, name: str) -> int:
     return int(value.__index__())
 
 
-class Sampler:
+class Sampler(Explained):
     """Base class of samplers: a subclass defines ``__iter__``, which yields indices, and ``__len__``."""
 
     def __iter__(self) -> Iterator[Any]:

@@ -238,7 +238,8 @@ class Sigmoid(_Activation):
 
     def forward(self, input: Tensor) -> Tensor:
         """A tensor of the same shape."""
-        return input.sigmoid()
+        y: Tensor = ops.sigmoid(input)
+        return y
 
 
 class LogSigmoid(_Activation):
@@ -254,7 +255,8 @@ class Tanh(_Activation):
 
     def forward(self, input: Tensor) -> Tensor:
         """A tensor of the same shape."""
-        return input.tanh()
+        y: Tensor = ops.tanh(input)
+        return y
 
 
 class Tanhshrink(_Activation):

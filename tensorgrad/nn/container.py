@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, TypeVar, overload
 
 from .module import Module
@@ -182,6 +182,17 @@ class ModuleList(_ModuleSequence):
 
     def _made_of(self: _L, modules: dict[str, Module]) -> _L:
         return type(self)(modules.values())  # type: ignore[call-arg]
+
+    def _shown_children(self) -> list[tuple[str, str]]:
+        """Neighbours that look alike are shown once, with their number."""
+        shown: list[tuple[str, str]] = []
+        start = 0
+        for text, alike in groupby(map(repr, self._modules.values())):
+            count = len(list(alike))
+            last = start + count - 1
+            shown.append((f"{start}", text) if count == 1 else (f"{start}-{last}", f"{count} x {text}"))
+            start += count
+        return shown
 
 
 class ModuleDict(Module):

@@ -61,11 +61,8 @@ class Unflatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The input as a view of more axes."""
-        if not -input.ndim <= self.dim < input.ndim:
-            raise IndexError(f"Unflatten: dim {self.dim} is out of range for shape {input.shape}")
-        dim = self.dim % input.ndim
-        shape = (*input.shape[:dim], *self.unflattened_size, *input.shape[dim + 1 :])
-        return input.reshape(shape)
+        y: Tensor = input.unflatten(self.dim, self.unflattened_size)
+        return y
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from .. import kernels as K
 from ..backend import Device, empty, resolve_device, to_device
+from ..boundary import Explained
 from ..capture import bump, observed_classes
 from ..dtypes import DType, dtype_of, float16, float32, float64, is_differentiable
 from ..tensor import Tensor
@@ -25,7 +26,7 @@ def _no_forward(self: Module, *_: Any, **__: Any) -> Any:
     raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
 
-class Module(Stateful, Hooked):
+class Module(Explained, Stateful, Hooked):
     """A part of a model: it owns parameters, buffers and other modules, and computes something from its inputs.
 
     A subclass calls ``super().__init__()``, assigns what it owns to attributes, and defines ``forward``. A `Parameter`,
@@ -430,9 +431,13 @@ class Module(Stateful, Hooked):
     def _get_name(self) -> str:
         return type(self).__name__
 
+    def _shown_children(self) -> list[tuple[str, str]]:
+        """What `repr` shows of the modules inside, by name."""
+        return [(name, repr(module)) for name, module in self._modules.items()]
+
     def __repr__(self) -> str:
         lines = self.extra_repr().split("\n") if self.extra_repr() else []
-        children = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
+        children = [f"({name}): " + text.replace("\n", "\n  ") for name, text in self._shown_children()]
         if len(lines) == 1 and not children:
             return f"{self._get_name()}({lines[0]})"
         if not lines and not children:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from .. import kernels as K
@@ -45,6 +46,7 @@ class _Table(Module):
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = False
         if weight is None:
             self.weight = Parameter(empty(num_embeddings, embedding_dim, device=device, dtype=dtype), not freeze)
             self.reset_parameters()
@@ -61,17 +63,19 @@ class _Table(Module):
         if self.padding_idx is not None:
             K.fill(self.weight._data[self.padding_idx], 0)
 
-    def extra_repr(self) -> str:
-        shown = [f"{self.num_embeddings}, {self.embedding_dim}"]
-        if self.padding_idx is not None:
-            shown.append(f"padding_idx={self.padding_idx}")
-        if self.max_norm is not None:
-            shown.append(f"max_norm={self.max_norm}")
+    def _shown(self, *parts: list[str]) -> str:
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *chain.from_iterable(parts)])
+
+    def _padding(self) -> list[str]:
+        return [] if self.padding_idx is None else [f"padding_idx={self.padding_idx}"]
+
+    def _options(self) -> list[str]:
+        shown = [] if self.max_norm is None else [f"max_norm={self.max_norm}"]
         if self.norm_type != 2:
             shown.append(f"norm_type={self.norm_type}")
         if self.scale_grad_by_freq:
             shown.append("scale_grad_by_freq=True")
-        return ", ".join(shown)
+        return shown
 
 
 class Embedding(_Table):
@@ -126,6 +130,9 @@ class Embedding(_Table):
     def forward(self, input: Tensor) -> Tensor:
         """Integers of any shape to ``(*shape, embedding_dim)``."""
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
+
+    def extra_repr(self) -> str:
+        return self._shown(self._padding(), self._options())
 
     @classmethod
     def from_pretrained(
@@ -255,4 +262,4 @@ class EmbeddingBag(_Table):
         return made
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, mode={self.mode!r}"
+        return self._shown(self._options(), [f"mode={self.mode!r}"], self._padding())

@@ -44,7 +44,10 @@ class Upsample(Module):
     ) -> None:
         super().__init__()
         self.size = size
-        self.scale_factor = scale_factor
+        self.scale_factor: Any = None
+        if scale_factor is not None:
+            several = isinstance(scale_factor, (tuple, list))
+            self.scale_factor = tuple(map(float, scale_factor)) if several else float(scale_factor)
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import kernels as K
+from ..boundary import Explained
 from ..capture import replayed
 from ..tensor import Tensor
 from .optimizer import Optimizer
@@ -24,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class LRScheduler:
+class LRScheduler(Explained):
     """The base class: a subclass gives `get_lr`.
 
     Parameters
@@ -186,7 +187,7 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones = Counter(milestones)
+        self.milestones = Counter(list(milestones))
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 

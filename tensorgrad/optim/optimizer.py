@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..backend import Device, real_pairs, to_numpy
+from ..boundary import Explained
 from ..capture import replayed
 from ..conversion import as_array
 from ..dtypes import DType, float32, is_floating
@@ -78,7 +79,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class Optimizer:
+class Optimizer(Explained):
     """Parameters in groups, options per group, and state per parameter.
 
     A subclass gives `update`, which changes the parameters of one batch; or it overrides `step`.

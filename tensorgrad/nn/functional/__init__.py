@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...boundary import explained
 from .activation import (
     celu,
     elu,
@@ -34,7 +35,6 @@ from .activation import (
 )
 from .activation_inplace import celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_
 from .attention import scaled_dot_product_attention
-from .boundary import explained
 from .classification_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

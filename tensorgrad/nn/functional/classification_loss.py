@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...dtypes import int64
 from ...errors import ArgumentError
 from ...ops.elementwise import clip, less, log, multiply, not_equal, where
 from ...ops.indexing import take, take_along_axis
@@ -48,6 +49,8 @@ def nll_loss(
         raise ArgumentError(
             f"nll_loss: {input.shape[axis]} classes need weights of shape ({input.shape[axis]},), got {weight.shape}"
         )
+    if target.dtype.kind == "u":  # which may not reach to ignore_index
+        target = cast(target, int64)
     counted = not_equal(target, ignore_index)
     index = where(counted, target, 0)
     losses = -squeeze(take_along_axis(input, expand_dims(index, axis), axis=axis), axis)

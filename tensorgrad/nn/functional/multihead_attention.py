@@ -220,10 +220,10 @@ def attend(
 def _of_heads(name: str, x: Tensor, static: Tensor | None, samples: int, heads: int, size: int) -> Tensor:
     """Keys or values as (N, heads, S, size): the projected ones, or those that are given."""
     if static is None:
-        return x.reshape(samples, -1, heads, size).transpose(1, 2)
+        return x.reshape(samples, x.shape[1], heads, size).transpose(1, 2)
     if static.ndim != 3 or static.shape[0] != samples * heads or static.shape[2] != size:
         raise ArgumentError(f"{name} must have shape ({samples * heads}, S, {size}), got {static.shape}")
-    return static.reshape(samples, heads, -1, size)
+    return static.reshape(samples, heads, static.shape[1], size)
 
 
 def _projected(

@@ -145,6 +145,12 @@ def instance_norm(
             raise ArgumentError("instance_norm: expected running statistics where use_input_stats is False, got None")
         y: Tensor = ops.batch_norm_with(input, running_mean, running_var, weight, bias, eps)
         return y
+    for name, running in (("running_mean", running_mean), ("running_var", running_var)):
+        if running is not None and running.shape != input.shape[1:2]:
+            raise ArgumentError(
+                f"instance_norm: {name} must have shape {input.shape[1:2]} for an input of shape {input.shape}, got "
+                f"{running.shape}"
+            )
     positions = math.prod(input.shape[2:])
     if input.ndim < 3 or positions == 1:
         raise ArgumentError(f"instance_norm: expected more than 1 position per channel, got shape {input.shape}")

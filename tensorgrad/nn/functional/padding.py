@@ -110,10 +110,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             sides = [_constant(y, axis, max(count, 0), value or 0.0) for count in (left, right)]
         else:
             between, fits = _MODES[mode]
+            # What is taken away does not come round on the other side, but is still mirrored: PyTorch's choice.
+            source = cropped if mode == "circular" else y
+            n = source.shape[axis]
             if not (fits(left, n) and fits(right, n)):
                 raise ArgumentError(f"pad: {(left, right)} is too much for mode {mode!r}: axis {axis} has {n} elements")
-            # What is taken away does not come round on the other side, but is still mirrored: PyTorch's choice.
-            sides = list(between(cropped if mode == "circular" else y, axis, max(left, 0), max(right, 0)))
+            sides = list(between(source, axis, max(left, 0), max(right, 0)))
         y = cropped
         if left > 0 or right > 0:
             parts = [sides[0]] * (left > 0) + [y] + [sides[1]] * (right > 0)

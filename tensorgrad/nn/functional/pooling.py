@@ -17,7 +17,7 @@ from ...ops.indexing import scatter, take, take_along_axis
 from ...ops.matmul import matmul
 from ...ops.memory import zeros
 from ...ops.reduction import argmax
-from ...ops.shape import moveaxis
+from ...ops.shape import broadcast_to, moveaxis
 from ...tensor import Tensor
 from .conv import batched
 
@@ -263,11 +263,17 @@ def _sizes(name: str, axes: int, input: Tensor, output_size: Any) -> tuple[int, 
     sizes = tuple(
         n if m is None else integer(m, "output_size", name) for n, m in zip(input.shape[-axes:], given, strict=True)
     )
-    if min(sizes) < 1 or min(input.shape[-axes:]) < 1:
-        raise ArgumentError(
-            f"{name}: output_size {output_size!r} and an input of shape {input.shape} must not be empty"
-        )
+    if min(sizes) < 0:
+        raise ArgumentError(f"{name}: output_size must be at least 0, got {output_size!r}")
+    if min(input.shape[-axes:]) < 1:
+        raise ArgumentError(f"{name}: windows of an empty input, of shape {input.shape}, have no elements")
     return sizes
+
+
+def _no_windows(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """The result where an output size is 0."""
+    y: Tensor = broadcast_to(x.sum(tuple(range(2, x.ndim)), keepdims=True), (*x.shape[:2], *sizes))
+    return y
 
 
 @functools.lru_cache(64)
@@ -285,6 +291,8 @@ def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
     sizes = _sizes(name, axes, input, output_size)
 
     def averaged(x: Tensor) -> Tensor:
+        if 0 in sizes:
+            return _no_windows(x, sizes)
         if all(n % m == 0 for n, m in zip(x.shape[2:], sizes, strict=True)):
             y: Tensor = ops.avg_pool(x, tuple(n // m for n, m in zip(x.shape[2:], sizes, strict=True)), name=name)
             return y
@@ -334,6 +342,9 @@ def _adaptive_max_pool(axes: int, input: Tensor, output_size: Any, return_indice
 
     def largest(x: Tensor) -> Any:
         size = x.shape[2:]
+        if 0 in sizes:
+            y = _no_windows(x, sizes)
+            return (y, y.detach().astype("int64")) if return_indices else y
         if all(n % m == 0 for n, m in zip(size, sizes, strict=True)):
             kernel = tuple(n // m for n, m in zip(size, sizes, strict=True))
             return ops.max_pool(x, kernel, return_indices=return_indices, name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -57,8 +58,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     if theta.dtype.kind not in "fV":
         raise TypeError(f"affine_grid: theta must be floating, got {theta.dtype}")
-    if min(size) < 1:
-        raise ArgumentError(f"affine_grid: size must be greater than 0, got {tuple(size)}")
+    if min(size[1:]) < 1:
+        raise ArgumentError(f"affine_grid: all sizes but the batch's must be greater than 0, got {tuple(size)}")
     wanted = tuple(int(n) for n in size[2:])
     places = tensor(_homogeneous(wanted, bool(align_corners)), theta.dtype, theta.device)
     grid: Tensor = matmul(places, theta.transpose(1, 2))
@@ -166,24 +167,25 @@ def grid_sample(
     axes = input.ndim - 2
     samples, channels, *size = input.shape
     rules = _Rules(padding_mode, bool(align_corners))
-    flat = grid.reshape(-1, axes)
-    rows = moveaxis(input, 1, -1).reshape(-1, channels)  # pixels of all samples, one behind the other
-    first = np.repeat(np.arange(samples), flat.shape[0] // max(samples, 1))
+    count = math.prod(grid.shape[:-1])
+    flat = grid.reshape(count, axes)
+    rows = moveaxis(input, 1, -1).reshape(samples * math.prod(size), channels)  # of all samples, one behind the other
+    first = np.repeat(np.arange(samples), count // max(samples, 1))
     # (taps, places): over the axes, the row of each tap and its share of the place
     index = tensor(first, device=input.device).expand_dims(0)
     share: Any = None
     for axis, n in enumerate(size):
         places, shares = _taps(mode, rules, rules.pixels(flat[:, axes - 1 - axis], n), n)
         pixel = stack(places)
-        index = (index.expand_dims(1) * n + clip(clip(pixel, 0, n - 1).astype(index.dtype), 0, n - 1)).reshape(
-            -1, flat.shape[0]
-        )
+        taps = index.shape[0] * len(places)
+        index = index.expand_dims(1) * n + clip(clip(pixel, 0, n - 1).astype(index.dtype), 0, n - 1)
+        index = index.reshape(taps, count)
         along = None if shares[0] is None else stack(shares)
         if padding_mode == "zeros":
             outside = logical_or(less(pixel, 0), greater(pixel, n - 1))
             along = where(outside, 0.0, 1.0 if along is None else along)
         if along is not None:
-            share = along if share is None else (share.expand_dims(1) * along).reshape(-1, flat.shape[0])
+            share = along if share is None else (share.expand_dims(1) * along).reshape(taps, count)
     values: Tensor = take(rows, index, axis=0)  # (taps, places, channels)
     read = values[0] if share is None else (values * share.expand_dims(-1).astype(input.dtype)).sum(0)
     y: Tensor = moveaxis(read.reshape(*grid.shape[:-1], channels), -1, 1)
