@@ -5,17 +5,32 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any, TypeVar
+
+from numpy.linalg import LinAlgError
 
 from .errors import ArgumentError, in_brief
 from .tensor import Tensor
 
-__all__ = ["Explained", "explained"]
+__all__ = ["Explained", "explain", "explained"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = __name__.partition(".")[0]
-_RAW = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+# What is said in words, and as which error; errors of other classes pass as they are.
+_SAID_AS: dict[type[Exception], type[Exception]] = {
+    ArgumentError: ArgumentError,
+    AttributeError: TypeError,
+    IndexError: IndexError,
+    KeyError: ValueError,
+    LinAlgError: LinAlgError,
+    OverflowError: OverflowError,
+    TypeError: TypeError,
+    ValueError: ValueError,
+    ZeroDivisionError: ValueError,
+}
+_RAW = tuple(_SAID_AS)
 
 
 def explained(function: _F) -> _F:
@@ -37,6 +52,14 @@ def explained(function: _F) -> _F:
     return wrapper  # type: ignore[return-value]
 
 
+def explain(namespace: dict[str, Any], names: Iterable[str], module: str) -> None:
+    """Let the Python functions among these names be `explained`, as functions of ``module``."""
+    for name in names:
+        if isinstance(namespace[name], FunctionType):
+            namespace[name] = explained(namespace[name])
+            namespace[name].__module__ = module
+
+
 class Explained:
     """Base class: the constructors of the package's own subclasses are `explained`."""
 
@@ -45,7 +68,7 @@ class Explained:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls) and cls.__module__.partition(".")[0] == _PACKAGE:
-            cls.__init__ = explained(cls.__init__)  # type: ignore[misc]
+            cls.__init__ = explained(vars(cls)["__init__"])  # type: ignore[method-assign]
 
 
 def _in_words(error: Exception, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
@@ -54,7 +77,8 @@ def _in_words(error: Exception, function: Any, args: tuple[Any, ...], kwargs: di
     if constructs and not _is_outermost(function, type(args[0])):
         return None
     name = type(args[0]).__name__ if constructs else function.__name__
-    if name in str(error) or function.__qualname__.partition(".")[0] in str(error) or not _is_ours(error):
+    named = name in str(error) or function.__qualname__.partition(".")[0] in str(error)
+    if named or type(error) not in _SAID_AS or not _is_ours(error):
         return None
     signature = inspect.signature(function)
     try:
@@ -70,12 +94,9 @@ def _in_words(error: Exception, function: Any, args: tuple[Any, ...], kwargs: di
     if len(given) == 1 and "args" in given:
         return None
     words = ", ".join(f"{parameter}: {in_brief(value)}" for parameter, value in given.items())
-    kind = next((k for k in (IndexError, OverflowError, ArgumentError, ValueError) if isinstance(error, k)), TypeError)
-    if isinstance(error, ZeroDivisionError):
-        kind = ValueError
     # of a constructor, what was called on the way (`empty: `) says nothing to the user
     reason = re.sub(r"^\w+: ", "", str(error)) if constructs else str(error)
-    return kind(f"{name}: {reason} (called with {words})")
+    return _SAID_AS[type(error)](f"{name}: {reason} (called with {words})")
 
 
 def _is_outermost(constructor: Any, cls: type) -> bool:

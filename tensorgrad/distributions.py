@@ -9,6 +9,7 @@ import numpy as np
 
 from . import kernels as K
 from .backend import empty, resolve_device
+from .boundary import explain
 from .dtypes import DType, dtype_of, float32, float64, get_default_dtype, is_floating, promote_types
 from .generator import Generator, draw, drawing_levels, reserve_for
 from .kernels.batched.array import NeedsSamplesError
@@ -259,3 +260,6 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     tensor([0., 7.])
     """
     return _counted("binomial", K.binomial, (count, prob), generator)
+
+
+explain(globals(), [name for name in __all__ if name != "whole_numbers"], __name__)

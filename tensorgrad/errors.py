@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-__all__ = ["ArgumentError", "axis_index", "called", "in_brief", "integer", "integers", "of_tensor"]
+__all__ = ["ArgumentError", "axis_index", "called", "in_brief", "integer", "integers", "is_integer", "of_tensor"]
 
 
 class ArgumentError(ValueError, RuntimeError):
@@ -29,7 +29,8 @@ _FUNCTIONS = tuple(
     f"{_PACKAGE}.{part}" for part in ("ops", "nn.functional", "fft", "linalg", "special", "random", "creation")
 )
 _BELOW = tuple(
-    f"{_PACKAGE}.{part}" for part in ("backend", "conversion", "dtypes", "errors", "kernels", "tensor", "generator")
+    f"{_PACKAGE}.{part}"
+    for part in ("backend", "boundary", "conversion", "dtypes", "errors", "kernels", "tensor", "generator")
 )
 
 
@@ -68,10 +69,15 @@ def integer(value: Any, what: str, name: str | None = None) -> int:
         raise TypeError(f"{name or called(what)}: {what} must be an integer, got {in_brief(value)} ({kind})") from None
 
 
+def is_integer(value: Any) -> bool:
+    """Whether a value stands for one integer rather than several: Python's, NumPy's, a 0-d array or tensor."""
+    return hasattr(value, "__index__") and not getattr(value, "ndim", 0)
+
+
 def integers(values: Any, what: str, name: str | None = None) -> tuple[int, ...]:
     """An int, or several, as a tuple of ints."""
     try:
-        given = (values,) if hasattr(values, "__index__") and not getattr(values, "ndim", 0) else tuple(values)
+        given = (values,) if is_integer(values) else tuple(values)
         return tuple([value.__index__() for value in given])
     except (AttributeError, TypeError):
         kind = type(values).__name__

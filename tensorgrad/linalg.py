@@ -13,6 +13,7 @@ tensor([[ 0.6, -0.2],
 
 from __future__ import annotations
 
+from .boundary import explain
 from .ops.factorization import (
     cholesky,
     cholesky_ex,
@@ -106,3 +107,5 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+explain(globals(), __all__, __name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .boundary import explain
 from .ops.orthogonal import (
     chebyshev_polynomial_t,
     chebyshev_polynomial_u,
@@ -74,3 +75,5 @@ __all__ = [
     "shifted_chebyshev_polynomial_v", "shifted_chebyshev_polynomial_w", "sinc", "softmax", "spherical_bessel_j0",
     "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
+
+explain(globals(), __all__, __name__)

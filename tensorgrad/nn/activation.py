@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops import activation as ops
+from ..ops.elementwise import tanh
 from ..ops.memory import full
 from ..tensor import Tensor
 from . import functional as F
@@ -255,7 +256,7 @@ class Tanh(_Activation):
 
     def forward(self, input: Tensor) -> Tensor:
         """A tensor of the same shape."""
-        y: Tensor = ops.tanh(input)
+        y: Tensor = tanh(input)
         return y
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, groupby
 from typing import Any, TypeVar, overload
 
+from ..errors import integer
 from .module import Module
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -151,8 +152,7 @@ class Sequential(_ModuleSequence):
         return self
 
     def _repeated(self, times: int) -> list[Module]:
-        if not isinstance(times, int):
-            raise TypeError(f"Sequential: can be multiplied by an int, got {type(times).__name__}")
+        times = integer(times, "the number of repetitions", "Sequential")
         if times <= 0:
             raise ValueError(f"Sequential: can be multiplied by an int greater than 0, got {times}")
         return list(self) * times

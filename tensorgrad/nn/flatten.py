@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..errors import integer, integers
 from ..tensor import Tensor
 from .module import Module
 
@@ -51,13 +52,8 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
-        if not isinstance(dim, int):
-            raise TypeError(f"Unflatten: dim must be an int, got {type(dim).__name__}")
-        sizes = tuple(unflattened_size)
-        if not all(isinstance(n, int) for n in sizes):
-            raise TypeError(f"Unflatten: unflattened_size must be integers, got {unflattened_size!r}")
-        self.dim = dim
-        self.unflattened_size = sizes
+        self.dim = integer(dim, "dim", "Unflatten")
+        self.unflattened_size = integers(unflattened_size, "unflattened_size", "Unflatten")
 
     def forward(self, input: Tensor) -> Tensor:
         """The input as a view of more axes."""

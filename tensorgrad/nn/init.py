@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import kernels as K
+from ..boundary import explain
 from ..conversion import as_array
 from ..random import Generator, draw
 from ..tensor import Tensor
@@ -313,3 +314,6 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     zeros = math.ceil(sparsity * tensor.shape[0])
     np.put_along_axis(values, order[:zeros], 0.0, axis=0)
     return _set(tensor, values)
+
+
+explain(globals(), __all__, __name__)

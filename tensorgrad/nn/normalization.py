@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import integers
 from ..ops.memory import ones, zeros
 from ..tensor import Tensor
 from . import functional as F
@@ -291,7 +292,7 @@ class LayerNorm(_Affine):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _shape(normalized_shape)
+        self.normalized_shape = integers(normalized_shape, "normalized_shape", type(self).__name__)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self._make(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
@@ -339,7 +340,7 @@ class RMSNorm(_Affine):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _shape(normalized_shape)
+        self.normalized_shape = integers(normalized_shape, "normalized_shape", type(self).__name__)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         value = ones(self.normalized_shape, device=device, dtype=dtype)
@@ -356,10 +357,6 @@ class RMSNorm(_Affine):
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
-
-
-def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
 class GroupNorm(_Affine):

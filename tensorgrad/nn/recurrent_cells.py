@@ -30,7 +30,7 @@ def draw(parameters: Iterable[Parameter], hidden_size: int) -> None:
 def check_sizes(name: str, **sizes: int) -> None:
     """Sizes are integers greater than 0."""
     for what, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int):
+        if isinstance(size, bool) or not hasattr(size, "__index__"):
             raise TypeError(f"{name}: {what} must be an int, got {type(size).__name__}")
         if size <= 0:
             raise ValueError(f"{name}: {what} must be greater than 0, got {size}")

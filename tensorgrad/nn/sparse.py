@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..creation import as_tensor
+from ..errors import integer
 from ..ops.memory import empty
 from ..tensor import Tensor
 from . import functional as F
@@ -38,6 +39,7 @@ class _Table(Module):
         name = type(self).__name__
         if sparse:
             raise ValueError(f"{name}: sparse gradients do not exist here; use sparse=False")
+        num_embeddings = integer(num_embeddings, "num_embeddings", name)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"{name}: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
         self.num_embeddings = num_embeddings

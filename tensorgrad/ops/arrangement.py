@@ -11,7 +11,7 @@ from typing import Any
 from .. import kernels as K
 from ..backend import device_of, diagonal_view, empty, is_array
 from ..dtypes import int64
-from ..errors import integer, integers
+from ..errors import integer, integers, is_integer
 from ..tensor import Tensor
 from .definition import Function, alone, lift, primitive
 from .elementwise import less
@@ -145,7 +145,9 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
         flat = roll(raveled(x), shift, axis=0)
         return reshape(flat, x.shape)
     axes = axis if isinstance(axis, tuple) else (0 if axis is None else axis,)
-    shifts = shift if isinstance(shift, tuple) else (shift,) * len(axes)
+    shifts = integers(shift, "shift", "roll")
+    if len(shifts) == 1:
+        shifts *= len(axes)
     if len(shifts) != len(axes):
         raise ValueError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     places = tuple([single_axis("roll", a, x.ndim) for a in axes])
@@ -170,7 +172,8 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
     x = lift(x)
     place = single_axis("split", axis, x.ndim)
     n = x.shape[place]
-    if isinstance(indices_or_sections, int):
+    if is_integer(indices_or_sections):
+        indices_or_sections = integer(indices_or_sections, "indices_or_sections", "split")
         if indices_or_sections < 1 or n % indices_or_sections:
             raise ValueError(
                 f"split: axis {axis} of shape {x.shape} does not divide into {indices_or_sections} equal parts; "
@@ -224,6 +227,7 @@ def chunk(x: Any, chunks: int, /, axis: int = 0) -> tuple[Any, ...]:
     """
     x = lift(x)
     place = single_axis("chunk", axis, x.ndim)
+    chunks = integer(chunks, "chunks", "chunk")
     if chunks < 1:
         raise ValueError(f"chunk: needs at least one part, got {chunks}")
     size = max(-(-x.shape[place] // chunks), 1)

@@ -9,6 +9,7 @@ from typing import Any
 from .. import dtypes
 from .. import kernels as K
 from ..backend import is_array
+from ..errors import integer
 from ..tape import on_arrays
 from ..tensor import Tensor
 from .complex_parts import conj, real_part
@@ -408,6 +409,7 @@ def round(x: Any, /, decimals: int = 0) -> Any:
     """Nearest number with ``decimals`` digits after the point, halves to even; the gradient is 0."""
     if decimals == 0:
         return _round(x)
+    decimals = integer(decimals, "decimals", "round")
     if decimals > 0:
         scale = 10.0**decimals
         return divide(_round(multiply(x, scale)), scale)

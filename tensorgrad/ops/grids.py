@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..errors import integers, is_integer
 from ..tensor import Tensor
 from .arrangement import meshgrid
 from .definition import is_tensor, lift
@@ -31,7 +32,7 @@ index_exp = np.index_exp
 
 
 def _dtype_of(slices: Sequence[slice]) -> Any:
-    whole = all(isinstance(v, int) or v is None for s in slices for v in (s.start, s.stop, s.step))
+    whole = all(is_integer(v) or v is None for s in slices for v in (s.start, s.stop, s.step))
     return dtypes.int64 if whole else dtypes.get_default_dtype()
 
 
@@ -247,7 +248,7 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: int | Sequence[int])
     """
     a = lift(a)
     ndim = a.ndim
-    for place in normalize_axes("apply_over_axes", axes if isinstance(axes, int) else tuple(axes), ndim):
+    for place in normalize_axes("apply_over_axes", integers(axes, "axes", "apply_over_axes"), ndim):
         result = lift(func(a, place))
         if result.ndim != ndim:
             result = expand_dims(result, place)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..errors import is_integer
 from ..tensor import Tensor
 from .cumulative import diff
 from .definition import Function, alone, lift, primitive
@@ -189,7 +190,7 @@ def _edges(
     """Edges, and the interval and number of equal bins if they are equal."""
     if isinstance(bins, str):
         bins = _estimated(x, bins, limits, weights)
-    given = None if isinstance(bins, int) else lift(bins)
+    given = None if is_integer(bins) else lift(bins)
     if given is None or not given.ndim:
         count = operator.index(bins)
         if count < 1:
@@ -321,7 +322,7 @@ def histogramdd(
     else:
         columns = [lift(c) for c in sample]
     count = len(columns)
-    each = [bins] * count if isinstance(bins, int) else list(bins)
+    each = [bins] * count if is_integer(bins) else list(bins)
     limits = [None] * count if range is None else list(range)
     if len(each) != count or len(limits) != count:
         raise ValueError(f"histogramdd: {count} coordinates, {len(each)} bins and {len(limits)} ranges")
@@ -360,7 +361,7 @@ def histogram2d(
 ) -> tuple[Any, Any, Any]:
     """Histogram of points in the plane; see `histogramdd`."""
     counts, (first, second) = histogramdd(
-        [x, y], [bins, bins] if isinstance(bins, int) or getattr(bins, "ndim", 0) == 1 else bins, range,
+        [x, y], [bins, bins] if is_integer(bins) or getattr(bins, "ndim", 0) == 1 else bins, range,
         weights=weights, density=density,
     )  # fmt: skip
     return counts, first, second

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
 
+from ..boundary import explain, explained
 from ..tensor import Tensor
 
 __all__ = ["FUNCTIONS", "METHOD_FILES", "late_function", "late_method"]
@@ -153,18 +155,23 @@ FUNCTIONS = {name: file for file, names in _FILES.items() for name in names.spli
 """In which file each function is."""
 
 
+@functools.cache
 def late_function(name: str) -> Any:
-    """A function, from its file."""
-    return getattr(importlib.import_module(f".{FUNCTIONS[name]}", __package__), name)
+    """A function, from its file; its errors name it and what it was given."""
+    functions = {name: getattr(importlib.import_module(f".{FUNCTIONS[name]}", __package__), name)}
+    explain(functions, functions, __name__.partition(".")[0])
+    return functions[name]
+
+
+def _method_of_a_file(name: str) -> Any:
+    return explained(getattr(importlib.import_module(f".{METHOD_FILES[name]}", __package__), name))
 
 
 def late_method(name: str) -> Callable[..., Any]:
     """What stands for a method until it is called for the first time."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        file = METHOD_FILES.get(name)
-        module = importlib.import_module(f".{file}", __package__) if file is not None else None
-        function = late_function(name) if module is None else getattr(module, name)
+        function = _method_of_a_file(name) if name in METHOD_FILES else late_function(name)
         setattr(Tensor, name, function)
         return function(self, *args, **kwargs)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import kernels as K
+from ..errors import is_integer
 from ..tensor import Tensor
 from .definition import Function, lift, on_values, primitive
 from .elementwise import abs as absolute
@@ -209,7 +210,7 @@ def norm(
     tensor(4.)
     """
     x = lift(x)
-    if ord is None and (axis is None or isinstance(axis, int) or len(axis) == 1):
+    if ord is None and (axis is None or is_integer(axis) or len(axis) == 1):  # type: ignore[arg-type]
         return vector_norm(x, 2, axis, keepdims, dtype=dtype)
     axes = normalize_axes("norm", axis, x.ndim)
     if len(axes) == 1 and ord is not None:

@@ -12,7 +12,7 @@ from ..anomaly import user_line
 from ..backend import Device, device_of, resolve_device, to_device
 from ..backend import empty as empty_array
 from ..capture import CaptureError
-from ..errors import integers, of_tensor
+from ..errors import integer, integers, of_tensor
 from ..kernels.batched.array import BatchedArray, allocated, levels_of
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
@@ -202,7 +202,7 @@ def arange(
         start, stop = 0, start
     whole = start.__class__ is int and stop.__class__ is int and step.__class__ is int
     if not whole:
-        start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
+        start, stop, step = (v.item() if hasattr(v, "item") else v for v in (start, stop, step))
         for v in (start, stop, step):
             if not isinstance(v, Real) or not math.isfinite(v):
                 raise ValueError(f"arange: start, stop and step must be finite numbers, got {start}, {stop} and {step}")
@@ -254,6 +254,7 @@ def linspace(
             [1. , 1.5],
             [2. , 2. ]])
     """
+    num = integer(num, "num", "linspace")
     if num < 0:
         raise ValueError(f"linspace: num must not be negative, got {num}")
     if getattr(start, "shape", ()) or getattr(stop, "shape", ()) or isinstance(start, list) or isinstance(stop, list):

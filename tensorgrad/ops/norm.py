@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..dtypes import float32
-from ..errors import ArgumentError
+from ..errors import ArgumentError, integers
 from ..tape import grad_mode
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
@@ -160,7 +160,7 @@ def _wide(x: Any, *parameters: Any) -> Any:
 
 
 def _sizes(normalized_shape: Any) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    return integers(normalized_shape, "normalized_shape")
 
 
 def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import kernels as K
 from ..dtypes import int64
+from ..errors import integers
 from ..tensor import Tensor
 from .definition import Function, lift, on_values, primitive
 from .elementwise import add, clip, floor_divide, multiply, remainder
@@ -89,7 +90,7 @@ def _places(name: str, x: Any, kth: int | Sequence[int], axis: int) -> tuple[tup
         raise TypeError(f"{name}: complex numbers have no order, got {x.dtype}")
     place = single_axis(name, axis, x.ndim)
     n = x.shape[place]
-    places = tuple(operator.index(k) for k in ((kth,) if isinstance(kth, int) else kth))
+    places = integers(kth, "kth", name)
     for k in places:
         if not -n <= k < n:
             raise ValueError(f"{name}: kth {k} is out of range for {n} elements along axis {axis}")

@@ -53,7 +53,8 @@ def _windows(
         raise TypeError(f"{name}: expected a floating-point input, got {x.dtype}")
     axes = x.ndim - 2
     kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
-    steps = kernel if stride is None or stride == () else per_axis(name, "stride", stride, axes, 1)
+    same = stride is None or (isinstance(stride, tuple) and not stride)
+    steps = kernel if same else per_axis(name, "stride", stride, axes, 1)
     margins = per_axis(name, "padding", padding, axes)
     holes = per_axis(name, "dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(margins, kernel, strict=True)):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..errors import integer, integers, is_integer
 from ..tensor import Tensor
 from .complex_parts import conj
 from .definition import lift, on_values
@@ -274,7 +275,8 @@ def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int
     (2, 5)
     """
     x1, x2 = _together(x1, x2)
-    if isinstance(axes, int):
+    if is_integer(axes):
+        axes = integer(axes, "axes", "tensordot")
         if axes == 1 and x1.ndim == 2 and x2.ndim == 2 and x1.shape[1] == x2.shape[0]:
             return matmul(x1, x2)
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
@@ -283,7 +285,7 @@ def tensordot(x1: Any, x2: Any, /, axes: int | tuple[Sequence[int], Sequence[int
         if axes and x1.size and x2.size and x1.shape[x1.ndim - axes :] == x2.shape[:axes]:
             return on_values(lambda x1, x2: _matrices_of(x1, x2, axes), x1, x2)
     else:
-        left, right = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+        left, right = (integers(a, "axes", "tensordot") for a in axes)  # type: ignore[union-attr]
         first, second = normalize_axes("tensordot", left, x1.ndim), normalize_axes("tensordot", right, x2.ndim)
     if [x1.shape[a] for a in first] != [x2.shape[a] for a in second]:
         raise ValueError(

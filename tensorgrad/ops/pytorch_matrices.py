@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import random
+from ..errors import is_integer
 from .arrangement import triangle
 from .definition import lift
 from .elementwise import add, equal, subtract
@@ -206,7 +207,7 @@ def frobenius_norm(x: Any, /, axis: Any = None, keepdims: bool = False) -> Any:
     >>> tg.frobenius_norm(tg.tensor([[3.0, 4.0]]))
     tensor(5.)
     """
-    axis = axis if axis is None or isinstance(axis, int) else tuple(axis) or None
+    axis = axis if axis is None or is_integer(axis) else tuple(axis) or None
     return vector_norm(x, 2, axis, keepdims)
 
 

@@ -7,11 +7,11 @@ NumPy's, as everywhere in this library.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..errors import axis_index, integer, integers
 from ..tensor import Tensor
 from . import elementwise, indexing, matmul, memory, product, shape
 from .definition import lift
@@ -94,17 +94,11 @@ def t(x: Tensor) -> Any:
     return shape.swapaxes(x, 0, 1) if x.ndim == 2 else x
 
 
-def _axis(name: str, x: Tensor, axis: int) -> int:
-    if not -x.ndim <= axis < x.ndim:
-        raise IndexError(f"{name}: axis {axis} is out of range for shape {x.shape}")
-    return axis % x.ndim
-
-
 def narrow(x: Any, dim: int, start: int, length: int) -> Any:
     """The view of ``length`` entries of an axis from ``start`` on; a negative start counts from the end."""
     x = lift(x)
-    axis = _axis("narrow", x, dim)
-    begin = operator.index(start)
+    axis = axis_index("narrow", dim, x.ndim)
+    begin, length = integer(start, "start", "narrow"), integer(length, "length", "narrow")
     begin += x.shape[axis] if begin < 0 else 0
     if not 0 <= begin <= begin + length <= x.shape[axis]:
         raise IndexError(f"narrow: {length} entries from {start} on do not lie in axis {dim} of shape {x.shape}")
@@ -113,7 +107,7 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Any:
 
 def select(x: Tensor, dim: int, index: int) -> Any:
     """The view at one index of an axis, which is gone."""
-    return indexing.getitem(x, (*(slice(None),) * _axis("select", x, dim), operator.index(index)))
+    return indexing.getitem(x, (*(slice(None),) * axis_index("select", dim, x.ndim), integer(index, "index", "select")))
 
 
 def unbind(x: Tensor, dim: int = 0) -> tuple[Any, ...]:
@@ -124,11 +118,12 @@ def unbind(x: Tensor, dim: int = 0) -> tuple[Any, ...]:
 def unflatten(x: Any, dim: int, sizes: Any) -> Any:
     """An axis as several, of the given sizes; one may be -1."""
     x = lift(x)
-    axis = _axis("unflatten", x, dim)
+    axis = axis_index("unflatten", dim, x.ndim)
+    sizes = integers(sizes, "sizes", "unflatten")
     fixed = math.prod(n for n in sizes if n != -1)
     count = x.shape[axis]
-    if list(sizes).count(-1) > 1 or (fixed != count if -1 not in sizes else not fixed or count % fixed):
-        raise ValueError(f"unflatten: axis {dim} of shape {x.shape} cannot become axes of sizes {tuple(sizes)}")
+    if not sizes or sizes.count(-1) > 1 or (fixed != count if -1 not in sizes else not fixed or count % fixed):
+        raise ValueError(f"unflatten: axis {dim} of shape {x.shape} cannot become axes of sizes {sizes}")
     parts = [count // fixed if n == -1 else n for n in sizes]
     return shape.reshape(x, (*x.shape[:axis], *parts, *x.shape[axis + 1 :]))
 

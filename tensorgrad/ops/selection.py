@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import kernels as K
+from ..errors import integer
 from ..tensor import Tensor
 from .definition import Function, lift, primitive
 from .indexing import take_along_axis
@@ -103,6 +104,7 @@ def topk(x: Any, k: int, /, axis: int = -1, largest: bool = True, sorted: bool =
     """
     x, place = _checked("topk", x, axis)
     n = x.shape[place] if x.ndim else 1
+    k = integer(k, "k", "topk")
     if not 0 <= k <= n:
         raise ValueError(f"topk: k must be between 0 and the size {n} of axis {axis} of {x.shape}, got {k}")
     if not x.ndim:

@@ -134,8 +134,8 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int], /) -> Any:
     """The axes ``source`` at the places ``destination``, the others in order between them."""
     x = lift(x)
-    sources = [_axis("moveaxis", a, x.ndim) for a in ([source] if isinstance(source, int) else source)]
-    places = [_axis("moveaxis", a, x.ndim) for a in ([destination] if isinstance(destination, int) else destination)]
+    sources = [_axis("moveaxis", a, x.ndim) for a in integers(source, "source", "moveaxis")]
+    places = [_axis("moveaxis", a, x.ndim) for a in integers(destination, "destination", "moveaxis")]
     if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
         raise ValueError(f"moveaxis: cannot move axes {source} to {destination}")
     order = [a for a in range(x.ndim) if a not in sources]
@@ -215,7 +215,7 @@ _broadcast: Function = primitive(
 def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
     """``x`` repeated, without copying, to a shape that it broadcasts to."""
     x = lift(x)
-    wanted = tuple(shape)
+    wanted = shape if type(shape) is tuple else integers(shape, "shape", "broadcast_to")
     if wanted == x.shape:
         return x
     size = x.shape
@@ -337,6 +337,6 @@ def unstack(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
 def flip(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Any:
     """The order along ``axis``, by default along every axis, reversed."""
     x = lift(x)
-    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(x.ndim) if axis is None else integers(axis, "axis", "flip")
     turned = {_axis("flip", a, x.ndim) for a in axes}
     return x[tuple(slice(None, None, -1) if i in turned else slice(None) for i in range(x.ndim))]

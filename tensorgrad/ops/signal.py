@@ -10,6 +10,7 @@ from .. import dtypes
 from .. import kernels as K
 from ..backend import empty as empty_array
 from ..backend import resolve_device
+from ..errors import integer, is_integer
 from ..tensor import Tensor
 from .complex_parts import conj
 from .cumulative import cumsum, diff
@@ -139,7 +140,8 @@ def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: floa
     tensor([0, 1, 2, 3, 4])
     """
     p = lift(p)
-    whole = p.dtype.kind in "iu" and isinstance(period, int)
+    whole = p.dtype.kind in "iu" and is_integer(period)
+    period = integer(period, "period", "unwrap") if whole else period
     if not dtypes.is_floating(p.dtype) and not whole:
         p = cast(p, dtypes.get_default_dtype())
     place = single_axis("unwrap", axis, p.ndim)

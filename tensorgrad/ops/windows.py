@@ -7,6 +7,7 @@ from typing import Any
 from .. import kernels as K
 from ..backend import device_of, sliding_view
 from ..backend import empty as empty_array
+from ..errors import axis_index, integers
 from .definition import Function, lift, primitive
 from .reduction import single_axis
 from .shape import reshape
@@ -110,12 +111,12 @@ def sliding_window_view(x: Any, window_shape: int | tuple[int, ...], axis: int |
             [1, 2, 3]])
     """
     x = lift(x)
-    sizes = (window_shape,) if isinstance(window_shape, int) else tuple(window_shape)
+    sizes = integers(window_shape, "window_shape", "sliding_window_view")
     if axis is None:
         axes = tuple(range(x.ndim))
     else:
         axes = tuple(
-            single_axis("sliding_window_view", a, x.ndim) for a in ((axis,) if isinstance(axis, int) else axis)
+            axis_index("sliding_window_view", a, x.ndim) for a in integers(axis, "axis", "sliding_window_view")
         )
     if len(sizes) != len(axes):
         raise ValueError(f"sliding_window_view: {len(sizes)} sizes for {len(axes)} axes")

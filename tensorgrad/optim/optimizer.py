@@ -178,7 +178,7 @@ class Optimizer(Explained):
         """Raise unless options are numbers from 0 up to, not including, ``below``."""
         for name in names:
             value = group[name]
-            number = value.item() if isinstance(value, Tensor) else value
+            number = value.item() if hasattr(value, "item") else value
             if not isinstance(number, (int, float)) or not 0.0 <= number < below:
                 limits = "finite and not negative" if below == math.inf else f"at least 0 and less than {below:g}"
                 raise ValueError(f"{type(self).__name__}: {name} must be {limits}, got {number}")

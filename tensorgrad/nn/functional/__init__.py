@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...boundary import explained
+from ...boundary import explain
 from .activation import (
     celu,
     elu,
@@ -251,8 +251,5 @@ __all__ = [
 ]
 
 # Errors name the function and what it was given; ops do that themselves, and `linear` is too quick to be wrapped.
-for _name in __all__:
-    _function = globals()[_name]
-    if _function.__module__.startswith(__name__) and _name != "linear":
-        globals()[_name] = explained(_function)
-        globals()[_name].__module__ = __name__
+_ours = [name for name in __all__ if name != "linear" and globals()[name].__module__.startswith(__name__)]
+explain(globals(), _ours, __name__)

@@ -105,7 +105,8 @@ def _max_unpool(
     if indices.shape != input.shape:
         raise ArgumentError(f"{name}: indices of shape {indices.shape} do not fit the input, shape {input.shape}")
     kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
-    steps = kernel if stride is None or stride == () else per_axis(name, "stride", stride, axes, 1)
+    same = stride is None or (isinstance(stride, tuple) and not stride)
+    steps = kernel if same else per_axis(name, "stride", stride, axes, 1)
     margins = per_axis(name, "padding", padding, axes)
     if input.ndim not in (axes + 1, axes + 2):
         raise ArgumentError(f"{name}: expected an input with {axes + 1} or {axes + 2} axes, got shape {input.shape}")

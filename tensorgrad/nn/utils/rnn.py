@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...boundary import explain
 from ...creation import tensor
 from ...ops.indexing import take
 from ...ops.memory import full
@@ -299,3 +300,6 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """Undo `pack_sequence`."""
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
+
+
+explain(globals(), __all__, __name__)
