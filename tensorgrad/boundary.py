@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ _SAID_AS: dict[type[Exception], type[Exception]] = {
 _RAW = tuple(_SAID_AS)
 
 
+@functools.cache
 def explained(function: _F) -> _F:
     """Decorator: what is raised inside without the function's name is raised again with it and with the arguments.
 
@@ -53,11 +55,18 @@ def explained(function: _F) -> _F:
 
 
 def explain(namespace: dict[str, Any], names: Iterable[str], module: str) -> None:
-    """Let the Python functions among these names be `explained`, as functions of ``module``."""
+    """Let the functions among these names be `explained`, as functions of ``module``.
+
+    Those that are imported with the package stay as they are, under whatever name: ops, which are quick and name
+    themselves.
+    """
+    eager = vars(sys.modules[_PACKAGE])
     for name in names:
-        if isinstance(namespace[name], FunctionType):
-            namespace[name] = explained(namespace[name])
-            namespace[name].__module__ = module
+        function = namespace[name]
+        if isinstance(function, FunctionType) and eager.get(function.__name__) is not function:
+            namespace[name] = explained(function)
+            if name == function.__name__:
+                namespace[name].__module__ = module
 
 
 class Explained:

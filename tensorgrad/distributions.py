@@ -9,7 +9,7 @@ import numpy as np
 
 from . import kernels as K
 from .backend import empty, resolve_device
-from .boundary import explain
+from .boundary import explain as _explain
 from .dtypes import DType, dtype_of, float32, float64, get_default_dtype, is_floating, promote_types
 from .generator import Generator, draw, drawing_levels, reserve_for
 from .kernels.batched.array import NeedsSamplesError
@@ -262,4 +262,4 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     return _counted("binomial", K.binomial, (count, prob), generator)
 
 
-explain(globals(), [name for name in __all__ if name != "whole_numbers"], __name__)
+_explain(globals(), [name for name in __all__ if name != "whole_numbers"], __name__)

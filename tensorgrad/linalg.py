@@ -13,7 +13,7 @@ tensor([[ 0.6, -0.2],
 
 from __future__ import annotations
 
-from .boundary import explain
+from .boundary import explain as _explain
 from .ops.factorization import (
     cholesky,
     cholesky_ex,
@@ -108,4 +108,4 @@ __all__ = [
     "vector_norm",
 ]
 
-explain(globals(), __all__, __name__)
+_explain(globals(), __all__, __name__)

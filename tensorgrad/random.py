@@ -14,7 +14,7 @@ import numpy as np
 
 from . import kernels as K
 from .backend import empty, resolve_device, to_device, to_numpy
-from .boundary import explain
+from .boundary import explain as _explain
 from .dtypes import DType, dtype_of, get_default_dtype, int64, is_floating
 from .errors import of_tensor
 from .generator import (
@@ -531,7 +531,7 @@ def choice(
 
 _OTHERS = ("binomial", "cauchy", "exponential", "geometric", "log_normal", "poisson")  # loaded when first used
 _BELOW = ("blocks_used", "draw", "reserve_for")  # what functions are made of
-explain(globals(), [name for name in __all__ if name not in _OTHERS + _BELOW], __name__)
+_explain(globals(), [name for name in __all__ if name not in _OTHERS + _BELOW], __name__)
 
 
 def __getattr__(name: str) -> Any:

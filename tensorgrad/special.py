@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .boundary import explain
+from .boundary import explain as _explain
 from .ops.orthogonal import (
     chebyshev_polynomial_t,
     chebyshev_polynomial_u,
@@ -76,4 +76,4 @@ __all__ = [
     "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
 
-explain(globals(), __all__, __name__)
+_explain(globals(), __all__, __name__)

@@ -161,3 +161,58 @@ def test_bool_tensors_take_zero_and_one() -> None:
     assert x.tolist() == [False, True, True]
     with pytest.raises(TypeError, match="cannot be written into a bool tensor"):
         x[0] = 2
+
+
+def test_constructors_of_users_are_their_own() -> None:
+    class Mine(tg.nn.Linear):
+        def __init__(self, size: Any) -> None:
+            super().__init__(size, 2)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        Mine(2)
+    with pytest.raises(TypeError, match=r"^Mine: in_features must be an integer, got 'a'"):
+        Mine("a")
+
+
+def test_functions_loaded_late_are_pickled() -> None:
+    for function in (tg.round, tg.kthvalue, tg.linalg.norm, tg.special.logit, tg.random.normal, tg.nn.init.normal_):
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
+X = tg.arange(8.0).reshape(2, 2, 2)
+INTEGERS: dict[str, Callable[[Any], Any]] = {
+    "arange": tg.arange,
+    "flip": lambda n: tg.flip(X, n),
+    "moveaxis": lambda n: tg.moveaxis(X, n, 0),
+    "split": lambda n: tg.split(X, n, axis=0)[0],
+    "histogram": lambda n: tg.histogram(X, n)[0],
+    "histogram2d": lambda n: tg.histogram2d(X[0, 0], X[0, 0], n)[0],
+    "tensordot": lambda n: tg.tensordot(X, X, (n, n)),
+    "tensordot of a number of axes": lambda n: tg.tensordot(X, X, n),
+    "partition": lambda n: tg.partition(X.ravel(), n),
+    "norm": lambda n: tg.linalg.norm(X, axis=n),
+    "sliding_window_view": lambda n: tg.sliding_window_view(X, n, axis=n),
+    "frobenius_norm": lambda n: tg.frobenius_norm(X, n),
+    "unwrap": lambda n: tg.unwrap(tg.arange(5), period=n),
+    "fftshift": lambda n: tg.fft.fftshift(X, axes=n),
+    "LayerNorm": lambda n: tg.nn.LayerNorm(n)(X).detach(),
+    "LSTM": lambda n: tg.nn.LSTM(n, n)(X)[0].shape,
+    "Sequential": lambda n: len(tg.nn.Sequential(tg.nn.ReLU()) * n),
+    "Unflatten": lambda n: tg.nn.Unflatten(n, (n, 1))(X),
+    "Embedding": lambda n: tg.nn.Embedding(n, 3, padding_idx=-1).weight.shape,
+    "max_pool2d": lambda n: F.max_pool2d(X, n, n),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers_of_numpy_and_tensors_are_integers(name: str) -> None:
+    wanted = INTEGERS[name](2)
+    for n in (np.int64(2), np.uint8(2), np.array(2), tg.tensor(2)):
+        found = INTEGERS[name](n)
+        assert getattr(found, "dtype", None) == getattr(wanted, "dtype", None)
+        assert np.array_equal(np.asarray(found), np.asarray(wanted))
+
+
+def test_rates_of_numpy() -> None:
+    assert tg.optim.SGD([ones(1).requires_grad_()], lr=np.float32(0.5)).param_groups[0]["lr"] == 0.5

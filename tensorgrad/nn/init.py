@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import kernels as K
-from ..boundary import explain
+from ..boundary import explain as _explain
 from ..conversion import as_array
 from ..random import Generator, draw
 from ..tensor import Tensor
@@ -316,4 +316,4 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     return _set(tensor, values)
 
 
-explain(globals(), __all__, __name__)
+_explain(globals(), __all__, __name__)

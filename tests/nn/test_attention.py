@@ -238,3 +238,9 @@ def test_function_of_given_weights(device):
                 x, x, x, **{**given, "bias_v": None, "add_zero_attn": False, "dropout_p": 0.0, "out_proj_weight": w,
                             "out_proj_bias": None, **options}
             )  # fmt: skip
+
+
+def test_multihead_attention_of_no_sample():
+    layer = nn.MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True)
+    y, shares = layer(*(tg.ones(0, n, 4) for n in (3, 5, 5)))
+    assert (y.shape, shares.shape) == ((0, 3, 4), (0, 3, 7))

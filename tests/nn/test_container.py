@@ -154,3 +154,12 @@ class TestParameterDict:
             held["keys"] = tg.ones(1)
         with pytest.raises(TypeError, match="names are strings"):
             held[3] = tg.ones(1)
+
+
+def test_equal_neighbours_are_shown_once():
+    layers = nn.ModuleList([nn.ReLU(), nn.Linear(1, 2), nn.Linear(1, 2), nn.Linear(1, 2), nn.Linear(2, 2)])
+    assert repr(layers) == (
+        "ModuleList(\n  (0): ReLU()\n  (1-3): 3 x Linear(in_features=1, out_features=2, bias=True)\n"
+        "  (4): Linear(in_features=2, out_features=2, bias=True)\n)"
+    )
+    assert repr(nn.ModuleList()) == "ModuleList()"

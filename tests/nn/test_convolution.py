@@ -182,6 +182,16 @@ class TestPooling:
         assert nn.AdaptiveAvgPool2d((None, 1))(x).shape == (2, 2, 4, 1)
         np.testing.assert_allclose(nn.AdaptiveAvgPool2d(1)(x).flatten().tolist(), X.mean((2, 3)).ravel(), atol=1e-12)
 
+    def test_adaptive_to_nothing(self, device):
+        x = placed(X, device).requires_grad_()
+        assert nn.AdaptiveAvgPool2d((0, 7))(x).shape == (2, 2, 0, 7)
+        y, indices = nn.AdaptiveMaxPool2d((3, 0), return_indices=True)(x)
+        assert (y.shape, indices.shape, indices.dtype) == ((2, 2, 3, 0), (2, 2, 3, 0), tg.int64)
+        y.sum().backward()
+        assert not x.grad.any().item()
+        with pytest.raises(ValueError, match="adaptive_avg_pool2d: output_size must be at least 0"):
+            nn.AdaptiveAvgPool2d(-1)(x)
+
     def test_repr(self):
         assert repr(nn.MaxPool2d(2)) == "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"
         assert repr(nn.MaxUnpool1d(2)) == "MaxUnpool1d(kernel_size=(2,), stride=(2,), padding=(0,))"
@@ -242,6 +252,7 @@ class TestPadding:
             (lambda: F.pad(x, (1,)), r"expected \(left, right\)"),
             (lambda: F.pad(x, (3, 0), "reflect"), r"too much for mode 'reflect': axis 2 has 3 elements"),
             (lambda: F.pad(x, (4, 0), "circular"), "too much for mode 'circular'"),
+            (lambda: F.pad(x, (-1, 3), "circular"), "too much for mode 'circular': axis 2 has 2 elements"),
             (lambda: F.pad(x, (-2, -2)), "takes more than the 3 elements"),
             (lambda: F.pad(x, (1, 1), "mirror"), "mode must be"),
             (lambda: F.pad(x, (1, 1), "reflect", 2.0), "takes no value"),

@@ -247,3 +247,22 @@ def test_what_sampling_refuses():
         F.grid_sample(x, grid.astype(tg.float64))
     with pytest.raises(ValueError, match="affine_grid"):
         F.affine_grid(tg.zeros(1, 2, 3), (1, 1, 2, 2, 2))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize(("batch", "channels", "height"), [(0, 2, 3), (2, 0, 3), (2, 2, 0)])
+def test_sampling_nothing(mode, batch, channels, height, device):
+    x = tg.ones(batch, channels, 3, 4, device=device, requires_grad=True)
+    theta = tg.ones(batch, 2, 3, device=device)
+    grid = tg.zeros(batch, height, 5, 2, device=device, requires_grad=True)
+    y = F.grid_sample(x, grid, mode)
+    assert y.shape == (batch, channels, height, 5)
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+    assert mode == "nearest" or grid.grad.shape == grid.shape
+    assert F.affine_grid(theta, (batch, 1, 2, 5)).shape == (batch, 2, 5, 2)
+
+
+def test_scale_factors_are_shown_as_floats():
+    assert repr(nn.Upsample(scale_factor=2)) == "Upsample(scale_factor=2.0, mode='nearest')"
+    assert repr(nn.UpsamplingBilinear2d(scale_factor=(2, 3))).startswith("UpsamplingBilinear2d(scale_factor=(2.0, 3.0)")

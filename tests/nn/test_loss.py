@@ -362,3 +362,15 @@ def test_errors_are_also_pytorchs():
         for kind in (ValueError, RuntimeError):
             with pytest.raises(kind):
                 call()
+
+
+def test_small_class_indices(device):
+    x = tg.tensor([[-1.0, -2.0], [-3.0, -0.5]], device=device)
+    for dtype in ("uint8", "uint32", "int16"):
+        target = tg.tensor([1, 0], dtype=dtype, device=device)
+        assert F.nll_loss(x, target).item() == 2.5
+        assert F.nll_loss(x, target, ignore_index=1).item() == 3.0
+
+
+def test_triplets_own_their_distance():
+    assert isinstance(nn.TripletMarginWithDistanceLoss().distance_function, nn.PairwiseDistance)

@@ -430,3 +430,10 @@ def test_threads_may_call_one_module():
     alone = [net(x).tolist() for x in inputs]
     with ThreadPoolExecutor(4) as pool:
         assert [y.tolist() for y in pool.map(net, inputs)] == alone
+
+
+def test_unflatten():
+    assert nn.Unflatten(1, (-1, 2))(tg.ones(0, 6)).shape == (0, 3, 2)
+    for sizes in ((4, 2), ()):
+        with pytest.raises(ValueError, match=r"^unflatten: axis 1 of shape \(0, 6\) cannot become"):
+            nn.Unflatten(1, sizes)(tg.ones(0, 6))

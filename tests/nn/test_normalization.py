@@ -192,3 +192,11 @@ def test_half_types_keep_float32_statistics(device):
     y = layer(tg.tensor(x, device=device))
     assert y.dtype == tg.float16
     np.testing.assert_allclose(y.detach().cpu().numpy(), standard(x, (1,)), rtol=2e-3, atol=2e-3)
+
+
+def test_instance_norm_of_another_number_of_channels():
+    # (C, L): a single sample with one channel
+    layer = nn.InstanceNorm1d(3, track_running_stats=True)
+    with pytest.raises(ValueError, match=r"running_mean must have shape \(1,\)"):
+        layer(tg.ones(1, 3))
+    assert layer.running_mean.tolist() == [0.0] * 3

@@ -215,3 +215,10 @@ def test_largest_of_bags_however_they_are_found(lengths, device):
     captured = tg.jit(largest)
     for _ in range(2):
         np.testing.assert_array_equal(captured(w, i, o).cpu().numpy(), expected)
+
+
+def test_repr_is_that_of_pytorch():
+    options = {"max_norm": 1.0, "norm_type": 3.0, "scale_grad_by_freq": True, "padding_idx": 1}
+    shown = "max_norm=1.0, norm_type=3.0, scale_grad_by_freq=True"
+    assert repr(nn.Embedding(4, 2, **options)) == f"Embedding(4, 2, padding_idx=1, {shown})"
+    assert repr(nn.EmbeddingBag(4, 2, **options)) == f"EmbeddingBag(4, 2, {shown}, mode='mean', padding_idx=1)"

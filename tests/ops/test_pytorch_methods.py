@@ -71,7 +71,7 @@ def test_parts_of_an_axis(x):
     for start, length in ((2, 3), (-5, 1), (1, -1)):
         with pytest.raises(IndexError, match=r"narrow: .*\(3, 4\)"):
             x.narrow(1, start, length)
-    with pytest.raises(IndexError, match=r"select: axis 2 .*\(3, 4\)"):
+    with pytest.raises(IndexError, match="select: axis 2 is out of range for 2 axes"):
         x.select(2, 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...boundary import explain
+from ...boundary import explain as _explain
 from .activation import (
     celu,
     elu,
@@ -252,4 +252,4 @@ __all__ = [
 
 # Errors name the function and what it was given; ops do that themselves, and `linear` is too quick to be wrapped.
 _ours = [name for name in __all__ if name != "linear" and globals()[name].__module__.startswith(__name__)]
-explain(globals(), _ours, __name__)
+_explain(globals(), _ours, __name__)

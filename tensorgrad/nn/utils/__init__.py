@@ -5,7 +5,7 @@ Padding and packing of sequences of several lengths in ``rnn``.
 
 from __future__ import annotations
 
-from ...boundary import explain
+from ...boundary import explain as _explain
 from . import parametrizations, parametrize, rnn, stateless
 from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
@@ -36,4 +36,4 @@ __all__ = [
     "weight_norm",
 ]
 
-explain(globals(), __all__, __name__)
+_explain(globals(), __all__, __name__)

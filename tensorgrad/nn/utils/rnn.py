@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...boundary import explain
+from ...boundary import explain as _explain
 from ...creation import tensor
 from ...ops.indexing import take
 from ...ops.memory import full
@@ -302,4 +302,4 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     return unpad_sequence(padded, lengths, batch_first=True)
 
 
-explain(globals(), __all__, __name__)
+_explain(globals(), __all__, __name__)
