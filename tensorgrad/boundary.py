@@ -15,7 +15,7 @@ from numpy.linalg import LinAlgError
 from .errors import ArgumentError, in_brief
 from .tensor import Tensor
 
-__all__ = ["Explained", "explain", "explained"]
+__all__ = ["Explained", "explain", "explained", "in_words"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = __name__.partition(".")[0]
@@ -46,7 +46,7 @@ def explained(function: _F) -> _F:
         try:
             return function(*args, **kwargs)
         except _RAW as error:
-            better = _in_words(error, function, args, kwargs)
+            better = in_words(error, function, args, kwargs)
             if better is None:
                 raise
             raise better from error
@@ -80,12 +80,20 @@ class Explained:
             cls.__init__ = explained(vars(cls)["__init__"])  # type: ignore[method-assign]
 
 
-def _in_words(error: Exception, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
-    """The error with the function's name and arguments; None if it has the name, or is not ours."""
-    constructs = function.__name__ == "__init__"
+def in_words(error: Exception, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exception | None:
+    """The error with the name of a function, or of the class whose method it is, and with the arguments.
+
+    None if it has the name, or is not ours.
+    """
+    own_name = getattr(function, "__name__", "")
+    constructs, called = own_name == "__init__", own_name == "forward"
     if constructs and not _is_outermost(function, type(args[0])):
         return None
-    name = type(args[0]).__name__ if constructs else function.__name__
+    if called and (function.__module__.partition(".")[0] != _PACKAGE or re.match(r"\w+: ", str(error))):
+        return None  # a user's module, or an error that already says whose it is
+    name = type(args[0]).__name__ if constructs or called else own_name
+    if isinstance(error, AttributeError) and error.name is None:
+        return None  # not of an access, but raised as such
     named = name in str(error) or function.__qualname__.partition(".")[0] in str(error)
     if named or type(error) not in _SAID_AS or not _is_ours(error):
         return None
@@ -94,7 +102,7 @@ def _in_words(error: Exception, function: Any, args: tuple[Any, ...], kwargs: di
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as misfit:
         return TypeError(f"{name}: {misfit}; it is {name}{signature}")
-    if constructs:
+    if constructs or called:
         del given[next(iter(given))]
     for parameter, value in given.items():
         wanted = _wanted(signature.parameters[parameter].annotation, value)

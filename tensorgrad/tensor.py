@@ -18,6 +18,7 @@ from .backend import CPU, Device, device_of, resolve_device, to_device, to_numpy
 from .capture import host_read
 from .conversion import as_array
 from .dtypes import DType, dtype_of, is_differentiable
+from .errors import ArgumentError
 from .kernels.batched.array import BatchedArray
 from .tape import Leaf, Node, Storage, View, clock
 
@@ -499,7 +500,7 @@ class Tensor(TensorMethods):
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use tg.any or tg.all")
+            raise ArgumentError(f"the truth of a tensor of shape {self.shape} is ambiguous; use tg.any or tg.all")
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -540,7 +541,11 @@ class Tensor(TensorMethods):
         return "tensor(" + ", ".join([text, *notes]) + ")"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(f"format {spec!r} is for one number, not for a tensor of shape {self.shape}")
+        return format(self.item(), spec)
 
     def __copy__(self) -> Tensor:
         """Another tensor on the same memory; of a tensor that an op made, a view through which gradients flow."""

@@ -216,3 +216,33 @@ def test_integers_of_numpy_and_tensors_are_integers(name: str) -> None:
 
 def test_rates_of_numpy() -> None:
     assert tg.optim.SGD([ones(1).requires_grad_()], lr=np.float32(0.5)).param_groups[0]["lr"] == 0.5
+
+
+def test_calls_of_layers_name_them() -> None:
+    for layer in (tg.nn.BatchNorm1d(3), tg.nn.Flatten(), tg.nn.TransformerEncoderLayer(4, 2)):
+        name = type(layer).__name__
+        with pytest.raises(TypeError, match=rf"^{name}: (input|src) must be a Tensor, got 'x' \(str\)"):
+            layer("x")
+
+    class Mine(tg.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.nonsense
+
+    with pytest.raises(AttributeError, match=r"^'str' object has no attribute 'nonsense'$"):
+        Mine()("x")
+
+
+def test_lists_become_tensors() -> None:
+    assert tg.clone([1.0, 2.0]).tolist() == [1.0, 2.0]
+    assert tg.positive([1.0, 2.0]).tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match=r"^clone: tensors cannot have dtype"):
+        tg.clone("x")
+
+
+def test_formats_are_for_one_number() -> None:
+    assert f"{tg.tensor([2.5]):.2f}" == "2.50"
+    assert f"{ones(2)}" == str(ones(2))
+    with pytest.raises(TypeError, match=r"^format '\.2f' is for one number, not for a tensor of shape \(2,\)"):
+        _ = f"{ones(2):.2f}"
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        bool(ones(2))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from .. import kernels as K
 from ..backend import Device, empty, resolve_device, to_device
-from ..boundary import Explained
+from ..boundary import Explained, in_words
 from ..capture import bump, observed_classes
 from ..dtypes import DType, dtype_of, float16, float32, float64, is_differentiable
 from ..tensor import Tensor
@@ -76,7 +76,13 @@ class Module(Explained, Stateful, Hooked):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooked:
             return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        try:
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            better = in_words(error, type(self).forward, (self, *args), kwargs)
+            if better is None:
+                raise
+            raise better from error
 
     # ------------------------------------------------------------------------------------------------------ copies
     def __getstate__(self) -> dict[str, Any]:

@@ -187,6 +187,7 @@ def _share(wins: Any, ties: Any, g: Any) -> Any:
 
 def positive(x: Any, /) -> Any:
     """``+x``."""
+    x = lift(x)
     return multiply(x, 1) if x.dtype.kind != "b" else x
 
 

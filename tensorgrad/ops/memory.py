@@ -34,8 +34,12 @@ __all__ = [
 ]
 
 _cast: Function = primitive("cast", K.cast, lambda g, x_dtype: cast(g, x_dtype))
-clone: Function = primitive("clone", K.copy, lambda g: g)
-clone.__doc__ = "A copy in fresh contiguous memory, through which gradients flow."
+_clone: Function = primitive("clone", K.copy, lambda g: g)
+
+
+def clone(x: Any, /) -> Any:
+    """A copy in fresh contiguous memory, through which gradients flow."""
+    return _clone(x if isinstance(x, Tensor) else lift(x))
 
 
 def _to_device(x: Any, device: Device, source: Device, non_blocking: bool) -> Any:
