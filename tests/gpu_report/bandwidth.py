@@ -50,18 +50,13 @@ def _cases(elements: int, dtype: str, columns: int, steps: bool) -> Iterator[Cas
     yield "dropout", lambda: K.dropout(x, 0.1, 0, 0), 2 * n
     yield "sum of rows", lambda: K.sum(x, -1), n
     yield "sum of columns", lambda: K.sum(x, 0), n
-    if hasattr(K, "layer_norm"):
-        _, mean, rstd = K.layer_norm(x, bias, bias)
-        yield "layer_norm", lambda: K.layer_norm(x, bias, bias), 2 * n
-        yield (
-            "layer_norm_backward",
-            lambda: K.layer_norm_backward(g, x, mean, rstd, bias, 1, True, True),
-            3 * n,
-        )
-    if hasattr(K, "batch_norm"):
-        _, means, variances = K.batch_norm(x, bias, bias)
-        yield "batch_norm", lambda: K.batch_norm(x, bias, bias), 3 * n
-        yield "batch_norm_backward", lambda: K.batch_norm_backward(g, x, means, variances, bias), 5 * n
+    _, mean, rstd = K.layer_norm(x, bias, bias)
+    yield "layer_norm", lambda: K.layer_norm(x, bias, bias), 2 * n
+    yield "layer_norm_backward", lambda: K.layer_norm_backward(g, x, mean, rstd, bias, 1, True, True), 3 * n
+    _, means, variances = K.batch_norm(x, bias, bias)
+    yield "batch_norm", lambda: K.batch_norm(x, bias, bias), 3 * n
+    yield "batch_norm_with", lambda: K.batch_norm_with(x, means, variances, bias, bias), 2 * n
+    yield "batch_norm_backward", lambda: K.batch_norm_backward(g, x, means, variances, bias), 5 * n
     if steps:
         yield from _steps(elements, dtype)
 
