@@ -195,7 +195,7 @@ def result_type(*operands: Any) -> DType:
 
     A Python scalar takes the dtype of the arrays if that can hold its kind.
     """
-    if operands and isinstance(operands[0], np.dtype) and operands.count(operands[0]) == len(operands):
+    if len({*map(id, operands)}) == 1 and isinstance(operands[0], np.dtype):
         return operands[0]
     dtypes: list[DType] = []
     for o in operands:

@@ -107,6 +107,14 @@ def test_python_scalars_keep_the_dtype(dtype, device):
         assert (x < 0.5).dtype == tg.bool
 
 
+def test_types_of_dtypes_beside_tensors_and_arrays(device):
+    x = tg.ones(3, dtype="float64", device=device)
+    for other in (x, x._data, tg.float64):
+        assert tg.result_type(tg.float32, other) == tg.float64
+        assert tg.result_type(other, tg.float32) == tg.float64
+    assert tg.result_type(tg.int8, tg.int8) == tg.int8
+
+
 def test_complex_scalars():
     assert (tg.ones(2) + 1j).dtype == tg.complex64
     assert (tg.ones(2, dtype=tg.float64) * 1j).dtype == tg.complex128

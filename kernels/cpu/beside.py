@@ -35,7 +35,8 @@ class Piece:
             self._task(*self._arguments)
         except BaseException as error:
             self.error = error
-        self._running.release()
+        finally:  # or an interrupt in between would have others wait for ever
+            self._running.release()
 
     def wait(self) -> None:
         """Return once the call has returned."""
@@ -66,12 +67,11 @@ class Beside(AbstractContextManager["Beside"]):
         self._helpers = helpers
         self.helped = helpers > 0
         self._alone = one_thread()
-        if helpers:
-            ask_for_help(self, helpers)
 
     def __enter__(self) -> Beside:
         if self.helped:
             self._alone.__enter__()
+            ask_for_help(self, self._helpers)
         return self
 
     def put(self, task: Callable[..., Any], *arguments: Any) -> Piece:
@@ -107,9 +107,13 @@ class Beside(AbstractContextManager["Beside"]):
         return count
 
     def __exit__(self, kind: Any, *others: object) -> None:
-        self._finish(kind is None)
-        if self.helped:
-            self._alone.__exit__()
+        try:
+            self._finish(kind is None)
+        finally:
+            for _ in range(self._helpers):
+                self._queue.put(None)
+            if self.helped:
+                self._alone.__exit__()
         errors = [piece.error for piece in self._pieces if piece.error is not None]
         if errors and kind is None:
             raise errors[0]
@@ -126,7 +130,5 @@ class Beside(AbstractContextManager["Beside"]):
                 piece.run()
             else:
                 self._pieces.remove(piece)
-        for _ in range(self._helpers):
-            self._queue.put(None)
         for piece in self._pieces:
             piece.wait()

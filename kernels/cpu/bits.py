@@ -22,7 +22,10 @@ def packbits(x: Array, axis: int, big: bool = True, out: Array | None = None) ->
 
 def unpackbits(x: Array, axis: int, count: int, big: bool = True, out: Array | None = None) -> Array:
     """The first ``count`` bits of the bytes along an axis as elements of their own, and zeros where there are fewer."""
-    y = np.unpackbits(x, axis, count, "big" if big else "little")
+    if not x.size and count > 0:  # NumPy would leave what the memory held
+        y = np.zeros((*x.shape[:axis], count, *x.shape[axis:][1:]), np.uint8)
+    else:
+        y = np.unpackbits(x, axis, count, "big" if big else "little")
     if out is None:
         return y if y.flags.c_contiguous else y.copy()
     np.copyto(out, y)

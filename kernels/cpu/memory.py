@@ -47,7 +47,8 @@ def assign(out: Array, x: Any) -> None:
 def arange(out: Array, start: Any, step: Any) -> None:
     """``out[i] = start + i * step``."""
     dtype = out.dtype
-    wide = dtype if dtype.kind in "iu" else _COMPLEX if dtype.kind == "c" else _REAL
+    whole = dtype.kind in "iu" and isinstance(start, int) and isinstance(step, int)
+    wide = dtype if whole else _COMPLEX if dtype.kind == "c" else _REAL
     if out.size <= BLOCK or out.ndim != 1:
         if start.__class__ is step.__class__ is int and -_SHORT < start < _SHORT and -_SHORT < step < _SHORT:
             count = np.arange(start, start + out.size * step, step) if step else np.full(out.size, start)

@@ -72,6 +72,17 @@ def test_arange_does_not_drift(device):
     assert to_numpy(n).tolist() == [2**53 + 1, 2**53 + 2, 2**53 + 3]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "complex64"])
+@pytest.mark.parametrize("n", [5, 100_000])
+@pytest.mark.parametrize(("start", "step"), [(0.5, 1), (3, 0.5), (-1.5, 0), (2, -1), (2**31, 1)])
+def test_arange_of_fractions(start, step, n, dtype, device):
+    if dtype == "uint8":  # what does not fit in there is nobody's business
+        n, start, step = 5, abs(start) % 2**31, abs(step)
+    x = array(np.zeros(n), device, dtype)
+    K.arange(x, start, step)
+    np.testing.assert_array_equal(to_numpy(x), (start + np.arange(n) * step).astype(dtype))
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_concat(axis, device):
     parts = [values(*(n if a == axis else 2 for a in range(3)), seed=n) for n in (1, 0, 3)]

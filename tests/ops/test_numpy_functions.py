@@ -303,3 +303,12 @@ def test_windows_cannot_be_written():
     x = tg.ones(4, requires_grad=True) * 1
     with pytest.raises((ValueError, RuntimeError)):
         tg.unfold(x, 0, 2)[0] = 0
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((0,), None), ((2, 0), 1), ((0, 3), 0)])
+def test_bits_of_no_bytes_are_zeros(shape, axis, device):
+    x = tg.zeros(shape, dtype="uint8", device=device)
+    bits = tg.unpackbits(x, axis=axis, count=11)
+    wanted = (11,) if axis is None else tuple(11 if i == axis else n for i, n in enumerate(shape))
+    assert bits.shape == wanted
+    assert not bits.any()
