@@ -48,6 +48,24 @@ class Piece:
         return not self._running.locked()
 
 
+class _Offer:
+    """Pieces that are to be done, as other threads see them."""
+
+    __slots__ = ("counts", "pieces")
+
+    def __init__(self) -> None:
+        self.counts: SimpleQueue[int] = SimpleQueue()  # where threads report that they have left, as after a walk
+        self.pieces: SimpleQueue[Piece | None] = SimpleQueue()
+
+    def take_part(self) -> int:
+        """What a thread does that was asked for help: pieces, until there will be no more."""
+        count = 0
+        while (piece := self.pieces.get()) is not None:
+            piece.run()
+            count += 1
+        return count
+
+
 class Beside(AbstractContextManager["Beside"]):
     """Pieces of work that are done by the end of a block, by other threads as far as they come to it.
 
@@ -61,9 +79,9 @@ class Beside(AbstractContextManager["Beside"]):
     """
 
     def __init__(self, helpers: int) -> None:
-        self.counts: SimpleQueue[int] = SimpleQueue()  # where threads report that they have left, as after a walk
-        self._queue: SimpleQueue[Piece | None] = SimpleQueue()
+        self._offer = _Offer()
         self._pieces: list[Piece] = []
+        self._waiting = 0  # threads that have yet to be told that there is no more
         self._helpers = helpers
         self.helped = helpers > 0
         self._alone = one_thread()
@@ -71,7 +89,8 @@ class Beside(AbstractContextManager["Beside"]):
     def __enter__(self) -> Beside:
         if self.helped:
             self._alone.__enter__()
-            ask_for_help(self, self._helpers)
+            self._waiting = self._helpers
+            ask_for_help(self._offer, self._helpers)
         return self
 
     def put(self, task: Callable[..., Any], *arguments: Any) -> Piece:
@@ -79,7 +98,7 @@ class Beside(AbstractContextManager["Beside"]):
         piece = Piece(task, arguments)
         self._pieces.append(piece)
         if self.helped:
-            self._queue.put(piece)
+            self._offer.pieces.put(piece)
         else:
             piece.run()
         return piece
@@ -88,7 +107,7 @@ class Beside(AbstractContextManager["Beside"]):
         """Go on once a piece is done; whatever comes before it and has not been begun is done here."""
         while not piece.done:
             try:
-                first = self._queue.get_nowait()
+                first = self._offer.pieces.get_nowait()
             except Empty:
                 piece.wait()
                 break
@@ -98,20 +117,11 @@ class Beside(AbstractContextManager["Beside"]):
         if piece.error is not None:
             raise piece.error
 
-    def take_part(self) -> int:
-        """What a thread does that was asked for help: pieces, until there will be no more."""
-        count = 0
-        while (piece := self._queue.get()) is not None:
-            piece.run()
-            count += 1
-        return count
-
     def __exit__(self, kind: Any, *others: object) -> None:
         try:
             self._finish(kind is None)
         finally:
-            for _ in range(self._helpers):
-                self._queue.put(None)
+            self._dismiss()
             if self.helped:
                 self._alone.__exit__()
         errors = [piece.error for piece in self._pieces if piece.error is not None]
@@ -122,7 +132,7 @@ class Beside(AbstractContextManager["Beside"]):
         """Do what nobody has begun, or forget it, and wait for the others."""
         while True:
             try:
-                piece = self._queue.get_nowait()
+                piece = self._offer.pieces.get_nowait()
             except Empty:
                 break
             assert piece is not None
@@ -132,3 +142,11 @@ class Beside(AbstractContextManager["Beside"]):
                 self._pieces.remove(piece)
         for piece in self._pieces:
             piece.wait()
+
+    def _dismiss(self) -> None:
+        while self._waiting:
+            self._waiting -= 1
+            self._offer.pieces.put(None)
+
+    def __del__(self) -> None:
+        self._dismiss()  # an interrupt may have come where the block was about to end

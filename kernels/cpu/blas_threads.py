@@ -69,38 +69,49 @@ class one_thread(AbstractContextManager[None]):  # noqa: N801 - a context manage
     """
 
     used = False
-    _lock = threading.Lock()
+    _lock = threading.RLock()  # a block that was interrupted may be left while another begins
     _inside = 0
     _before = 1
 
     def __init__(self, for_good: bool = True) -> None:
         self._for_good = for_good
+        self._entered = False
 
     def __enter__(self) -> None:
         controls = _controls()
         if controls is None:
             return
         with one_thread._lock:
-            if not one_thread._inside:
-                one_thread._before = controls[0]()
-                controls[1](1)
+            first = not one_thread._inside
+            before = controls[0]() if first else one_thread._before
+            # Nothing is called between these lines, so that an interrupt finds all of them done or none.
+            one_thread._before = before
             one_thread.used = one_thread.used or self._for_good
             one_thread._inside += 1
+            self._entered = True
+            if first:
+                controls[1](1)
 
     def __exit__(self, *_: object) -> None:
         controls = _controls()
         if controls is None:
             return
         with one_thread._lock:
-            one_thread._inside -= 1
-            if not one_thread._inside:
-                controls[1](one_thread._before)
+            if self._entered:
+                one_thread._inside -= 1
+                self._entered = False
+                if not one_thread._inside:
+                    controls[1](one_thread._before)
+
+    def __del__(self) -> None:
+        if self._entered:  # an interrupt came where the block was about to end
+            self.__exit__()
 
 
 # In a forked child nobody is inside any more, whatever the parent's other threads were doing.
 def _forget() -> None:
     controls = _controls() if one_thread._inside else None
-    one_thread._lock, one_thread._inside = threading.Lock(), 0
+    one_thread._lock, one_thread._inside = threading.RLock(), 0
     if controls is not None:
         controls[1](one_thread._before)
 

@@ -112,6 +112,34 @@ def test_after_an_error_of_the_caller_what_has_begun_ends() -> None:
     assert done == [1]
 
 
+def test_who_helps_goes_on_where_an_interrupt_kept_the_block_from_its_end() -> None:
+    beside = Beside(1)
+    beside.__enter__()
+    done = threading.Event()
+    beside.put(done.set)
+    assert done.wait(30)
+    counts = beside._offer.counts
+    del beside
+    assert counts.get(timeout=30) == 1
+
+
+def test_an_interrupt_of_a_piece_comes_out_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorgrad.kernels.cpu.beside.ask_for_help", lambda *_: None)
+    done: list[int] = []
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        with Beside(1) as beside:
+            beside.put(interrupted)
+            beside.put(done.append, 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == [1]
+
+
 def _in_child(results: Any) -> None:
     found: list[int] = []
     with Beside(1) as beside:

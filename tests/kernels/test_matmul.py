@@ -116,6 +116,19 @@ class TestOneThread:
             assert current() == 1
         assert current() == before
 
+    def test_is_undone_where_an_interrupt_kept_the_block_from_its_end(self):
+        if not blas.controlled():
+            pytest.skip("NumPy is linked with a BLAS other than OpenBLAS")
+        current = blas_threads._controls()[0]
+        before = current()
+        with blas.one_thread():
+            block = blas.one_thread()
+            block.__enter__()
+            del block
+            assert current() == 1
+        assert current() == before
+        assert not blas.one_thread._inside
+
     @pytest.mark.parametrize(
         "shape", [(700, 33, 90), (90, 33, 700), (1, 700, 900), (900, 700, 1), (64, 64, 64)], ids=str
     )
