@@ -43,7 +43,8 @@ from .ops.indexing import (
     gather as gather, put_along_axis as put_along_axis, scatter as scatter, scatter_add as scatter_add, take as take,
     take_along_axis as take_along_axis,
 )  # fmt: skip
-from .ops.late import FUNCTIONS, late_function
+from .ops.late import FUNCTIONS as _FUNCTIONS
+from .ops.late import late_function as _late_function
 from .ops.matmul import matmul as matmul
 from .ops.memory import *
 from .ops.product import *
@@ -165,8 +166,8 @@ _DTYPES = {  # other names of dtypes
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
-    if name in FUNCTIONS:
-        globals()[name] = function = late_function(name)
+    if name in _FUNCTIONS:
+        globals()[name] = function = _late_function(name)
         return function
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __name__), name)
@@ -180,4 +181,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE, *_DTYPES, *FUNCTIONS, "bfloat16"})
+    return sorted({*globals(), *_SUBMODULES, *_ELSEWHERE, *_DTYPES, *_FUNCTIONS, "bfloat16"})

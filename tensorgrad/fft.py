@@ -310,7 +310,7 @@ def _rolled(name: str, x: Any, axes: int | Sequence[int] | None, forth: bool) ->
     numbers = _axes(name, x, None, axes)[1]
     shape = x.shape
     half = tuple([shape[a] // 2 if forth else -(shape[a] // 2) for a in numbers])
-    return roll(x, half, axis=numbers) if numbers else x  # type: ignore[no-any-return]
+    return roll(x, half, axis=numbers)  # type: ignore[no-any-return]
 
 
 def fftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:

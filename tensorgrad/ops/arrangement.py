@@ -43,6 +43,8 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Any:
     counts = (1,) * (x.ndim - len(counts)) + counts
     shape = (1,) * (len(counts) - x.ndim) + x.shape
     longer = [k for k, n in enumerate(counts) if n != 1]
+    if not longer:  # which no view is to share memory with
+        return clone(reshape(x, shape))
     if len(longer) == 1 and 1 < counts[longer[0]] <= 8:
         return concat([x if shape == x.shape else reshape(x, shape)] * counts[longer[0]], longer[0])
     spread = tuple(size for n, m in zip(counts, shape, strict=True) for size in (n, m))
@@ -151,11 +153,12 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
     if len(shifts) != len(axes):
         raise ValueError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     places = tuple([single_axis("roll", a, x.ndim) for a in axes])
-    if not alone(x):
-        return _exchanged(x, shifts, places, concat)
-    array = x._data
-    y = _exchanged(array, shifts, places, K.concat)
-    return x if y is array else Tensor(y)
+    if alone(x):
+        array = x._data
+        y = _exchanged(array, shifts, places, K.concat)
+        return clone(x) if y is array else Tensor(y)
+    moved = _exchanged(x, shifts, places, concat)
+    return clone(x) if moved is x else moved
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) -> tuple[Any, ...]:

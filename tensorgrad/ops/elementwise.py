@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from .complex_parts import conj, real_part
 from .definition import Function, binary, is_tensor, lift, primitive, unary
 from .late import late_function
-from .memory import cast, zeros_like
+from .memory import cast, clone, zeros_like
 from .precision import raised
 
 __all__ = [
@@ -502,7 +502,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     decides.
     """
     if min is None and max is None:
-        return lift(x)
+        return clone(x)
     x = lift(x)
     if x.dtype.kind == "c":
         raise TypeError(f"clip: complex numbers have no order, got {x.dtype} of shape {x.shape}")

@@ -20,7 +20,7 @@ from .memory import cast, clone
 
 __all__ = [
     "broadcast_arrays", "broadcast_to", "concat", "expand_dims", "flatten", "flip", "matrix_transpose", "moveaxis",
-    "permute_dims", "raveled", "reshape", "squeeze", "stack", "swapaxes", "unstack",
+    "permute_dims", "reshape", "squeeze", "stack", "swapaxes", "unstack",
 ]  # fmt: skip
 
 

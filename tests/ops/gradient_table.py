@@ -70,7 +70,7 @@ def public_functions() -> dict[str, Any]:
     """The public functions by name."""
     found: dict[str, Any] = {}
     for prefix, namespace in NAMESPACES.items():
-        for name in dir(namespace):
+        for name in getattr(namespace, "__all__", dir(namespace)):
             value = getattr(namespace, name)
             if not name.startswith("_") and callable(value) and not inspect.isclass(value):
                 found[prefix + name] = value

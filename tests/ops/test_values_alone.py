@@ -93,3 +93,29 @@ def test_mixed_precision_sees_the_steps(device):
     x = tg.ones(3, dtype=tg.float16, device=device)
     with tg.amp.autocast(x.device.type, dtype=tg.float16):
         assert on_values(tg.sum, x).dtype == tg.sum(x).dtype
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: tg.roll(x, 0),
+        lambda x: tg.roll(x, (2, -3), (0, 1)),
+        lambda x: tg.tile(x, 1),
+        lambda x: tg.tile(x, (1, 1, 1)),
+        lambda x: tg.clip(x, None, None),
+        lambda x: tg.fft.fftshift(x, axes=()),
+    ],
+    ids=["roll", "roll by whole axes", "tile", "tile with more axes", "clip", "fftshift"],
+)
+def test_what_changes_nothing_returns_a_copy(function, device):
+    values = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    x = tg.tensor(values, device=device)
+    function(x)[...] = 0
+    np.testing.assert_array_equal(x.cpu().numpy(), values)
+    recorded = x.clone().requires_grad_()
+    y = function(recorded)
+    y.sum().backward()
+    assert recorded.grad.tolist() == [[1] * 3] * 2
+    with tg.no_grad():
+        y[...] = 0
+    np.testing.assert_array_equal(recorded.detach().cpu().numpy(), values)
