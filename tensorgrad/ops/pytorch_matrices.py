@@ -167,7 +167,7 @@ def ormqr(x: Any, tau: Any, other: Any, /, left: bool = True, transpose: bool = 
     Parameters
     ----------
     x, tau : Tensor
-        Shapes (..., m, k) and (..., k): reflectors, as for `linalg.householder_product`.
+        Shapes (..., m, l) and (..., k): reflectors, as for `linalg.householder_product`, in the first k columns.
     other : Tensor
         Shape (..., m, n), or (..., n, m) if not ``left``.
     transpose : bool
@@ -185,12 +185,14 @@ def ormqr(x: Any, tau: Any, other: Any, /, left: bool = True, transpose: bool = 
     require_matrix("ormqr", x)
     require_matrix("ormqr", other)
     m, n = x.shape[-2:]
-    if other.shape[-2 if left else -1] != m or n > m or tau.shape[-1:] > (n,):
+    if other.shape[-2 if left else -1] != m or tau.shape[-1:] > (min(m, n),):
         raise LinAlgError(
             f"ormqr: reflectors of shapes {x.shape} and {tau.shape} cannot multiply {other.shape} from the "
             f"{'left' if left else 'right'}"
         )
-    if n < m:
+    if n > m:
+        x = x[..., :m]
+    elif n < m:
         x = concat([x, zeros((*x.shape[:-1], m - n), dtype=x.dtype, device=x.device)], axis=-1)
     q = householder_product(x, tau)
     q = adjoint(q) if transpose else q

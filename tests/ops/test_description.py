@@ -305,6 +305,9 @@ def test_products_with_the_square_factor(device, kind):
     np.testing.assert_allclose(_array(found), square.conj().T @ c.T, atol=1e-12)
     with pytest.raises(ValueError, match="ormqr: reflectors"):
         tg.ormqr(reflectors, tau, other)
+    factors, tau_of_wide = tg.geqrf(tg.tensor(a.T.copy(), device=device))  # R's columns beyond the square are no reflectors
+    found = tg.ormqr(factors, tau_of_wide, tg.triu(factors))
+    np.testing.assert_allclose(_array(found), a.T, atol=1e-12)
     if kind == "float64":
         call = lambda r, t, o: tg.ormqr(r, t, o, False, True)  # noqa: E731
         inputs = [v.detach().requires_grad_() for v in (reflectors, tau, other)]
