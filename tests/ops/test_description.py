@@ -305,7 +305,7 @@ def test_products_with_the_square_factor(device, kind):
     np.testing.assert_allclose(_array(found), square.conj().T @ c.T, atol=1e-12)
     with pytest.raises(ValueError, match="ormqr: reflectors"):
         tg.ormqr(reflectors, tau, other)
-    factors, tau_of_wide = tg.geqrf(tg.tensor(a.T.copy(), device=device))  # R's columns beyond the square are no reflectors
+    factors, tau_of_wide = tg.geqrf(tg.tensor(a.T.copy(), device=device))  # more columns than reflectors
     found = tg.ormqr(factors, tau_of_wide, tg.triu(factors))
     np.testing.assert_allclose(_array(found), a.T, atol=1e-12)
     if kind == "float64":
