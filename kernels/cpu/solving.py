@@ -181,7 +181,8 @@ def truncation_curvature(x: Array, rtol: Any, atol: Any = 0.0, out: Array | None
 
 def lstsq(a: Array, b: Array, rtol: Any, out: Any = None) -> Any:
     """Least squares: the solutions over the broadcast batch, the ranks (int64) and the singular values."""
-    if a.ndim == b.ndim == 2 and a.size and b.size and isinstance(rtol, (int, float)):
+    single = a.ndim == b.ndim == 2 and a.size and b.size and isinstance(rtol, (int, float))
+    if single and all(np.isfinite(np.add.reduce(x, None)) for x in (a, b)):  # else LAPACK complains on stdout
         try:  # LAPACK's own, for one matrix
             x, _, rank, s = np.linalg.lstsq(a, b, rtol)
             return _stored((x, np.array(rank, np.int64), s), out)

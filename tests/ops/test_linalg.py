@@ -604,3 +604,16 @@ def test_names_of_the_main_namespace(device):
     close(x.matrix_power(2), a @ a)
     for name in ("vander", "norm", "inverse", "matrix_exp", "pinverse"):
         assert name in dir(tg)
+
+
+@pytest.mark.parametrize("where", ["a", "b"])
+def test_least_squares_of_nan_leave_the_output_of_the_process_alone(where, device, capfd):
+    a, b = np.arange(6.0).reshape(3, 2) ** 2, np.ones((3, 1))
+    {"a": a, "b": b}[where][1, 0] = np.nan
+    try:
+        solution = tg.linalg.lstsq(tg.tensor(a, device=device), tg.tensor(b, device=device))[0]
+    except LinAlgError:
+        pass
+    else:
+        assert tg.isnan(solution).all()
+    assert not "".join(capfd.readouterr())
