@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import integer
+
 __all__ = ["rendered", "set_printoptions"]
 
 _PROFILES: dict[str, dict[str, Any]] = {
@@ -57,10 +59,13 @@ def set_printoptions(
     global _options, _scientific
     if profile is not None and profile not in _PROFILES:
         raise ValueError(f"set_printoptions: profile must be one of {', '.join(_PROFILES)}, got {profile!r}")
-    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "max_line_width": linewidth}
+    counts = {"precision": precision, "edgeitems": edgeitems, "linewidth": linewidth}
+    counts = {name: n if n is None else integer(n, name, "set_printoptions") for name, n in counts.items()}
+    given: dict[str, Any] = {"threshold": threshold, **counts}
     for name, value in given.items():
         if value is not None and not value >= 0:
             raise ValueError(f"set_printoptions: {name} must be at least 0, got {value}")
+    given["max_line_width"] = given.pop("linewidth")
     if profile is not None:
         _scientific = None
     start = _options if profile is None else _PROFILES[profile]

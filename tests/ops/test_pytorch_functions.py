@@ -293,6 +293,10 @@ def test_how_tensors_are_written():
         tg.set_printoptions(profile="default")
     with np.printoptions(precision=2):
         assert repr(x[:1]) == "tensor([0.33])"
+    with pytest.raises(TypeError, match="set_printoptions: linewidth must be an integer"):
+        tg.set_printoptions(linewidth=tg.ones(2))
+    with pytest.raises(ValueError, match="set_printoptions: precision must be at least 0"):
+        tg.set_printoptions(precision=-1)
     for options in ({"profile": "long"}, {"precision": -1}):
         with pytest.raises(ValueError, match="set_printoptions"):
             tg.set_printoptions(**options)
