@@ -226,7 +226,11 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Any:
         fits = True
     if not fits:
         raise ValueError(f"broadcast_to: shape {x.shape} cannot be broadcast to {wanted}")
-    return _broadcast(x, wanted)
+    try:
+        return _broadcast(x, wanted)
+    except TypeError:
+        integers(wanted, "shape", "broadcast_to")  # says so if that is why
+        raise
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:

@@ -51,3 +51,8 @@ def test_reshape_without_a_copy_raises_where_there_must_be_one():
     assert tg.reshape(x, (6, 4, 2, 2), copy=False).shape == (6, 4, 2, 2)
     with pytest.raises(ValueError, match="not contiguous"):
         tg.reshape(x, (-1,), copy=False)
+
+
+def test_broadcast_to_sizes_that_are_no_integers(device):
+    with pytest.raises(TypeError, match="broadcast_to: shape must be an integer or a sequence of them"):
+        tg.broadcast_to(tg.ones((1, 3), device=device), (2.0, 3))
