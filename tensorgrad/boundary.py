@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from numpy.linalg import LinAlgError
 
-from .errors import ArgumentError, in_brief
+from .errors import ArgumentError, in_brief, is_integer
 from .tensor import Tensor
 
 __all__ = ["Explained", "explain", "explained", "in_words"]
@@ -131,7 +131,7 @@ def _is_single(value: Any, method: str) -> bool:
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "None": (lambda value: value is None, "None"),
     "Tensor": (lambda value: isinstance(value, Tensor), "a Tensor"),
-    "int": (lambda value: _is_single(value, "__index__"), "an integer"),
+    "int": (is_integer, "an integer"),
     "float": (lambda value: _is_single(value, "__float__"), "a number"),
     "bool": (lambda value: _is_single(value, "__bool__"), "True or False"),
     "str": (lambda value: isinstance(value, str), "a string"),

@@ -9,15 +9,14 @@ import numpy as np
 from .blas_threads import controlled, one_thread
 from .blocked import get_num_threads, overlaps, pays, share_out, with_head_start
 
-__all__ = ["ALONE", "controlled", "one_thread", "product"]
+__all__ = ["ALONE", "RATE", "controlled", "one_thread", "product"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 ALONE = 1 << 18  # multiplications of a product up to which OpenBLAS uses one thread anyway
-
+RATE = 4  # multiplications in the time of a simple operation on an element
 
 _HEAD_START = 1 << 20  # multiplications that the caller gets done until a thread that was asked has woken up
-_RATE = 4  # multiplications in the time of a simple operation on an element
 _GRAIN = 16  # rows, or columns, that BLAS computes together
 
 
@@ -65,7 +64,7 @@ def _split(x1: Array, x2: Array, y: Array, bias: Array | None) -> None:
             np.add(part, bias if by_row else bias[low:high], part)
 
     with one_thread():
-        threads = min(get_num_threads(), n // _GRAIN) if pays(n * cost // _RATE, 1) else 1
+        threads = min(get_num_threads(), n // _GRAIN) if pays(n * cost // RATE, 1) else 1
         if threads <= 1:
             task(0, n, 1)
             return

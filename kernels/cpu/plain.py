@@ -26,7 +26,6 @@ Sizes = tuple[int, ...]
 _PANEL = 1 << 19  # elements of a panel
 _COLUMNS = 256  # columns of a panel that keep the product fast, however deep the panel is
 _ENOUGH = 1 << 21  # multiplications per image from which several images need not share a product
-_RATE = 4  # multiplications in the time of a simple operation on an element
 _HEAD_START = 1 << 22  # multiplications that the caller gets done until a thread that was asked has woken up
 
 
@@ -75,7 +74,7 @@ def conv(x: Array, weight: Array, bias: Array | None, padding: Sizes, y: Array) 
 
     rows, cost = images * tall, wide * matrix.size
     ours = blas.controlled() and (images > 1 or blas.one_thread.used)  # else BLAS may split its products
-    threads = min(get_num_threads(), rows) if ours and pays(rows * cost // _RATE, 1) else 1
+    threads = min(get_num_threads(), rows) if ours and pays(rows * cost // blas.RATE, 1) else 1
     if threads == 1:
         with without_threads():
             task(0, rows, 0)

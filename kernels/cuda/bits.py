@@ -51,8 +51,7 @@ def packbits(x: Any, axis: int, big: bool = True, out: Any | None = None) -> Any
 
 def unpackbits(x: Any, axis: int, count: int, big: bool = True, out: Any | None = None) -> Any:
     """The first ``count`` bits of the bytes along an axis as elements of their own, and zeros where there are fewer."""
-    size = 8 * x.shape[axis]
-    return _along(_unpacked(), x, axis, count if count >= 0 else size + count, big, out)
+    return _along(_unpacked(), x, axis, count, big, out)
 
 
 def _along(kernel: Any, x: Any, axis: int, count: int, big: bool, out: Any | None) -> Any:

@@ -75,8 +75,7 @@ def lstm_gradients(
 ) -> Any:
     """The gradients by those operands that are wanted."""
     sums, *states = lstm_backward(g, gc, kept, weight_hh, batch_first, reverse)
-    hidden = sums
-    return _gradients(wanted, states, sums, hidden, x, h, y, weight_ih, batch_first, reverse, out)
+    return _gradients(wanted, states, sums, sums, x, h, y, weight_ih, batch_first, reverse, out)
 
 
 # ----------------------------------------------------------------------------------------------------------------- GRU
@@ -158,5 +157,4 @@ def rnn_gradients(
 ) -> Any:
     """The gradients by those operands that are wanted."""
     sums, *states = rnn_backward(g, y, weight_hh, nonlinearity, batch_first, reverse)
-    hidden = sums
-    return _gradients(wanted, states, sums, hidden, x, h, y, weight_ih, batch_first, reverse, out)
+    return _gradients(wanted, states, sums, sums, x, h, y, weight_ih, batch_first, reverse, out)

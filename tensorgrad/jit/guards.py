@@ -17,7 +17,8 @@ from ..tensor import Tensor
 
 __all__ = ["FunctionGuard", "HookGuard", "ModuleGuards", "TensorGuards", "plain_attributes", "same"]
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_TOLD_APART = (bool, int, float, complex, str, bytes)  # by value
+_PLAIN = (*_TOLD_APART, type(None))
 _SETTLED = {"tensorgrad", "numpy", "cupy", *sys.stdlib_module_names} - {"test", "__main__"}  # nobody changes those
 _LONGEST = 256  # entries of a list or dict that is watched: longer ones are data
 
@@ -119,7 +120,7 @@ def _attributes(module: Any) -> Iterator[Any]:
 
 def plain_attributes(module: Any) -> dict[str, Any]:
     """The numbers and strings among a module's attributes."""
-    return {name: value for name, value in vars(module).items() if value is not None and isinstance(value, _PLAIN)}
+    return {name: value for name, value in vars(module).items() if isinstance(value, _TOLD_APART)}
 
 
 def _is_registry(module: Any, value: Any) -> bool:
@@ -247,11 +248,11 @@ class Surroundings:
                 now = cell.cell_contents
             except ValueError:
                 now = None
-            if isinstance(value, _PLAIN) and value is not None and not same(now, value):
+            if isinstance(value, _TOLD_APART) and not same(now, value):
                 return True
         contents = {id(d) for d, _ in self._sizes}
         return any(
-            isinstance(value, _PLAIN) and value is not None and not same(namespace.get(key), value)
+            isinstance(value, _TOLD_APART) and not same(namespace.get(key), value)
             for namespace, key, value in self._entries
             if id(namespace) not in contents
         )

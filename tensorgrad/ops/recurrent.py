@@ -1,7 +1,7 @@
 """Recurrent layers: the formulas of one step, and whole sequences in one kernel.
 
-The gradient of a sequence is one kernel, too. The gradient of that gradient
-comes from the formulas of the steps, which are differentiated twice.
+The gradient of a sequence is one kernel, too. The gradient of that gradient comes from the formulas of the steps, which
+are differentiated twice.
 """
 
 from __future__ import annotations

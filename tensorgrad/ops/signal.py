@@ -116,9 +116,8 @@ def correlate(a: Any, v: Any, /, mode: str = "valid") -> Any:
     a, v = _two_lines("correlate", a, v)
     short = min(a.shape[0], v.shape[0])
     left = short // 2 if a.shape[0] < v.shape[0] else (short - 1) // 2
-    return _sized(
-        "correlate", a, Tensor(v._data[::-1]) if alone(a, v) and v.dtype.kind != "c" else flip(conj(v)), mode, left
-    )
+    turned = Tensor(v._data[::-1]) if alone(a, v) and v.dtype.kind != "c" else flip(conj(v))
+    return _sized("correlate", a, turned, mode, left)
 
 
 def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2 * math.pi) -> Any:
